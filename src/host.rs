@@ -1,0 +1,212 @@
+//! What a host supplies besides storage and time: members, engagement, keys, and an ear.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use secrecy::SecretBox;
+use time::OffsetDateTime;
+
+use crate::error::{Error, Result};
+use crate::model::{ConnectionId, EmailAddress, Member, MemberId, RunId, Table, WorkspaceId};
+
+/// Tells who the members of a workspace are.
+#[async_trait]
+pub trait Members: fmt::Debug + Send + Sync {
+    /// All members of a workspace, inactive ones too. Asked once at the start of every sync.
+    ///
+    /// # Errors
+    /// The sync fails and is tried again; it is never run against a part of the members.
+    async fn members(&self, workspace: &WorkspaceId) -> Result<Vec<Member>>;
+}
+
+/// A fixed list of members, the same for every workspace: for tests and single-tenant hosts.
+#[async_trait]
+impl Members for Vec<Member> {
+    async fn members(&self, _workspace: &WorkspaceId) -> Result<Vec<Member>> {
+        Ok(self.clone())
+    }
+}
+
+/// Tells whom a workspace has been e-mailing. The CRM's own e-mail activities are not synced.
+#[async_trait]
+pub trait Engagement: fmt::Debug + Send + Sync {
+    /// For each of these addresses that was written to or wrote, one record.
+    ///
+    /// # Errors
+    /// The question that needed it fails with this error.
+    async fn engagement(
+        &self,
+        workspace: &WorkspaceId,
+        addresses: &[EmailAddress],
+    ) -> Result<Vec<EngagementRecord>>;
+}
+
+/// E-mail contact with one address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "hosts build it")]
+pub struct EngagementRecord {
+    /// The address outside.
+    pub address: EmailAddress,
+    /// When the last message was sent or received (UTC).
+    pub last_at: OffsetDateTime,
+    /// The member who was in contact last.
+    pub last_by: Option<MemberId>,
+    /// How many messages were exchanged.
+    pub messages: u64,
+}
+
+/// A host that reports no engagement.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct NoEngagement;
+
+#[async_trait]
+impl Engagement for NoEngagement {
+    async fn engagement(
+        &self,
+        _workspace: &WorkspaceId,
+        _addresses: &[EmailAddress],
+    ) -> Result<Vec<EngagementRecord>> {
+        Ok(Vec::new())
+    }
+}
+
+/// The keys that seal tokens at rest. Rotating: put the new key in front, keep the old ones until
+/// nothing is sealed with them any more.
+pub trait KeyRing: fmt::Debug + Send + Sync {
+    /// The key that seals from now on.
+    fn current(&self) -> Arc<SealingKey>;
+
+    /// The key with an id, to open what was sealed with it.
+    fn by_id(&self, id: &str) -> Option<Arc<SealingKey>>;
+}
+
+/// A key of 32 bytes with an id. `Debug` shows the id alone; the bytes are wiped on drop.
+pub struct SealingKey {
+    id: String,
+    bytes: SecretBox<[u8; 32]>,
+}
+
+impl SealingKey {
+    /// Wraps a key. The id is stored in the open beside what it seals.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the id is empty or longer than 64 bytes.
+    pub fn new(id: impl Into<String>, bytes: [u8; 32]) -> Result<Self> {
+        let id = id.into();
+        if id.is_empty() || id.len() > 64 {
+            return Err(Error::config("sealing key", "its id must have 1 to 64 bytes"));
+        }
+        Ok(Self { id, bytes: SecretBox::new(Box::new(bytes)) })
+    }
+
+    /// The key's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The key's bytes.
+    pub(crate) const fn bytes(&self) -> &SecretBox<[u8; 32]> {
+        &self.bytes
+    }
+}
+
+impl fmt::Debug for SealingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SealingKey({})", self.id)
+    }
+}
+
+/// A fixed list of keys: the first seals, all of them open.
+#[derive(Debug)]
+pub struct StaticKeys(Vec<Arc<SealingKey>>, Arc<SealingKey>);
+
+impl StaticKeys {
+    /// A ring of the key that seals and of older ones that still open.
+    #[must_use]
+    pub fn new(current: SealingKey, older: Vec<SealingKey>) -> Self {
+        Self(older.into_iter().map(Arc::new).collect(), Arc::new(current))
+    }
+}
+
+impl KeyRing for StaticKeys {
+    fn current(&self) -> Arc<SealingKey> {
+        Arc::clone(&self.1)
+    }
+
+    fn by_id(&self, id: &str) -> Option<Arc<SealingKey>> {
+        std::iter::once(&self.1).chain(&self.0).find(|key| key.id() == id).map(Arc::clone)
+    }
+}
+
+/// Hears of progress and of what an operator should know. Called from the working task: it must
+/// return quickly and not block.
+pub trait Observer: fmt::Debug + Send + Sync {
+    /// A page was stored.
+    fn progress(&self, progress: &SyncProgress) {
+        let _ = progress;
+    }
+
+    /// Something that whoever runs the host should know.
+    fn operator_event(&self, event: &OperatorEvent) {
+        let _ = event;
+    }
+}
+
+/// An observer that hears nothing.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct NoObserver;
+
+impl Observer for NoObserver {}
+
+/// How far a table of a running sync was read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct SyncProgress {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The run.
+    pub run: RunId,
+    /// The table.
+    pub table: Table,
+    /// Rows read so far.
+    pub rows: u64,
+    /// Pages read so far.
+    pub pages: u64,
+    /// Rows expected in all, when there is an estimate.
+    pub expected: Option<u64>,
+    /// Whether the table was read to its end.
+    pub step: TableStep,
+}
+
+impl SyncProgress {
+    /// A table of which nothing was read yet.
+    #[must_use]
+    pub const fn new(connection: ConnectionId, run: RunId, table: Table) -> Self {
+        Self { connection, run, table, rows: 0, pages: 0, expected: None, step: TableStep::Reading }
+    }
+}
+
+/// Whether a table was read to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a table is being read or was read")]
+pub enum TableStep {
+    /// The table was read to its end.
+    Done,
+    /// Pages still come.
+    Reading,
+}
+
+/// Something that whoever runs the host should know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum OperatorEvent {
+    /// The identity provider rejected one of our own credentials.
+    CredentialRejected {
+        /// The credential's id.
+        credential: String,
+    },
+}

@@ -1,0 +1,199 @@
+//! A workspace's link to one org: address, identity, health, settings.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use url::Url;
+
+use super::{ConnectionId, MemberId, OrganisationId, RecordId, StageFilter, WorkspaceId};
+use crate::error::{Error, Result};
+
+/// A kind of CRM, such as `dynamics`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CrmKind(std::borrow::Cow<'static, str>);
+
+impl CrmKind {
+    /// Names a kind of CRM; connectors declare theirs as a constant.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self(std::borrow::Cow::Borrowed(name))
+    }
+
+    /// The name in lower case.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The kind with a name read back from a store.
+    #[must_use]
+    pub fn from_name(name: impl Into<String>) -> Self {
+        Self(std::borrow::Cow::Owned(name.into()))
+    }
+}
+
+impl fmt::Display for CrmKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One workspace's link to one org.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Connection {
+    /// Our id.
+    pub id: ConnectionId,
+    /// The workspace it belongs to.
+    pub workspace: WorkspaceId,
+    /// Which CRM.
+    pub kind: CrmKind,
+    /// The org's address in the connector's canonical form, such as
+    /// `https://contoso.crm4.dynamics.com`.
+    pub address: String,
+    /// Who the CRM says we are.
+    pub identity: Identity,
+    /// The member who connected it.
+    pub connected_by: MemberId,
+    /// When it was last connected (UTC).
+    pub connected_at: OffsetDateTime,
+    /// Whether it works.
+    pub health: Health,
+    /// Which stages' opportunities become deals; applies from the next sync on.
+    pub filter: StageFilter,
+    /// How often to sync; `None` means the connector's own default.
+    pub interval: Option<Duration>,
+    /// Syncs that failed in a row since the last success.
+    pub failures: u32,
+    /// Counts up with every change of this record, from 1.
+    pub revision: u64,
+}
+
+impl Connection {
+    /// A healthy connection with default settings, at revision 1.
+    #[must_use]
+    pub const fn new(
+        id: ConnectionId,
+        workspace: WorkspaceId,
+        kind: CrmKind,
+        address: String,
+        identity: Identity,
+        connected_by: MemberId,
+        connected_at: OffsetDateTime,
+    ) -> Self {
+        Self {
+            id,
+            workspace,
+            kind,
+            address,
+            identity,
+            connected_by,
+            connected_at,
+            health: Health::Connected,
+            filter: StageFilter::EMPTY,
+            interval: None,
+            failures: 0,
+            revision: 1,
+        }
+    }
+}
+
+/// Who the CRM says we are: the facts that must not change unnoticed between two syncs.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Identity {
+    /// The org's own id, which survives a renamed address.
+    pub organisation: OrganisationId,
+    /// The user whose rights the sync has.
+    pub user: RecordId,
+    /// The user's business unit or similar scope of rights, when the CRM has one.
+    pub unit: Option<RecordId>,
+    /// The identity provider's tenant, when there is one.
+    pub tenant: Option<String>,
+}
+
+impl Identity {
+    /// An identity without unit and tenant.
+    #[must_use]
+    pub const fn new(organisation: OrganisationId, user: RecordId) -> Self {
+        Self { organisation, user, unit: None, tenant: None }
+    }
+}
+
+/// Whether a connection works, and if not, who has to act (CON-7).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "health")]
+#[non_exhaustive]
+pub enum Health {
+    /// Works: syncs and publishes.
+    Connected,
+    /// Disconnected by a member; tokens are erased.
+    Disconnected,
+    /// An administrator of the customer must approve the app. Syncs and publications wait.
+    NeedsAdminApproval {
+        /// Where the administrator can approve.
+        link: Option<Url>,
+    },
+    /// The customer must sign in again. Syncs and publications wait.
+    NeedsReconnect {
+        /// Why, as a sentence for the settings page.
+        why: String,
+    },
+}
+
+impl Health {
+    /// Whether syncs and publications may run.
+    #[must_use]
+    pub const fn is_working(&self) -> bool {
+        matches!(self, Self::Connected)
+    }
+}
+
+/// The shortest interval between two syncs that a connection may ask for (SYN-3).
+pub const MIN_INTERVAL: Duration = Duration::from_secs(15 * 60);
+
+/// One change of a connection, applied only if nobody changed it in between.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ConnectionChange {
+    /// A new stage filter; it applies from the next sync on.
+    Filter(StageFilter),
+    /// Another state of health. [`Health::Disconnected`] erases the tokens in the same step.
+    Health(Health),
+    /// Who the CRM says we are now.
+    Identity(Identity),
+    /// Another interval; `None` goes back to the connector's default.
+    Interval(Option<Duration>),
+    /// How many syncs failed in a row.
+    Failures(u32),
+}
+
+impl ConnectionChange {
+    /// Applies the change to a copy of the record and counts its revision up.
+    ///
+    /// Stores call it, so that every store changes the same fields.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] when an interval is shorter than 15 minutes.
+    pub fn apply(&self, to: &Connection) -> Result<Connection> {
+        let mut changed = to.clone();
+        match self {
+            Self::Filter(filter) => changed.filter = filter.clone(),
+            Self::Health(health) => changed.health = health.clone(),
+            Self::Identity(identity) => changed.identity = identity.clone(),
+            Self::Interval(Some(interval)) if *interval < MIN_INTERVAL => {
+                return Err(Error::invalid_input(
+                    "sync interval",
+                    "it must be at least 15 minutes",
+                ));
+            }
+            Self::Interval(interval) => changed.interval = *interval,
+            Self::Failures(failures) => changed.failures = *failures,
+        }
+        changed.revision += 1;
+        Ok(changed)
+    }
+}

@@ -1,0 +1,49 @@
+//! Plain data in CRM-neutral words: no I/O, no async, no clock.
+//!
+//! Read [`Opportunity`], [`User`] and [`StageAssignment`] for what comes from a CRM, [`Candidate`]
+//! for what a promotion sees, [`Deal`] and [`Decision`] for what it makes of it, [`Connection`] and
+//! [`FeedEvent`] for what a settings page shows, [`Document`], [`NoteDraft`] and [`Publication`]
+//! for the way to a timeline, and [`query`] for questions.
+
+mod account;
+mod candidate;
+mod connection;
+mod contact;
+mod deal;
+mod email;
+mod feed;
+mod ids;
+mod money;
+mod note;
+mod opportunity;
+pub mod query;
+mod record;
+mod stage;
+mod user;
+
+pub use account::{Account, AccountStatus};
+pub use candidate::{AssignedStage, Candidate, Presence};
+pub use connection::{Connection, ConnectionChange, CrmKind, Health, Identity, MIN_INTERVAL};
+pub use contact::{Contact, ContactStatus, CustomerRef};
+pub use deal::{
+    ChangeSeq, Deal, DealChange, DealChangeKind, DealDetails, DealState, Decided, Decision,
+    MatchedBy, Named, Outcome, OwnerHint, OwnerMatch, OwnerProblem, SkipReason, Skipped,
+};
+pub use email::EmailAddress;
+pub use feed::{FeedEntry, FeedEvent, NewFeedEntry, SyncCounts};
+pub use ids::{
+    AccountId, ConnectionId, ContactId, CurrencyId, DealId, DocumentId, MemberId, OpportunityId,
+    OrganisationId, ProcessId, RecordId, RunId, StageId, TeamId, UserId, WorkspaceId,
+};
+pub use money::{Amount, CurrencyCode, Money};
+pub use note::{
+    Attachment, ContentHash, Document, NoteDraft, NoteHandle, NoteKey, NoteRefusal, NoteWrite,
+    Publication, PublicationId, PublicationState, PublishDeclined, Receipt, RemoteNote,
+    RevisionStamp,
+};
+pub use opportunity::{Currency, CurrencyRole, Opportunity, OpportunityStatus, RecordStage};
+pub use record::{Record, RowVersion, Rows, Table};
+pub use stage::{
+    AssignmentState, CurrentStage, ProcessRef, Stage, StageAssignment, StageFilter, StageSource,
+};
+pub use user::{Member, MemberStatus, OwnerRef, User, UserKind, UserStatus};
