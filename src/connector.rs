@@ -3,10 +3,6 @@
 //! A [`CrmProvider`] knows one *kind* of CRM: it reads an address, starts and finishes the sign-in,
 //! and opens a [`CrmConnector`] for one connection. Nothing above these traits knows a vendor, so
 //! adding a CRM adds a provider and changes nothing else.
-//!
-//! Reading is by *chains*: a table is read as one or more chains of pages, each with its own
-//! cursor. The connector only says where a chain and a table end; [`Walk`] checks the claims and is
-//! the only one that can make a [`CompletenessProof`], without which no row is ever called missing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,16 +12,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use url::Url;
 
-use crate::error::{Error, Result};
+use crate::clock::{Clock, Randomness};
+use crate::error::Result;
+use crate::host::Observer;
 use crate::model::{
     Account, Connection, ConnectionId, Contact, CrmKind, Currency, Identity, NoteDraft, NoteHandle,
     NoteKey, NoteWrite, Opportunity, OpportunityId, Outcome, RecordId, RemoteNote, Rows, Stage,
-    StageAssignment, Table, User, WorkspaceId,
+    StageAssignment, Table, User,
 };
+use crate::storage::{Gates, TokenVersion};
+use crate::walk::{ChainCursor, Page};
 
 /// Pages of one table, in the order in which they were read.
 pub type PageStream<'a, R> = BoxStream<'a, Result<Page<R>>>;
@@ -36,11 +35,11 @@ pub type PageStream<'a, R> = BoxStream<'a, Result<Page<R>>>;
 /// * **Streams.** Each fetcher starts from a list of cursors: an empty list reads the table from
 ///   the start; cursors of an earlier run go on where they point. Pages of one chain come in
 ///   order; pages of several chains may mix. The last page of a chain says
-///   [`Position::ChainEnd`], the last page of the table [`Position::TableEnd`] (which ends its
+///   [`Position::ChainEnd`](crate::walk::Position::ChainEnd), the last page of the table [`Position::TableEnd`](crate::walk::Position::TableEnd) (which ends its
 ///   chain, too). A page may be empty. After `TableEnd`, or an error, the stream ends.
 /// * **Ids.** A row whose id cannot be read must be counted in [`Page::unreadable`]; it must not be
 ///   dropped in silence. A row of which only some column cannot be read is delivered with what is
-///   known and a [`Notice`].
+///   known and a [`Notice`](crate::walk::Notice).
 /// * **Every chain from the start.** `chain.of` is the same on every page of a run.
 /// * **Waiting.** The connector itself waits out throttles and retries transient faults within its
 ///   budget; an error that comes out is meant for the caller. It shares throttles between all
@@ -87,7 +86,7 @@ pub trait CrmConnector: fmt::Debug + Send + Sync {
 
     /// Asks for records by id, whatever their state: one answer per id, in the order of `ids`.
     ///
-    /// [`Presence`](Lookup::Hidden) must be told apart as well as the CRM can: what cannot be told
+    /// [`Lookup::Gone`] and [`Lookup::Hidden`] must be told apart as well as the CRM can: what cannot be told
     /// apart from hidden is hidden, never gone.
     ///
     /// # Errors
@@ -148,7 +147,12 @@ pub trait CrmProvider: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// The sign-in did not work; [`Error::remedy`] says who has to act.
-    async fn finish(&self, request: &SignIn, callback: &Callback) -> Result<SignedIn>;
+    async fn finish(
+        &self,
+        context: &ConnectorContext,
+        request: &SignIn,
+        callback: &Callback,
+    ) -> Result<SignedIn>;
 
     /// Opens the connector of a stored connection.
     ///
@@ -156,9 +160,25 @@ pub trait CrmProvider: fmt::Debug + Send + Sync {
     /// [`Error::Config`] when the connection's address is not usable; nothing was sent.
     fn open(
         &self,
+        context: &ConnectorContext,
         connection: &Connection,
         tokens: Arc<dyn TokenVault>,
     ) -> Result<Arc<dyn CrmConnector>>;
+}
+
+/// What the crate lends to providers and connectors, so that none of them reads a clock or keeps
+/// state of its own.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "tests of other crates build it")]
+pub struct ConnectorContext {
+    /// Tells the time and waits.
+    pub clock: Arc<dyn Clock>,
+    /// Draws jitter and ids.
+    pub randomness: Arc<Randomness>,
+    /// Throttle deadlines shared with the other workers.
+    pub gates: Arc<dyn Gates>,
+    /// Hears what an operator should know.
+    pub observer: Arc<dyn Observer>,
 }
 
 /// A sign-in under way: what the provider needs again when the browser comes back.
@@ -284,11 +304,6 @@ pub struct StoredTokens {
     pub version: TokenVersion,
 }
 
-/// The version of a connection's stored tokens; counts up with every replacement.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct TokenVersion(pub u64);
-
 /// What became of a replacement.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a compare-and-swap has two ends")]
@@ -351,119 +366,6 @@ pub enum StageModel {
     OnRecord,
 }
 
-/// One page of a table.
-#[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "connectors of other crates build it")]
-pub struct Page<R> {
-    /// The rows whose id could be read.
-    pub rows: Vec<R>,
-    /// Rows whose id could not be read; more than none makes the table's proof impossible.
-    pub unreadable: u32,
-    /// Which chain it belongs to.
-    pub chain: Chain,
-    /// Where to go on after it; `None` at the chain's end.
-    pub resume: Option<ResumeToken>,
-    /// Where it stands in the chain and the table.
-    pub position: Position,
-    /// How many rows the table may have in all: an estimate for progress, never a proof.
-    pub estimate: Option<u64>,
-    /// What went wrong without stopping the read.
-    pub notices: Vec<Notice>,
-}
-
-impl<R> Page<R> {
-    /// The only page of a table that is read in one go.
-    #[must_use]
-    pub const fn whole_table(rows: Vec<R>) -> Self {
-        Self {
-            rows,
-            unreadable: 0,
-            chain: Chain::ONLY,
-            resume: None,
-            position: Position::TableEnd,
-            estimate: None,
-            notices: Vec::new(),
-        }
-    }
-}
-
-/// Which of a table's chains a page belongs to.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_structs, reason = "connectors of other crates build it")]
-pub struct Chain {
-    /// Its place among the table's chains, from 0.
-    pub index: u32,
-    /// How many chains the table is read in.
-    pub of: u32,
-}
-
-impl Chain {
-    /// The one chain of a table that is not split.
-    pub const ONLY: Self = Self { index: 0, of: 1 };
-}
-
-/// Where a page stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "a page is inside, or ends a chain or the table")]
-pub enum Position {
-    /// The last page of its chain; other chains of the table go on.
-    ChainEnd,
-    /// More pages of this chain follow.
-    More,
-    /// The last page of its chain and of the table.
-    TableEnd,
-}
-
-/// Where a chain goes on, in the connector's own words. Not a secret, not to be read.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ResumeToken(String);
-
-impl ResumeToken {
-    /// Wraps the connector's own words.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The connector's own words.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// How far one chain was read.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_structs, reason = "stores build it")]
-pub struct ChainCursor {
-    /// The chain.
-    pub chain: Chain,
-    /// Where it goes on; `None` when it was read to its end.
-    pub resume: Option<ResumeToken>,
-}
-
-/// Something that went wrong without stopping a read.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum Notice {
-    /// A row was kept with what could be read of it.
-    RowIncomplete {
-        /// The row.
-        id: RecordId,
-        /// What could not be read, as a sentence.
-        detail: String,
-    },
-    /// One of the CRM's own tables behind this one could not be read. What was read before stays,
-    /// and the table's proof is impossible.
-    SourceUnreadable {
-        /// The CRM's own name of it.
-        origin: String,
-        /// Why, as a sentence.
-        detail: String,
-    },
-}
-
 /// What the CRM says about one id.
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
@@ -478,159 +380,22 @@ pub enum Lookup {
     Present(Rows),
 }
 
-/// Consumes the pages of one table of one run, and proves that they were all.
-///
-/// # Example
-/// ```
-/// use fluint_crm::connector::{Page, Walk};
-/// use fluint_crm::model::{Table, User, UserId};
-/// # fn main() -> fluint_crm::Result<()> {
-/// let mut walk = Walk::new(Table::Users, &[]);
-/// walk.take(&Page::whole_table(vec![User::new(UserId::new("u1")?)]))?;
-/// let proof = walk.finish().expect("the table's end was seen");
-/// assert_eq!((proof.table(), proof.rows()), (Table::Users, 1));
-/// # Ok(()) }
-/// ```
-#[derive(Debug)]
-pub struct Walk {
-    table: Table,
-    /// Per chain, whether its end was seen.
-    chains: BTreeMap<u32, ChainState>,
-    of: Option<u32>,
-    table_ended: bool,
-    rows: u64,
-    doubt: Option<Incomplete>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum ChainState {
-    Ended,
-    Open,
-}
-
-impl Walk {
-    /// Starts a walk, or goes on with one from the cursors that a store kept of it.
-    #[must_use]
-    pub fn new(table: Table, from: &[ChainCursor]) -> Self {
-        let chains = from
-            .iter()
-            .map(|cursor| {
-                let state =
-                    if cursor.resume.is_some() { ChainState::Open } else { ChainState::Ended };
-                (cursor.chain.index, state)
-            })
-            .collect();
-        let of = from.first().map(|cursor| cursor.chain.of);
-        Self { table, chains, of, table_ended: false, rows: 0, doubt: None }
-    }
-
-    /// Takes the next page.
-    ///
-    /// # Errors
-    /// [`Error::UnexpectedResponse`] when the page contradicts an earlier one: the connector broke
-    /// its contract, and nothing of the page should be stored.
-    pub fn take<R>(&mut self, page: &Page<R>) -> Result<()> {
-        let broken = |detail: &str| Err(Error::unexpected(format!("read {}", self.table), detail));
-        let Chain { index, of } = page.chain;
-        if index >= of || self.of.is_some_and(|known| known != of) {
-            return broken("the number of chains changed during the read");
-        }
-        if self.table_ended || self.chains.get(&index) == Some(&ChainState::Ended) {
-            return broken("a page came after the end of its chain");
-        }
-        if (page.position == Position::More) != page.resume.is_some() {
-            return broken("a page goes on without saying where, or ends and goes on");
-        }
-        self.of = Some(of);
-        let state =
-            if page.position == Position::More { ChainState::Open } else { ChainState::Ended };
-        self.chains.insert(index, state);
-        self.table_ended = page.position == Position::TableEnd;
-        self.rows += page.rows.len() as u64;
-        if page.unreadable > 0 {
-            self.doubt = Some(Incomplete::UnreadableRow);
-        }
-        for notice in &page.notices {
-            if let Notice::SourceUnreadable { origin, .. } = notice {
-                self.doubt = Some(Incomplete::SourceUnreadable { origin: origin.clone() });
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends the walk: with a proof when every chain and the table were read to their end, and
-    /// every row's id could be read.
-    ///
-    /// # Errors
-    /// What is missing for a proof.
-    pub fn finish(self) -> Result<CompletenessProof, Incomplete> {
-        if let Some(doubt) = self.doubt {
-            return Err(doubt);
-        }
-        let every_chain = self.of.is_some_and(|of| {
-            (0..of).all(|index| self.chains.get(&index) == Some(&ChainState::Ended))
-        });
-        if !(self.table_ended && every_chain) {
-            return Err(Incomplete::EndNotSeen);
-        }
-        Ok(CompletenessProof { table: self.table, rows: self.rows })
-    }
-}
-
-/// Proof that every row of a table, as far as this user may see it, was read in one run.
-///
-/// Only [`Walk`] makes one. A store calls rows missing only against it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CompletenessProof {
-    table: Table,
-    rows: u64,
-}
-
-impl CompletenessProof {
-    /// The table that was read.
-    #[must_use]
-    pub const fn table(&self) -> Table {
-        self.table
-    }
-
-    /// How many rows this walk itself took; a resumed walk counts from where it went on.
-    #[must_use]
-    pub const fn rows(&self) -> u64 {
-        self.rows
-    }
-}
-
-/// Why a walk proves nothing.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Incomplete {
-    /// The end of a chain or of the table was not seen.
-    #[error("the end of the table was not seen")]
-    EndNotSeen,
-    /// One of the CRM's own tables behind this one could not be read.
-    #[error("{origin} could not be read")]
-    SourceUnreadable {
-        /// The CRM's own name of it.
-        origin: String,
-    },
-    /// A row's id could not be read.
-    #[error("the id of a row could not be read")]
-    UnreadableRow,
-}
-
-/// Which CRM user's budget a throttle is about: an org and the user that we act as in it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_structs, reason = "a key")]
-pub struct GateKey {
-    /// The workspace.
-    pub workspace: WorkspaceId,
-    /// Which CRM.
-    pub kind: CrmKind,
-    /// The org's address.
-    pub address: String,
-    /// The CRM user.
-    pub user: RecordId,
-}
-
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_1_the_traits_are_object_safe_and_shared_between_threads() {
+        fn shared<T: Send + Sync + ?Sized>() {}
+        shared::<dyn CrmConnector>();
+        shared::<dyn CrmProvider>();
+        shared::<dyn TokenVault>();
+    }
+
+    #[test]
+    fn con_9_a_callback_never_prints_its_values() {
+        let callback = Callback::new([("code", "marker-secret"), ("state", "other")]);
+        assert_eq!(format!("{callback:?}"), r#"{"code", "state"}"#);
+        assert_eq!(callback.value("code"), Some("marker-secret"));
+    }
+}

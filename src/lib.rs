@@ -1,13 +1,25 @@
 //! Connect a SaaS backend to its customers' CRMs.
 
-pub mod connector;
-pub mod host;
 pub mod model;
+pub mod rules;
+pub mod host;
+pub mod walk;
 pub mod storage;
+pub mod connector;
+pub mod store;
+#[cfg(feature = "dynamics")]
+pub mod dynamics;
+pub mod documents;
+pub mod assistant;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
 mod clock;
 mod error;
+#[cfg(feature = "dynamics")]
+mod http;
 mod seal;
+mod sync;
 mod vault;
 
 pub use clock::{Clock, Randomness, SystemClock};

@@ -24,7 +24,6 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::connector::{Chain, ChainCursor, CompletenessProof, GateKey, TokenVersion};
 use crate::error::Result;
 use crate::model::query::{
     AccountQuery, Accounts, ContactQuery, Contacts, Opportunities, OpportunityQuery, Scope, Totals,
@@ -37,6 +36,7 @@ use crate::model::{
     Table, WorkspaceId,
 };
 use crate::seal::Sealed;
+use crate::walk::{Chain, ChainCursor, CompletenessProof};
 
 /// One store per role.
 ///
@@ -181,6 +181,11 @@ pub struct Handshake {
     /// When it ends (UTC).
     pub expires_at: OffsetDateTime,
 }
+
+/// The version of a connection's stored tokens; counts up with every replacement.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TokenVersion(pub u64);
 
 /// The synced copy of the CRM's tables.
 #[async_trait]
@@ -645,6 +650,20 @@ pub trait Gates: fmt::Debug + Send + Sync {
 
     /// Until when requests of that CRM user are held back, when they are.
     async fn held_until(&self, key: &GateKey) -> Result<Option<OffsetDateTime>>;
+}
+
+/// Which CRM user's budget a throttle is about: an org and the user that we act as in it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_structs, reason = "a key")]
+pub struct GateKey {
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// Which CRM.
+    pub kind: CrmKind,
+    /// The org's address.
+    pub address: String,
+    /// The CRM user.
+    pub user: RecordId,
 }
 
 /// Questions over the mirror.

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::connector::{Replaced, StoredTokens, TokenVault, TokenVersion, Tokens};
+use crate::connector::{Replaced, StoredTokens, TokenVault, Tokens};
 use crate::error::{Error, Result};
 use crate::model::{ConnectionId, WorkspaceId};
 use crate::seal::{SealPlace, Sealed, Sealer};
-use crate::storage::Connections;
+use crate::storage::{Connections, TokenVersion};
 
 /// A [`TokenVault`] on a store.
 #[derive(Debug)]

@@ -121,7 +121,7 @@ mod tests {
             ("ａ@x.com", "a@x.com"),
             ("ß@x.com", "ss@x.com"),
             ("é@x.com", "e\u{301}@x.com"),
-            ("K@x.com", "k@x.com"),
+            ("\u{212a}@x.com", "k@x.com"),
         ] {
             assert_ne!(EmailAddress::new(left).unwrap(), EmailAddress::new(right).unwrap());
         }

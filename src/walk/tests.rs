@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::UserId;
+use crate::model::{User, UserId};
 
 fn page(index: u32, of: u32, position: Position) -> Page<User> {
     let resume = (position == Position::More).then(|| ResumeToken::new("next"));
@@ -70,19 +70,4 @@ fn syn_8_a_resumed_walk_knows_the_chains_that_ended() {
     let mut walk = Walk::new(Table::Users, &from);
     walk.take(&page(1, 2, Position::TableEnd)).unwrap();
     assert!(walk.finish().is_ok());
-}
-
-#[test]
-fn host_1_the_traits_are_object_safe_and_shared_between_threads() {
-    fn shared<T: Send + Sync + ?Sized>() {}
-    shared::<dyn CrmConnector>();
-    shared::<dyn CrmProvider>();
-    shared::<dyn TokenVault>();
-}
-
-#[test]
-fn con_9_a_callback_never_prints_its_values() {
-    let callback = Callback::new([("code", "marker-secret"), ("state", "other")]);
-    assert_eq!(format!("{callback:?}"), r#"{"code", "state"}"#);
-    assert_eq!(callback.value("code"), Some("marker-secret"));
 }

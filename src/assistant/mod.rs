@@ -1,0 +1,1 @@
+//! Questions over the synced data, as tools for an assistant.

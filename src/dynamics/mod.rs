@@ -1,0 +1,3 @@
+//! The only rooms that know Microsoft: Dataverse and Entra.
+
+mod bearer;

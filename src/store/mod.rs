@@ -1,0 +1,1 @@
+//! The stores shipped with this crate.

@@ -1,0 +1,1 @@
+//! A sync: connector pages into the mirror, vanished rows, promotion to deals.

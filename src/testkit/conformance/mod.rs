@@ -1,0 +1,1 @@
+//! Conformance suites: what every store must do, one function per behaviour.
