@@ -19,6 +19,7 @@ mod error;
 #[cfg(feature = "dynamics")]
 mod http;
 mod seal;
+#[cfg(any())]
 mod sync;
 mod vault;
 

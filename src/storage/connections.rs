@@ -25,11 +25,12 @@ pub trait Connections: fmt::Debug + Send + Sync {
     /// The sign-ins of a workspace that nobody has answered, the newest first, expired ones too.
     async fn handshakes(&self, workspace: &WorkspaceId) -> Result<Vec<Handshake>>;
 
-    /// Stores a connection with its sealed tokens, replacing the one with its id, and makes its
-    /// pull due at once. Token versions go on counting where they were.
+    /// Stores a connection with its sealed tokens and hands it back as it stands. One with its id
+    /// that is there already is replaced by [`Connection::reconnected`]. Token versions go on
+    /// counting where they were.
     ///
-    /// Where [`Due`] is played by somebody else, the caller schedules the pull itself.
-    async fn connect(&self, connection: &Connection, tokens: &Sealed) -> Result<()>;
+    /// The caller schedules the first pull.
+    async fn connect(&self, connection: &Connection, tokens: &Sealed) -> Result<Connection>;
 
     /// The connections of a workspace, in the order of their ids.
     async fn connections(&self, workspace: &WorkspaceId) -> Result<Vec<Connection>>;

@@ -43,7 +43,8 @@ pub trait Deals: fmt::Debug + Send + Sync {
     async fn apply(&self, claim: &Claim, decisions: &[Decided]) -> Result<Applied>;
 
     /// The change feed of a connection, from after `after`, in order. At least once: whoever
-    /// follows it remembers the last `seq` it has dealt with.
+    /// follows it remembers the last `seq` it has dealt with. Once an entry could be read, none
+    /// with a smaller `seq` appears.
     async fn changes(
         &self,
         workspace: &WorkspaceId,

@@ -20,9 +20,9 @@ pub trait Due: fmt::Debug + Send + Sync {
     /// moment becomes due again then, whatever [`complete`](Due::complete) says later.
     async fn schedule(&self, work: &Work, at: OffsetDateTime) -> Result<()>;
 
-    /// Claims up to `limit` items that are due and not under a valid lease, the longest overdue
-    /// first. Each gets a token larger than any that the item had before.
-    async fn claim(&self, limit: u32, lease: Duration) -> Result<Vec<Claim>>;
+    /// Claims up to `limit` items of one kind that are due and not under a valid lease, the longest
+    /// overdue first. Each gets a token larger than any that the item had before.
+    async fn claim(&self, kind: WorkKind, limit: u32, lease: Duration) -> Result<Vec<Claim>>;
 
     /// Lengthens a lease from now on.
     ///
@@ -60,6 +60,28 @@ pub enum WorkItem {
     Publish(PublicationId),
     /// Pull a connection.
     Pull(ConnectionId),
+}
+
+/// A kind of work. Each is claimed apart, so that long pulls never keep short publications waiting.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum WorkKind {
+    /// Sending a publication.
+    Publish,
+    /// Pulling a connection.
+    Pull,
+}
+
+impl WorkItem {
+    /// The kind of work it is.
+    #[must_use]
+    pub const fn kind(&self) -> WorkKind {
+        match self {
+            Self::Publish(_) => WorkKind::Publish,
+            Self::Pull(_) => WorkKind::Pull,
+        }
+    }
 }
 
 impl fmt::Display for Work {

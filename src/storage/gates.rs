@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::error::Result;
-use crate::model::{CrmKind, RecordId, WorkspaceId};
+use crate::model::CrmKind;
 
 /// Throttle deadlines, shared by every worker that acts as the same CRM user.
 #[async_trait]
@@ -19,16 +19,13 @@ pub trait Gates: fmt::Debug + Send + Sync {
     async fn held_until(&self, key: &GateKey) -> Result<Option<OffsetDateTime>>;
 }
 
-/// Which CRM user's budget a throttle is about: an org and the user that we act as in it.
+/// Whose budget a throttle is about: whatever the CRM counts requests by.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "a key")]
 pub struct GateKey {
-    /// The workspace.
-    pub workspace: WorkspaceId,
     /// Which CRM.
     pub kind: CrmKind,
-    /// The org's address.
-    pub address: String,
-    /// The CRM user.
-    pub user: RecordId,
+    /// The budget in the connector's own words. Dataverse counts by org and user, so two workspaces
+    /// that act as one user share it; Salesforce counts by org, HubSpot by app and portal.
+    pub scope: String,
 }

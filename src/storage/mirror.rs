@@ -11,7 +11,7 @@ use crate::model::{
     Candidate, ConnectionId, OpportunityId, RecordId, Rows, RunId, Stage, Table, WorkspaceId,
 };
 use crate::storage::due::Claim;
-use crate::walk::{Chain, ChainCursor, CompletenessProof};
+use crate::walk::{Chain, ChainCursor, CompletenessProof, Incomplete};
 
 /// The synced copy of the CRM's tables.
 #[async_trait]
@@ -42,7 +42,8 @@ pub trait Mirror: fmt::Debug + Send + Sync {
     /// Ends the reading part of a pull: rows of the proved tables that the run did not see are
     /// marked missing (they stay as they are), everything else is left alone.
     ///
-    /// Calling it again for a run that was already ended reports the same.
+    /// Calling it again for a run that was already ended reports the same. A proof of another run
+    /// is refused.
     ///
     /// # Errors
     /// [`Error::StaleClaim`](crate::Error::StaleClaim).
@@ -138,6 +139,8 @@ pub struct TableCursors {
     pub chains: Vec<ChainCursor>,
     /// Pages stored so far; the next page's place counts on from here.
     pub pages: u64,
+    /// What a page raised against a proof; an interrupted run must not forget it.
+    pub doubt: Option<Incomplete>,
 }
 
 /// A page on its way into the mirror.
@@ -156,6 +159,8 @@ pub struct MirrorPage {
     pub also_seen: Vec<RecordId>,
     /// Where the chain goes on.
     pub cursor: ChainCursor,
+    /// What this or an earlier page of the table raised against a proof.
+    pub doubt: Option<Incomplete>,
     /// How many rows the table may have in all, for progress.
     pub estimate: Option<u64>,
 }

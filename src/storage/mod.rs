@@ -13,7 +13,8 @@
 //!   [`Error::StaleClaim`](crate::Error::StaleClaim), writing nothing, once it has seen a newer
 //!   token for that work, or, where it holds the claims itself, once the claim is not the current
 //!   one. A role kept apart from [`Due`] must remember the highest token it has seen per work.
-//! * **Repeating** a step with the same input changes nothing and reports the same.
+//!   A claim whose lease ended still writes until somebody newer has claimed the work.
+//! * **Repeating** a step with the same input has no further effect.
 //! * Times are UTC. Lists are bounded by the `limit` given.
 
 mod connections;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 
 pub use connections::{Connections, Handshake, TokenVersion};
 pub use deals::{Applied, Deals};
-pub use due::{Claim, Due, Work, WorkItem};
+pub use due::{Claim, Due, Work, WorkItem, WorkKind};
 pub use feed::Feed;
 pub use gates::{GateKey, Gates};
 pub use mirror::{
