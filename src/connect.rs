@@ -23,14 +23,22 @@ use crate::connectors::Connectors;
 use crate::error::{Error, Result};
 use crate::model::{
     Connection, ConnectionChange, ConnectionId, CrmKind, FeedEvent, Health, MemberId, NewFeedEntry,
-    WorkspaceId,
+    Publication, PublicationState, WorkspaceId,
 };
+use crate::rules::Debounce;
 use crate::seal::SealPlace;
 use crate::storage::{Handshake, Stores, Work, WorkItem};
 use crate::vault;
 
 /// How long a sign-in may take (CON-2). Entra's own code lives as long.
 const HANDSHAKE_LIFE: Duration = Duration::from_secs(600);
+
+/// How often a change is tried again after somebody else was first. Each loss means that another
+/// writer got its change in, so many in a row mean that something else is wrong.
+const MAX_LOST_RACES: u32 = 20;
+
+/// Publications looked through in one step: each carries its document.
+const LEDGER_PAGE: u32 = 20;
 
 /// Who wants to connect what.
 #[derive(Clone, Debug)]
@@ -205,40 +213,9 @@ impl Connect {
         let connection = self.stores.connections.connect(&connection, &tokens).await?;
         let pull = Work { workspace: workspace.clone(), item: WorkItem::Pull(connection.id) };
         self.stores.due.schedule(&pull, now).await?;
-        self.tell_connected(&connection).await?;
-        self.resume_publications(&connection).await?;
+        tell_connected(&self.stores, &connection).await?;
+        resume_publications(&self.stores, &connection, now).await?;
         Ok(connection)
-    }
-
-    /// Tells the feed about the connection. Safe to repeat: every sync does, so that a crash right
-    /// after connecting loses no line.
-    pub(crate) async fn tell_connected(&self, connection: &Connection) -> Result<()> {
-        let entry = NewFeedEntry {
-            key: format!("connected/{}", connection.connected_at.unix_timestamp_nanos()),
-            at: connection.connected_at,
-            event: FeedEvent::Connected { address: connection.address.clone() },
-        };
-        self.stores.feed.append(&connection.workspace, connection.id, &[entry], None).await
-    }
-
-    /// Makes everything due that waited for the connection to work again (CON-7).
-    async fn resume_publications(&self, connection: &Connection) -> Result<()> {
-        let now = self.connectors.context().clock.now();
-        let mut after = None;
-        loop {
-            let page = self
-                .stores
-                .publications
-                .list(&connection.workspace, connection.id, after, 200)
-                .await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = Some(last.key.publication());
-            for publication in page.iter().filter(|publication| publication.is_pending()) {
-                let item = WorkItem::Publish(publication.key.publication());
-                let work = Work { workspace: connection.workspace.clone(), item };
-                self.stores.due.schedule(&work, now).await?;
-            }
-        }
     }
 
     /// Disconnects: stops work, erases the tokens, keeps or erases the mirror (CON-8).
@@ -248,10 +225,8 @@ impl Connect {
         id: ConnectionId,
         mirror: MirrorFate,
     ) -> Result<()> {
-        let connection = find(&self.stores, workspace, id).await?;
-        let change = ConnectionChange::Health(Health::Disconnected);
-        let changed =
-            self.stores.connections.change(workspace, id, connection.revision, &change).await?;
+        let erased = ConnectionChange::Health(Health::Disconnected);
+        let changed = change(&self.stores, workspace, id, &erased).await?;
         if mirror == MirrorFate::Purge {
             self.stores.mirror.purge(workspace, id).await?;
         }
@@ -282,6 +257,61 @@ pub(crate) async fn find(
         .into_iter()
         .find(|connection| connection.id == id)
         .ok_or_else(|| Error::not_found(format!("connection {id}")))
+}
+
+/// Changes a connection whatever else changes on it at the same time.
+pub(crate) async fn change(
+    stores: &Stores,
+    workspace: &WorkspaceId,
+    id: ConnectionId,
+    change: &ConnectionChange,
+) -> Result<Connection> {
+    let mut lost = 0;
+    loop {
+        let revision = find(stores, workspace, id).await?.revision;
+        match stores.connections.change(workspace, id, revision, change).await {
+            Err(Error::Conflict { .. }) if lost < MAX_LOST_RACES => lost += 1,
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Tells the feed about the connection. Safe to repeat: every sync does, so that a crash right
+/// after connecting loses no line.
+pub(crate) async fn tell_connected(stores: &Stores, connection: &Connection) -> Result<()> {
+    let entry = NewFeedEntry {
+        key: format!("connected/{}", connection.connected_at.unix_timestamp_nanos()),
+        at: connection.connected_at,
+        event: FeedEvent::Connected { address: connection.address.clone() },
+    };
+    stores.feed.append(&connection.workspace, connection.id, &[entry], None).await
+}
+
+/// Makes everything due that is held back though the connection works (CON-7). Every sync does
+/// it, too, so that a crash between accepting a document and scheduling it loses nothing.
+pub(crate) async fn resume_publications(
+    stores: &Stores,
+    connection: &Connection,
+    now: OffsetDateTime,
+) -> Result<()> {
+    let Connection { workspace, id, .. } = connection;
+    let mut after = None;
+    loop {
+        let page = stores.publications.list(workspace, *id, after, LEDGER_PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.key.publication());
+        let waits = |publication: &&Publication| {
+            publication.is_pending()
+                && !matches!(publication.state, PublicationState::Parked { .. })
+        };
+        for publication in page.iter().filter(waits) {
+            let item = WorkItem::Publish(publication.key.publication());
+            let work = Work { workspace: workspace.clone(), item };
+            let due = Debounce::default()
+                .due_at(publication.first_pending_at, publication.last_pending_at);
+            stores.due.schedule(&work, due.max(now)).await?;
+        }
+    }
 }
 
 const fn verifier_place<'a>(workspace: &'a WorkspaceId, owner: &'a str) -> SealPlace<'a> {
