@@ -25,7 +25,7 @@ use crate::model::{
     Connection, ConnectionChange, ConnectionId, CrmKind, FeedEvent, Health, MemberId, NewFeedEntry,
     Publication, PublicationState, WorkspaceId,
 };
-use crate::rules::Debounce;
+use crate::rules::{Debounce, publication_due_at};
 use crate::seal::SealPlace;
 use crate::storage::{Handshake, Stores, Work, WorkItem};
 use crate::vault;
@@ -146,10 +146,10 @@ impl Connect {
         callback: &Callback,
     ) -> Result<Connection> {
         let handshake = self.answered_handshake(workspace, member, callback).await?;
-        let opened = self.connectors.sealer().open(
-            verifier_place(workspace, &hex(&handshake.state_hash)),
-            &handshake.verifier,
-        )?;
+        let opened = self
+            .connectors
+            .sealer()
+            .open(verifier_place(workspace, &hex(&handshake.state_hash)), &handshake.verifier)?;
         let verifier = String::from_utf8(opened.expose_secret().clone())
             .map_err(|cause| Error::store("read a sealed sign-in", cause))?;
         let sign_in = SignIn {
@@ -307,14 +307,14 @@ pub(crate) async fn resume_publications(
         for publication in page.iter().filter(waits) {
             let item = WorkItem::Publish(publication.key.publication());
             let work = Work { workspace: workspace.clone(), item };
-            let due = Debounce::default()
-                .due_at(publication.first_pending_at, publication.last_pending_at);
+            let (first, last) = (publication.first_pending_at, publication.last_pending_at);
+            let due = publication_due_at(first, last, &Debounce::default());
             stores.due.schedule(&work, due.max(now)).await?;
         }
     }
 }
 
-const fn verifier_place<'a>(workspace: &'a WorkspaceId, owner: &'a str) -> SealPlace<'a> {
+fn verifier_place<'a>(workspace: &'a WorkspaceId, owner: &'a str) -> SealPlace<'a> {
     SealPlace { workspace: workspace.as_str(), owner, field: "verifier" }
 }
 

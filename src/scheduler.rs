@@ -28,7 +28,9 @@ use crate::model::{
     Connection, ConnectionChange, ConnectionId, FeedEvent, Health, NewFeedEntry, PublicationId,
     PublicationState, WorkspaceId,
 };
-use crate::rules::{HealthEvent, SyncOutcome, effective_interval, next_health, next_sync};
+use crate::rules::{
+    HealthEvent, SyncOutcome, effective_interval, next_health, next_sync, publication_retry_at,
+};
 use crate::storage::{Claim, Stores, WorkItem, WorkKind};
 use crate::sync::{Sync, SyncReport};
 
@@ -273,16 +275,23 @@ impl Scheduler {
     ) -> Result<Option<OffsetDateTime>> {
         tracing::warn!(connection = %connection.id, error = %Chain(error), "sync failed");
         self.tell_failure(connection, error).await?;
-        let health = next_health(&connection.health, &health_event(error));
-        if health != connection.health {
-            self.change(connection, ConnectionChange::Health(health.clone())).await?;
-        }
+        let health = self.judge_health(connection, error).await?;
         if !health.is_working() {
             return Ok(None);
         }
         let failures = connection.failures.saturating_add(1);
         self.change(connection, ConnectionChange::Failures(failures)).await?;
         self.next_pull(connection, SyncOutcome::Failed { failures, retry_at: error.retry_at() })
+    }
+
+    /// Works out the connection's health after an error, and stores it when it changed.
+    async fn judge_health(&self, connection: &Connection, error: &Error) -> Result<Health> {
+        let Some(event) = health_event(error) else { return Ok(connection.health.clone()) };
+        let health = next_health(&connection.health, &event);
+        if health != connection.health {
+            self.change(connection, ConnectionChange::Health(health.clone())).await?;
+        }
+        Ok(health)
     }
 
     /// Adds the failure to the feed, once for as long as the same thing goes on failing.
@@ -363,11 +372,8 @@ impl Scheduler {
         attempts: u32,
     ) -> Result<()> {
         let now = self.clock().now();
-        let health = next_health(&connection.health, &health_event(error));
-        if health != connection.health {
-            self.change(connection, ConnectionChange::Health(health)).await?;
-        }
-        let again = crate::rules::publish_retry_at(now, attempts);
+        self.judge_health(connection, error).await?;
+        let again = publication_retry_at(now, attempts);
         let next = error.retry_at().map_or(again, |at| at.max(again));
         self.stores.due.complete(claim, Some(next)).await
     }
@@ -401,13 +407,15 @@ struct Free {
 }
 
 /// What an error says about the connection.
-fn health_event(error: &Error) -> HealthEvent {
+fn health_event(error: &Error) -> Option<HealthEvent> {
     match error {
         Error::Unauthenticated { .. } => {
-            HealthEvent::SignInRejected { why: error.customer_message() }
+            Some(HealthEvent::SignInRejected { why: error.customer_message() })
         }
-        Error::NeedsAdmin { link, .. } => HealthEvent::AdminApprovalMissing { link: link.clone() },
-        _ => HealthEvent::Failed,
+        Error::NeedsAdmin { link, .. } => {
+            Some(HealthEvent::AdminApprovalMissing { link: link.clone() })
+        }
+        _ => None,
     }
 }
 
