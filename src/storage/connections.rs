@@ -71,7 +71,7 @@ pub trait Connections: fmt::Debug + Send + Sync {
 }
 
 /// A sign-in under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "hosts' own stores take it apart and build it")]
 pub struct Handshake {
     /// SHA-256 of the `state` sent to the CRM; the state itself is not kept.

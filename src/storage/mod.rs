@@ -18,6 +18,7 @@
 //! * Times are UTC. Lists are bounded by the `limit` given.
 
 mod connections;
+pub(crate) mod fallback;
 mod deals;
 mod due;
 mod feed;

@@ -11,6 +11,7 @@ use crate::model::query::{
     TotalsQuery,
 };
 use crate::model::{ConnectionId, RecordId, Rows, Table, WorkspaceId};
+use crate::storage::fallback;
 
 /// Questions over the mirror.
 ///
@@ -34,14 +35,22 @@ pub trait Query: fmt::Debug + Send + Sync {
     async fn as_of(&self, scope: &Scope) -> Result<Vec<(ConnectionId, Option<OffsetDateTime>)>>;
 
     /// Accounts, by name and then id.
-    async fn accounts(&self, query: &AccountQuery) -> Result<Accounts>;
+    async fn accounts(&self, query: &AccountQuery) -> Result<Accounts> {
+        fallback::accounts(self, query).await
+    }
 
     /// Contacts, by name and then id.
-    async fn contacts(&self, query: &ContactQuery) -> Result<Contacts>;
+    async fn contacts(&self, query: &ContactQuery) -> Result<Contacts> {
+        fallback::contacts(self, query).await
+    }
 
     /// Opportunities.
-    async fn opportunities(&self, query: &OpportunityQuery) -> Result<Opportunities>;
+    async fn opportunities(&self, query: &OpportunityQuery) -> Result<Opportunities> {
+        fallback::opportunities(self, query).await
+    }
 
     /// Totals of opportunities.
-    async fn totals(&self, query: &TotalsQuery) -> Result<Totals>;
+    async fn totals(&self, query: &TotalsQuery) -> Result<Totals> {
+        fallback::totals(self, query).await
+    }
 }
