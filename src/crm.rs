@@ -11,14 +11,14 @@ use time::OffsetDateTime;
 use crate::assistant::Tools;
 use crate::clock::{Clock, Randomness, SystemClock};
 use crate::connect::{self, Connect, ConnectRequest, ConnectStarted, MirrorFate};
-use crate::connector::{Callback, ConnectorContext, CrmProvider};
+use crate::connector::{Callback, ConnectorContext, CrmProvider, Tokens};
 use crate::connectors::Connectors;
 use crate::documents::{PublishTarget, Published, Publisher};
 use crate::error::{Error, Result};
 use crate::host::{KeyRing, Members, NoObserver, Observer};
 use crate::model::{
     ChangeSeq, Connection, ConnectionChange, ConnectionId, CrmKind, Deal, DealChange, DealId,
-    Document, FeedEntry, MemberId, OpportunityId, Publication, PublicationId, Skipped, StageFilter,
+    Document, FeedEntry, MemberId, OpportunityId, Publication, PublicationId, RemoteNote, Skipped, StageFilter,
     WorkspaceId,
 };
 use crate::rules::Debounce;
@@ -38,6 +38,7 @@ use crate::storage::{Handshake, PullProgress, Query, StageChoice, Stores};
 pub struct Crm {
     stores: Stores,
     clock: Arc<dyn Clock>,
+    connectors: Arc<Connectors>,
     connect: Connect,
     scheduler: Scheduler,
     publisher: Publisher,
@@ -82,6 +83,19 @@ impl Crm {
         callback: &Callback,
     ) -> Result<Connection> {
         self.connect.finish(workspace, member, callback).await
+    }
+
+    /// Connects with tokens from a sign-in of the host's own, or of the system it migrates from.
+    /// The first sync is due at once.
+    ///
+    /// # Errors
+    /// As [`begin_connect`](Self::begin_connect), and what the CRM says about the tokens.
+    pub async fn connect_with_tokens(
+        &self,
+        request: ConnectRequest,
+        tokens: Tokens,
+    ) -> Result<Connection> {
+        self.connect.adopt(request, tokens).await
     }
 
     /// The sign-ins of a workspace that nobody has answered, the newest first. One past its end
@@ -289,6 +303,20 @@ impl Crm {
         self.stores.publications.by_id(workspace, id).await
     }
 
+    /// Reads the note of a publication back from the CRM, with its attachment.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when its connection is gone; what the CRM said, see [`Error::remedy`].
+    pub async fn read_note(
+        &self,
+        workspace: &WorkspaceId,
+        publication: &Publication,
+    ) -> Result<Option<RemoteNote>> {
+        let connection = connect::find(&self.stores, workspace, publication.connection).await?;
+        let connector = self.connectors.open(&connection)?;
+        connector.find_note(&publication.key, publication.epoch).await
+    }
+
     /// Questions over the synced data, typed.
     #[must_use]
     pub fn query(&self) -> &dyn Query {
@@ -380,6 +408,7 @@ impl CrmBuilder {
         let publisher =
             Publisher::new(self.stores.clone(), Arc::clone(&self.clock), self.debounce);
         Ok(Crm {
+            connectors: Arc::clone(&connectors),
             connect: Connect::new(self.stores.clone(), Arc::clone(&connectors)),
             settings: Settings::new(self.stores.clone(), Arc::clone(&self.clock)),
             scheduler: Scheduler {
