@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn syn_3_the_interval_is_the_connections_own_with_a_floor() {
-        let minutes = |n| Duration::from_secs(n * 60);
+        let minutes = |n: u64| Duration::from_secs(n * 60);
         assert_eq!(effective_interval(None, SIX_HOURS), SIX_HOURS);
         assert_eq!(effective_interval(Some(minutes(20)), SIX_HOURS), minutes(20));
         assert_eq!(effective_interval(Some(minutes(1)), SIX_HOURS), minutes(15));
