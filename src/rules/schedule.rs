@@ -139,6 +139,13 @@ mod tests {
         assert_eq!(effective_interval(None, minutes(5)), minutes(15));
     }
 
+    #[test]
+    fn syn_3_a_shorter_interval_than_the_floor_is_not_obeyed() {
+        let next = next_sync(NOW, Duration::ZERO, SyncOutcome::Succeeded, 0.5);
+        assert_eq!(next, Some(NOW + time::Duration::minutes(15)));
+        assert_eq!(after_failure(9, Duration::ZERO), 891);
+    }
+
     proptest! {
         /// SYN-3: whatever the settings, a failure is retried sooner than the interval, a success
         /// waits for about the interval, and no value makes it panic.

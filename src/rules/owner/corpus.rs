@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use proptest::prelude::*;
+
 use crate::model::{EmailAddress, Member, MemberId, OwnerProblem, User, UserId};
 use crate::rules::owner::{MemberIndex, Owner, match_owner};
 
@@ -277,5 +279,25 @@ fn r_14_no_imitation_is_recommended() {
             Err(OwnerProblem::Unmatched { hint: None, .. }) => {}
             other => panic!("{:?} gave {other:?}", imitation.as_str()),
         }
+    }
+}
+
+/// Short addresses from letters that fold into each other somewhere, so that many pairs are alike.
+fn any_address() -> impl Strategy<Value = String> {
+    let letters = "[kK\u{212a}iI\u{131}\u{130}\u{430}a\u{ff41}\u{ad}]{1,3}";
+    (" ?", letters, prop::sample::select(vec!["x.de", "X.de", "\u{445}.de"]), " ?")
+        .prop_map(|(before, local, domain, after)| format!("{before}{local}@{domain}{after}"))
+}
+
+proptest! {
+    /// two addresses mean one person exactly when they are the same bytes but for ASCII case
+    /// and surrounding space.
+    #[test]
+    fn r_14_a_match_is_equality_of_bytes_but_for_ascii_case(
+        held in any_address(), asked in any_address(),
+    ) {
+        let index = MemberIndex::new(&[member("held", email(&held))]);
+        let same = held.trim().eq_ignore_ascii_case(asked.trim());
+        prop_assert_eq!(matched(&index, &email(&asked)).is_ok(), same);
     }
 }

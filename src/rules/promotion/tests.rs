@@ -227,7 +227,7 @@ fn dea_5_a_deal_carries_what_the_opportunity_says() {
     candidate.account_name = Some("Contoso".to_owned());
     candidate.currency = Some(currency("1", "USD"));
     candidate.base_currency = Some(currency("2", "EUR"));
-    let url = Url::parse("https://contoso.crm4.dynamics.example/main.aspx").unwrap();
+    let url = Url::parse("https://crm.example/opportunity/o").unwrap();
 
     let owner = match_owner(&members(), Owner::of(&candidate)).unwrap();
     let details = deal_details(&candidate, owner.clone(), Some(url.clone()));
