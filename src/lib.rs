@@ -19,9 +19,14 @@ mod error;
 #[cfg(feature = "dynamics")]
 mod http;
 mod seal;
-mod sync;
 mod vault;
+mod connectors;
+mod connect;
+mod settings;
+mod sync;
 
 pub use clock::{Clock, Randomness, SystemClock};
+pub use connect::{ConnectRequest, ConnectStarted, MirrorFate};
 pub use error::{BoxError, Error, Remedy, Result};
 pub use seal::Sealed;
+pub use sync::SyncReport;
