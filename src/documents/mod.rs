@@ -3,6 +3,8 @@
 //! [`render`] turns a document into the attachment (also useful for a preview); the publisher
 //! takes revisions in and brings the newest one to the CRM.
 
+mod delivery;
+mod feed;
 mod file_name;
 mod page;
 mod publisher;
@@ -12,5 +14,6 @@ pub(crate) mod stamp;
 mod title;
 mod words;
 
-pub use publisher::PublishTarget;
+pub use publisher::{DeletedNote, PublishOptions, PublishTarget, Published};
+pub(crate) use publisher::{Publisher, Sent};
 pub use render::{RenderContext, RenderedDocument, render};
