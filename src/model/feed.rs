@@ -101,6 +101,15 @@ pub enum FeedEvent {
         /// Why.
         why: String,
     },
+    /// A CRM user had replaced the attachment of a document's note; the new revision overwrote it.
+    NoteOverwritten {
+        /// The document.
+        document: DocumentId,
+        /// Its title.
+        title: String,
+        /// The revision that stands there now.
+        revision: u64,
+    },
     /// A document reached the timeline for the first time.
     NotePublished {
         /// The document.
@@ -226,6 +235,11 @@ impl fmt::Display for FeedEvent {
             }
             Self::HealthChanged { message } => f.write_str(message),
             Self::NoteHeld { why, .. } => write!(f, "Document waits: {why}"),
+            Self::NoteOverwritten { title, revision, .. } => write!(
+                f,
+                "The attachment of {title} had been replaced in the CRM; revision {revision} \
+                 overwrote it"
+            ),
             Self::NotePublished { title, revision, .. } => {
                 write!(f, "Document published: {title} (revision {revision})")
             }
