@@ -9,8 +9,7 @@ const MAX_REDIRECTS: usize = 10;
 
 /// Opens the sign-in page and gives what the browser would bring back to `redirect`.
 pub(crate) async fn sign_in(start: &Url, redirect: &Url) -> Result<Callback> {
-    let browser =
-        reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+    let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
     let mut page = start.clone();
     for _ in 0..MAX_REDIRECTS {
         let answer = browser.get(page.clone()).send().await.context("open the sign-in page")?;

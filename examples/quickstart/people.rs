@@ -36,8 +36,10 @@ impl People {
         for (connection, _) in crm.query().as_of(&Scope::workspace(workspace.clone())).await? {
             let mut after: Option<RecordId> = None;
             loop {
-                let page =
-                    crm.query().scan(workspace, connection, Table::Users, after.as_ref(), 500).await?;
+                let page = crm
+                    .query()
+                    .scan(workspace, connection, Table::Users, after.as_ref(), 500)
+                    .await?;
                 let Rows::Users(users) = page else { break };
                 let Some(last) = users.last() else { break };
                 after = Some(last.id.clone().into());

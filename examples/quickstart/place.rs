@@ -1,8 +1,8 @@
 //! Where the org is: on this machine, at a stand-in of somebody's own, or at Microsoft's.
 
 use anyhow::{Context, Result};
-use fluint_crm::dynamics::{DYNAMICS, DynamicsProvider};
 use fluint_crm::connector::Tokens;
+use fluint_crm::dynamics::{DYNAMICS, DynamicsProvider};
 use fluint_crm::model::{Connection, MemberId, WorkspaceId};
 use fluint_crm::testkit::FakeServer;
 use fluint_crm::{ConnectRequest, Crm};

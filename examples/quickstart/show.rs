@@ -22,7 +22,10 @@ impl Show {
     /// Starts a chapter.
     pub(crate) fn chapter(&self, title: &str) {
         self.line("");
-        self.line(&format!("\u{2500}\u{2500} {title} {}", "\u{2500}".repeat(70 - title.len().min(60))));
+        self.line(&format!(
+            "\u{2500}\u{2500} {title} {}",
+            "\u{2500}".repeat(70 - title.len().min(60))
+        ));
     }
 
     /// Prints a line for people.
@@ -105,7 +108,8 @@ impl Show {
         let mut groups: Vec<_> = groups.into_iter().collect();
         groups.sort_by_key(|(_, members)| std::cmp::Reverse(members.len()));
         for (reason, members) in &groups {
-            let example = members.first().and_then(|one| one.name.as_deref()).unwrap_or("(no name)");
+            let example =
+                members.first().and_then(|one| one.name.as_deref()).unwrap_or("(no name)");
             self.line(&format!("  {:>4} \u{d7} {reason}", members.len()));
             self.line(&format!("         for example \u{201c}{example}\u{201d}"));
             if let Some(hint) = members.iter().find_map(|one| one.reason.hint()) {
