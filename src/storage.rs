@@ -38,6 +38,8 @@ use crate::model::{
 use crate::seal::Sealed;
 use crate::walk::{Chain, ChainCursor, CompletenessProof};
 
+pub(crate) mod fallback;
+
 /// One store per role.
 ///
 /// # Example
@@ -159,7 +161,7 @@ pub trait Connections: fmt::Debug + Send + Sync {
 }
 
 /// A sign-in under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "hosts' own stores take it apart and build it")]
 pub struct Handshake {
     /// SHA-256 of the `state` sent to the CRM; the state itself is not kept.
@@ -688,16 +690,24 @@ pub trait Query: fmt::Debug + Send + Sync {
     async fn as_of(&self, scope: &Scope) -> Result<Vec<(ConnectionId, Option<OffsetDateTime>)>>;
 
     /// Accounts, by name and then id.
-    async fn accounts(&self, query: &AccountQuery) -> Result<Accounts>;
+    async fn accounts(&self, query: &AccountQuery) -> Result<Accounts> {
+        fallback::accounts(self, query).await
+    }
 
     /// Contacts, by name and then id.
-    async fn contacts(&self, query: &ContactQuery) -> Result<Contacts>;
+    async fn contacts(&self, query: &ContactQuery) -> Result<Contacts> {
+        fallback::contacts(self, query).await
+    }
 
     /// Opportunities.
-    async fn opportunities(&self, query: &OpportunityQuery) -> Result<Opportunities>;
+    async fn opportunities(&self, query: &OpportunityQuery) -> Result<Opportunities> {
+        fallback::opportunities(self, query).await
+    }
 
     /// Totals of opportunities.
-    async fn totals(&self, query: &TotalsQuery) -> Result<Totals>;
+    async fn totals(&self, query: &TotalsQuery) -> Result<Totals> {
+        fallback::totals(self, query).await
+    }
 }
 
 #[cfg(test)]
