@@ -1,1 +1,4 @@
 //! The integration tests: one program, modules mirror `src/`.
+
+#[cfg(feature = "sqlite")]
+mod sqlite;

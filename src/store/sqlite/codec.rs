@@ -296,8 +296,7 @@ impl<'r> Columns<'r> {
 
     /// A word of a fixed list.
     pub(crate) fn word<W: Word>(&mut self) -> Result<W, Trouble> {
-        W::from_word(self.str()?)
-            .ok_or_else(|| Trouble::stored("a word is not one of its list"))
+        W::from_word(self.str()?).ok_or_else(|| Trouble::stored("a word is not one of its list"))
     }
 }
 

@@ -5,8 +5,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params_from_iter};
 
 use crate::error::Result;
 use crate::model::{
-    ChangeSeq, ConnectionId, Deal, DealChange, DealId, Decided, OpportunityId, Skipped,
-    WorkspaceId,
+    ChangeSeq, ConnectionId, Deal, DealChange, DealId, Decided, OpportunityId, Skipped, WorkspaceId,
 };
 use crate::storage::{Applied, Claim, Deals};
 use crate::store::sqlite::SqliteStore;
@@ -31,8 +30,7 @@ impl Deals for SqliteStore {
                 let mut found = Vec::with_capacity(ids.len());
                 for id in ids {
                     let key = [text(workspace.as_str()), uuid(id.as_uuid())];
-                    let deal =
-                        statement.query_row(params_from_iter(key), |row| Ok(read_deal(row)));
+                    let deal = statement.query_row(params_from_iter(key), |row| Ok(read_deal(row)));
                     found.extend(deal.optional()?.transpose()?);
                 }
                 Ok(found)

@@ -181,10 +181,9 @@ fn held(
     tx.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM publications WHERE workspace = ? AND id = ?"
     ))?
-    .query_row(
-        params_from_iter([text(workspace.as_str()), uuid(id.as_uuid())]),
-        |row| Ok(read(row)),
-    )
+    .query_row(params_from_iter([text(workspace.as_str()), uuid(id.as_uuid())]), |row| {
+        Ok(read(row))
+    })
     .optional()?
     .transpose()
 }

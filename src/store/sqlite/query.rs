@@ -82,8 +82,7 @@ fn as_of(
          FROM connections c WHERE c.workspace = ?1 AND (?2 IS NULL OR c.id = ?2) ORDER BY c.id",
     )?;
     let only = scope.connection.map_or(NULL, |connection| uuid(connection.as_uuid()));
-    let mut rows =
-        statement.query(params_from_iter([text(scope.workspace.as_str()), only]))?;
+    let mut rows = statement.query(params_from_iter([text(scope.workspace.as_str()), only]))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let mut columns = Columns::of(row);

@@ -125,10 +125,7 @@ fn write_ahead(connection: &Connection) -> Result<()> {
 }
 
 fn is_busy(cause: &rusqlite::Error) -> bool {
-    matches!(
-        cause.sqlite_error_code(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
-    )
+    matches!(cause.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 /// Runs the migrations that the database has not had, each in a transaction of its own.
@@ -167,9 +164,6 @@ fn cannot_open(cause: rusqlite::Error) -> Error {
     unusable(reason, Some(Box::new(cause)))
 }
 
-fn unusable(
-    reason: impl Into<std::borrow::Cow<'static, str>>,
-    source: Option<BoxError>,
-) -> Error {
+fn unusable(reason: impl Into<std::borrow::Cow<'static, str>>, source: Option<BoxError>) -> Error {
     Error::Config { key: "database file".into(), reason: reason.into(), source }
 }

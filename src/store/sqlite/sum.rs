@@ -29,7 +29,11 @@ impl Aggregate<i128, Option<Vec<u8>>> for ExactSum {
         Ok(())
     }
 
-    fn finalize(&self, _: &mut Context<'_>, sum: Option<i128>) -> rusqlite::Result<Option<Vec<u8>>> {
+    fn finalize(
+        &self,
+        _: &mut Context<'_>,
+        sum: Option<i128>,
+    ) -> rusqlite::Result<Option<Vec<u8>>> {
         Ok(sum.map(|sum| sortable(sum).to_vec()))
     }
 }

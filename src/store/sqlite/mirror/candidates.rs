@@ -117,9 +117,7 @@ fn base_currency(tx: &Transaction<'_>, owner: &Owner) -> Result<Option<Currency>
          ORDER BY id LIMIT 1",
         select_list::<Currency>("c")
     ))?
-    .query_row(params_from_iter(owner.values()), |row| {
-        Ok(Currency::read(&mut Columns::of(row)))
-    })
+    .query_row(params_from_iter(owner.values()), |row| Ok(Currency::read(&mut Columns::of(row))))
     .optional()?
     .transpose()
 }

@@ -92,11 +92,7 @@ fn insert(
 }
 
 /// How far each table was read.
-fn cursors(
-    tx: &Transaction<'_>,
-    owner: &Owner,
-    run: RunId,
-) -> Result<Vec<TableCursors>, Trouble> {
+fn cursors(tx: &Transaction<'_>, owner: &Owner, run: RunId) -> Result<Vec<TableCursors>, Trouble> {
     let mut tables: Vec<TableCursors> = table_rows(tx, owner, run)?
         .into_iter()
         .map(|read| TableCursors { table: read.table, chains: Vec::new(), pages: read.pages })
@@ -128,11 +124,7 @@ struct TableRow {
 }
 
 /// The tables that a run has begun, in the order in which a settings page lists them.
-fn table_rows(
-    tx: &Transaction<'_>,
-    owner: &Owner,
-    run: RunId,
-) -> Result<Vec<TableRow>, Trouble> {
+fn table_rows(tx: &Transaction<'_>, owner: &Owner, run: RunId) -> Result<Vec<TableRow>, Trouble> {
     let mut statement = tx.prepare_cached(
         "SELECT name, rows, written, pages, estimate FROM run_tables \
          WHERE workspace = ? AND connection = ? AND run = ?",
@@ -157,15 +149,9 @@ fn table_rows(
 ///
 /// # Errors
 /// [`Error::NotFound`] when it is not the connection's newest.
-pub(crate) fn phase(
-    tx: &Transaction<'_>,
-    owner: &Owner,
-    run: RunId,
-) -> Result<PullPhase, Trouble> {
+pub(crate) fn phase(tx: &Transaction<'_>, owner: &Owner, run: RunId) -> Result<PullPhase, Trouble> {
     let newest = newest(tx, owner)?.filter(|newest| newest.id == run);
-    newest
-        .map(|newest| newest.phase)
-        .ok_or_else(|| Error::not_found(format!("run {run}")).into())
+    newest.map(|newest| newest.phase).ok_or_else(|| Error::not_found(format!("run {run}")).into())
 }
 
 /// Moves a run on to another phase.
@@ -178,9 +164,7 @@ pub(crate) fn enter(
     tx.prepare_cached(
         "UPDATE runs SET phase = ?4 WHERE workspace = ?1 AND connection = ?2 AND run = ?3",
     )?
-    .execute(params_from_iter(
-        owner.with([uuid(run.as_uuid()), text(phase.as_word())]),
-    ))?;
+    .execute(params_from_iter(owner.with([uuid(run.as_uuid()), text(phase.as_word())])))?;
     Ok(())
 }
 
@@ -222,9 +206,7 @@ pub(crate) fn restart(
         tx.prepare_cached(&format!(
             "DELETE FROM {kept} WHERE workspace = ? AND connection = ? AND run = ? AND name = ?"
         ))?
-        .execute(params_from_iter(
-            owner.with([uuid(run.as_uuid()), text(table.as_str())]),
-        ))?;
+        .execute(params_from_iter(owner.with([uuid(run.as_uuid()), text(table.as_str())])))?;
     }
     Ok(())
 }
@@ -249,10 +231,8 @@ pub(crate) fn finish(
         time(now),
     ])))?;
     for kept in ["chains", "seen_pages"] {
-        tx.prepare_cached(&format!(
-            "DELETE FROM {kept} WHERE workspace = ? AND connection = ?"
-        ))?
-        .execute(params_from_iter(owner.values()))?;
+        tx.prepare_cached(&format!("DELETE FROM {kept} WHERE workspace = ? AND connection = ?"))?
+            .execute(params_from_iter(owner.values()))?;
     }
     Ok(())
 }
@@ -286,11 +266,7 @@ pub(crate) fn progress(
 }
 
 /// How many rows of a table the last finished run saw.
-fn last_count(
-    tx: &Transaction<'_>,
-    owner: &Owner,
-    table: Table,
-) -> Result<Option<u64>, Trouble> {
+fn last_count(tx: &Transaction<'_>, owner: &Owner, table: Table) -> Result<Option<u64>, Trouble> {
     let count: Option<i64> = tx
         .prepare_cached(
             "SELECT coalesce(t.seen, t.rows) FROM run_tables t JOIN runs r \

@@ -6,9 +6,7 @@ use crate::model::{
 use crate::store::sqlite::codec::{
     Columns, NULL, Put, Values, json, maybe_integer, maybe_text, maybe_time, text,
 };
-use crate::store::sqlite::mirror::rows::{
-    Mirrored, name_key, owner, parse, read_owner, version,
-};
+use crate::store::sqlite::mirror::rows::{Mirrored, name_key, owner, parse, read_owner, version};
 use crate::store::sqlite::trouble::Trouble;
 
 /// A customer as two values: its kind and its id.
