@@ -2,3 +2,4 @@
 
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod store;

@@ -1,5 +1,6 @@
 //! What only a database file can get wrong: files, processes, crashes, rewritten rows.
 
+mod conformance;
 mod crash;
 mod files;
 mod load;
