@@ -128,15 +128,16 @@ async fn apply(
 }
 
 /// A proof that a table was read to its end.
-fn proof(table: Table) -> CompletenessProof {
-    let mut walk = Walk::new(run(), table);
+fn proof(run: RunId, table: Table) -> CompletenessProof {
+    let mut walk = Walk::new(run, table);
     walk.take(&Page::<Opportunity>::whole_table(Vec::new())).unwrap();
     walk.finish().unwrap()
 }
 
 /// Ends the reading part and the run.
 async fn finish(store: &SqliteStore, claim: &Claim) -> TableSummary {
-    let summaries = store.finish_pull(claim, run(), &[proof(Table::Opportunities)]).await.unwrap();
+    let summaries =
+        store.finish_pull(claim, run(), &[proof(run(), Table::Opportunities)]).await.unwrap();
     store.finish_run(claim, run()).await.unwrap();
     summaries.into_iter().find(|summary| summary.table == Table::Opportunities).unwrap()
 }
