@@ -18,17 +18,17 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use url::Url;
 
-use crate::connector::{Callback, SignIn, SignedIn};
+use crate::connector::{Callback, SignIn, SignedIn, Tokens};
 use crate::connectors::Connectors;
 use crate::error::{Error, Result};
 use crate::model::{
-    Connection, ConnectionChange, ConnectionId, CrmKind, FeedEvent, Health, MemberId, NewFeedEntry,
-    Publication, PublicationState, WorkspaceId,
+    Connection, ConnectionChange, ConnectionId, CrmKind, FeedEvent, Health, Identity, MemberId,
+    NewFeedEntry, OrganisationId, Publication, PublicationState, RecordId, WorkspaceId,
 };
 use crate::rules::{Debounce, publication_due_at};
 use crate::seal::SealPlace;
 use crate::storage::{Handshake, Stores, Work, WorkItem};
-use crate::vault;
+use crate::vault::{self, LentVault};
 
 /// How long a sign-in may take (CON-2). Entra's own code lives as long.
 const HANDSHAKE_LIFE: Duration = Duration::from_secs(600);
@@ -162,6 +162,33 @@ impl Connect {
         let provider = self.connectors.provider(&handshake.kind)?;
         let signed_in = provider.finish(context, &sign_in, callback).await?;
         self.store(workspace, member, handshake.kind, signed_in).await
+    }
+
+    /// Connects with tokens that the host got by a sign-in of its own.
+    pub(crate) async fn adopt(
+        &self,
+        request: ConnectRequest,
+        tokens: Tokens,
+    ) -> Result<Connection> {
+        let ConnectRequest { workspace, member, kind, address, .. } = request;
+        let context = self.connectors.context();
+        let provider = self.connectors.provider(&kind)?;
+        let address = provider.parse_address(&address)?;
+        // Nothing is known of the org but its address until it was asked who the tokens belong to.
+        let nobody = Identity::new(OrganisationId::new("unknown")?, RecordId::new("unknown")?);
+        let unknown = ConnectionId::derive(&workspace, kind.as_str(), &nobody.organisation);
+        let probe = Connection::new(
+            unknown,
+            workspace.clone(),
+            kind.clone(),
+            address.clone(),
+            nobody,
+            member.clone(),
+            context.clock.now(),
+        );
+        let vault = LentVault::new(unknown, vault::copy(&tokens));
+        let identity = provider.open(context, &probe, Arc::new(vault))?.check().await?;
+        self.store(&workspace, &member, kind, SignedIn { identity, tokens, address }).await
     }
 
     /// Takes the sign-in that a callback answers, once, and checks that it may be answered.

@@ -8,20 +8,18 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::assistant::Tools;
 use crate::clock::{Clock, Randomness, SystemClock};
 use crate::connect::{self, Connect, ConnectRequest, ConnectStarted, MirrorFate};
-use crate::connector::{Callback, ConnectorContext, CrmProvider};
+use crate::connector::{Callback, ConnectorContext, CrmProvider, Tokens};
 use crate::connectors::Connectors;
-use crate::documents::{PublishTarget, Published, Publisher};
+use crate::documents::{PublishOptions, PublishTarget, Published, Publisher};
 use crate::error::{Error, Result};
 use crate::host::{KeyRing, Members, NoObserver, Observer};
 use crate::model::{
     ChangeSeq, Connection, ConnectionChange, ConnectionId, CrmKind, Deal, DealChange, DealId,
-    Document, FeedEntry, MemberId, OpportunityId, Publication, PublicationId, Skipped, StageFilter,
-    WorkspaceId,
+    Document, FeedEntry, MemberId, OpportunityId, Publication, PublicationId, RemoteNote, Skipped,
+    StageFilter, WorkspaceId,
 };
-use crate::rules::Debounce;
 use crate::scheduler::{Budget, RunReport, Scheduler};
 use crate::seal::Sealer;
 use crate::settings::Settings;
@@ -38,6 +36,7 @@ use crate::storage::{Handshake, PullProgress, Query, StageChoice, Stores};
 pub struct Crm {
     stores: Stores,
     clock: Arc<dyn Clock>,
+    connectors: Arc<Connectors>,
     connect: Connect,
     scheduler: Scheduler,
     publisher: Publisher,
@@ -46,7 +45,11 @@ pub struct Crm {
 
 impl Crm {
     /// Starts with a store, members and keys; everything else has a default.
-    pub fn builder(stores: Stores, members: Arc<dyn Members>, keys: Arc<dyn KeyRing>) -> CrmBuilder {
+    pub fn builder(
+        stores: Stores,
+        members: Arc<dyn Members>,
+        keys: Arc<dyn KeyRing>,
+    ) -> CrmBuilder {
         CrmBuilder {
             stores,
             members,
@@ -55,7 +58,7 @@ impl Crm {
             randomness: Arc::new(Randomness::from_machine()),
             observer: Arc::new(NoObserver::default()),
             providers: Vec::new(),
-            debounce: Debounce::default(),
+            publishing: PublishOptions::default(),
         }
     }
 
@@ -84,6 +87,19 @@ impl Crm {
         self.connect.finish(workspace, member, callback).await
     }
 
+    /// Connects with tokens from a sign-in of the host's own, or of the system it migrates from.
+    /// The first sync is due at once.
+    ///
+    /// # Errors
+    /// As [`begin_connect`](Self::begin_connect), and what the CRM says about the tokens.
+    pub async fn connect_with_tokens(
+        &self,
+        request: ConnectRequest,
+        tokens: Tokens,
+    ) -> Result<Connection> {
+        self.connect.adopt(request, tokens).await
+    }
+
     /// The sign-ins of a workspace that nobody has answered, the newest first. One past its end
     /// often means that the CRM's page asked for an administrator's approval, which never comes
     /// back to the host: show [`Handshake::admin_consent`].
@@ -106,7 +122,11 @@ impl Crm {
     ///
     /// # Errors
     /// [`Error::NotFound`] when the workspace has no such connection; [`Error::Store`].
-    pub async fn connection(&self, workspace: &WorkspaceId, id: ConnectionId) -> Result<Connection> {
+    pub async fn connection(
+        &self,
+        workspace: &WorkspaceId,
+        id: ConnectionId,
+    ) -> Result<Connection> {
         connect::find(&self.stores, workspace, id).await
     }
 
@@ -289,16 +309,24 @@ impl Crm {
         self.stores.publications.by_id(workspace, id).await
     }
 
+    /// Reads the note of a publication back from the CRM, with its attachment.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when its connection is gone; what the CRM said, see [`Error::remedy`].
+    pub async fn read_note(
+        &self,
+        workspace: &WorkspaceId,
+        publication: &Publication,
+    ) -> Result<Option<RemoteNote>> {
+        let connection = connect::find(&self.stores, workspace, publication.connection).await?;
+        let connector = self.connectors.open(&connection)?;
+        connector.find_note(&publication.key, publication.epoch).await
+    }
+
     /// Questions over the synced data, typed.
     #[must_use]
     pub fn query(&self) -> &dyn Query {
         &*self.stores.query
-    }
-
-    /// Questions over the synced data, as tools for an assistant.
-    #[must_use]
-    pub fn tools(&self) -> Tools {
-        Tools::new(Arc::clone(&self.stores.query), Arc::clone(&self.clock))
     }
 
     /// The current time by the clock that this value was built with (UTC).
@@ -318,7 +346,7 @@ pub struct CrmBuilder {
     randomness: Arc<Randomness>,
     observer: Arc<dyn Observer>,
     providers: Vec<Arc<dyn CrmProvider>>,
-    debounce: Debounce,
+    publishing: PublishOptions,
 }
 
 impl CrmBuilder {
@@ -346,9 +374,10 @@ impl CrmBuilder {
         self
     }
 
-    /// How long a publication waits for edits to pause; a minute, ten at most, by default.
-    pub fn debounce(mut self, debounce: Debounce) -> Self {
-        self.debounce = debounce;
+    /// How documents are published: how long a revision waits for further ones (a minute, ten at
+    /// most, by default), what becomes of deleted notes, what readers expect.
+    pub fn publishing(mut self, publishing: PublishOptions) -> Self {
+        self.publishing = publishing;
         self
     }
 
@@ -378,8 +407,9 @@ impl CrmBuilder {
         let connections = Arc::clone(&self.stores.connections);
         let connectors = Arc::new(Connectors::new(providers, context, connections, sealer));
         let publisher =
-            Publisher::new(self.stores.clone(), Arc::clone(&self.clock), self.debounce);
+            Publisher::new(self.stores.clone(), Arc::clone(&self.clock), self.publishing);
         Ok(Crm {
+            connectors: Arc::clone(&connectors),
             connect: Connect::new(self.stores.clone(), Arc::clone(&connectors)),
             settings: Settings::new(self.stores.clone(), Arc::clone(&self.clock)),
             scheduler: Scheduler {

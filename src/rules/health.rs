@@ -15,7 +15,8 @@ pub enum HealthEvent {
         /// Where the administrator can approve.
         link: Option<Url>,
     },
-    /// A member connected it (again) and the CRM knew them, in the same organisation.
+    /// A member connected it (again) and the CRM knew them, in the same organisation. Connecting
+    /// to another organisation makes another connection.
     Connected,
     /// A member disconnected it.
     Disconnected,
@@ -37,11 +38,11 @@ pub enum HealthEvent {
 /// can neither hide it nor bring a disconnected connection back to life.
 ///
 /// ```text
-///             AdminApprovalMissing         SignInRejected
-///                                        OrganisationChanged           Disconnected
-/// Connected ----------------------> NeedsAdminApproval --> NeedsReconnect --> Disconnected
-///     ^ <---- AdminApproved, Worked ------'                     |                  |
-///     '-------------------------- Connected --------------------'------------------'
+/// Connected --- AdminApprovalMissing ---> NeedsAdminApproval --- SignInRejected, ---> NeedsReconnect
+///   |   <------ AdminApproved, Worked --------'              OrganisationChanged        ^
+///   '------------- SignInRejected, OrganisationChanged ---------------------------------'
+///
+/// any state --- Disconnected ---> Disconnected        any state --- Connected ---> Connected
 /// ```
 ///
 /// | event                  | Connected          | NeedsAdminApproval | NeedsReconnect | Disconnected |

@@ -274,8 +274,8 @@ const SHARED_MAILBOXES: &[&str] = &[
     "privacy",
     "procurement",
     "purchasing",
-    "rechnung",
     "reception",
+    "rechnung",
     "root",
     "sales",
     "security",
@@ -297,5 +297,7 @@ const SHARED_MAILBOXES: &[&str] = &[
     "welcome",
 ];
 
+#[cfg(test)]
+mod corpus;
 #[cfg(test)]
 mod tests;

@@ -321,6 +321,7 @@ mod tests {
             for kind in Period::ALL.chunks(3) {
                 let [last, this, next] = [0, 1, 2].map(|n| kind[n].dates(day, fiscal));
                 prop_assert!(this.contains(day));
+                prop_assert!(!this.contains(next.from) && !last.contains(this.from));
                 prop_assert_eq!(last.before, this.from);
                 prop_assert_eq!(this.before, next.from);
                 prop_assert!(last.from < last.before && next.from < next.before);

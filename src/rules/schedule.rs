@@ -132,11 +132,18 @@ mod tests {
 
     #[test]
     fn syn_3_the_interval_is_the_connections_own_with_a_floor() {
-        let minutes = |n| Duration::from_secs(n * 60);
+        let minutes = |n: u64| Duration::from_secs(n * 60);
         assert_eq!(effective_interval(None, SIX_HOURS), SIX_HOURS);
         assert_eq!(effective_interval(Some(minutes(20)), SIX_HOURS), minutes(20));
         assert_eq!(effective_interval(Some(minutes(1)), SIX_HOURS), minutes(15));
         assert_eq!(effective_interval(None, minutes(5)), minutes(15));
+    }
+
+    #[test]
+    fn syn_3_a_shorter_interval_than_the_floor_is_not_obeyed() {
+        let next = next_sync(NOW, Duration::ZERO, SyncOutcome::Succeeded, 0.5);
+        assert_eq!(next, Some(NOW + time::Duration::minutes(15)));
+        assert_eq!(after_failure(9, Duration::ZERO), 891);
     }
 
     proptest! {

@@ -216,6 +216,21 @@ mod tests {
         assert_eq!((stage.stage, stage.name), (Some(stage_id("column")), None));
     }
 
+    #[test]
+    fn syn_1_the_process_is_the_stages_own_and_else_the_rows() {
+        let process = |text| ProcessId::new(text).unwrap();
+        let mut row = assigned("1", "s", AssignmentState::Active, Presence::Seen);
+        row.assignment.process = Some(process("of the row"));
+        let unknown = current_stage(&candidate(vec![row.clone()])).unwrap();
+        assert_eq!(unknown.process, Some(process("of the row")));
+
+        let mut known = Stage::new(stage_id("s"));
+        known.process = Some(ProcessRef::new(process("of the stage")));
+        row.stage = Some(known);
+        let named = current_stage(&candidate(vec![row])).unwrap();
+        assert_eq!(named.process, Some(process("of the stage")));
+    }
+
     proptest! {
         /// SYN-1: rows come in no particular order, so their order must not matter.
         #[test]

@@ -300,15 +300,22 @@ pub(crate) fn host_on(stores: Stores, clock: Arc<ManualClock>, plain: PlainCrm) 
             state.user = "u-admin".into();
         }
     }
-    let members = vec![Member::new(ada(), EmailAddress::new("ada@contoso.com").unwrap())];
-    let keys = StaticKeys::new(SealingKey::new("k1", [7; 32]).unwrap(), vec![]);
-    let crm = Crm::builder(stores.clone(), Arc::new(members), Arc::new(keys))
+    let members = vec![member("ada", "ada@contoso.com")];
+    let crm = Crm::builder(stores.clone(), Arc::new(members), keys())
         .provider(plain.clone())
         .clock(Arc::clone(&clock) as _)
         .randomness(Randomness::seeded(1))
         .build()
         .unwrap();
     Host { crm, plain, clock, stores }
+}
+
+pub(crate) fn keys() -> Arc<StaticKeys> {
+    Arc::new(StaticKeys::new(SealingKey::new("k1", [7; 32]).unwrap(), vec![]))
+}
+
+pub(crate) fn member(id: &str, email: &str) -> Member {
+    Member::new(MemberId::new(id).unwrap(), EmailAddress::new(email).unwrap())
 }
 
 impl Host {
