@@ -25,11 +25,12 @@ pub trait Connections: fmt::Debug + Send + Sync {
     /// The sign-ins of a workspace that nobody has answered, the newest first, expired ones too.
     async fn handshakes(&self, workspace: &WorkspaceId) -> Result<Vec<Handshake>>;
 
-    /// Stores a connection with its sealed tokens and hands it back as it stands. One with its id
-    /// that is there already is replaced by [`Connection::reconnected`]. Token versions go on
-    /// counting where they were.
+    /// Stores a connection with its sealed tokens, makes its pull due at once, and hands it back as
+    /// it stands. One with its id that is there already is replaced by
+    /// [`Connection::reconnected`]. Token versions go on counting where they were.
     ///
-    /// The caller schedules the first pull.
+    /// Where [`Due`](crate::storage::Due) is played by somebody else, the caller schedules the pull
+    /// itself.
     async fn connect(&self, connection: &Connection, tokens: &Sealed) -> Result<Connection>;
 
     /// The connections of a workspace, in the order of their ids.

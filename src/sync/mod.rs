@@ -18,7 +18,7 @@ mod reconcile;
 
 use std::sync::Arc;
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::clock::{Clock, Randomness};
 use crate::connector::CrmConnector;
@@ -32,6 +32,10 @@ use crate::sync::follow::follow_changes;
 use crate::sync::promote::{Promotion, promote};
 use crate::sync::pull::read_tables;
 use crate::sync::reconcile::{Reading, reconcile};
+
+/// How old an interrupted run may be to go on where it was. Page links carry no expiry that
+/// Microsoft documents; a day covers an outage, and keeps "seen" close to now.
+const MAX_RESUME_AGE: Duration = Duration::days(1);
 
 /// One sync of one connection, with everything that it needs.
 #[derive(Debug)]
@@ -64,13 +68,14 @@ impl Sync<'_> {
     /// Runs the sync to its end.
     pub(crate) async fn run(&self) -> Result<SyncReport> {
         let fresh = RunId::new(self.randomness.uuid());
-        let run = self.stores.mirror.start_pull(self.claim, fresh).await?;
+        let mut run = self.stores.mirror.start_pull(self.claim, fresh).await?;
         tracing::info!(run = %run.run, phase = ?run.phase, "sync starts");
         self.tell(&run, "started", run.started_at, FeedEvent::SyncStarted { run: run.run }).await?;
         // Members and filter are read once, here, so that one sync judges by one rule (DEA-4).
         let members = self.members.members(&self.connection.workspace).await?;
         if run.phase == PullPhase::Reading {
             let reading = self.compare_identity().await?;
+            self.forget_stale_reads(&mut run, reading).await?;
             let proofs = read_tables(self, &run).await?;
             reconcile(self, &run, reading, &proofs).await?;
         }
@@ -95,6 +100,19 @@ impl Sync<'_> {
         let identity = Identity { tenant: now.tenant.or_else(|| before.tenant.clone()), ..now };
         self.change(ConnectionChange::Identity(identity)).await?;
         Ok(Reading::ByAnotherUser)
+    }
+
+    /// Reads again from the start what an interrupted run has read too long ago, or with other
+    /// eyes: one proof must speak of one time and one user.
+    async fn forget_stale_reads(&self, run: &mut Pull, reading: Reading) -> Result<()> {
+        let age = self.clock.now() - run.started_at;
+        if reading == Reading::ByTheSameUser && age <= MAX_RESUME_AGE {
+            return Ok(());
+        }
+        for read in std::mem::take(&mut run.tables) {
+            self.stores.mirror.restart_table(self.claim, run.run, read.table).await?;
+        }
+        Ok(())
     }
 
     async fn change(&self, change: ConnectionChange) -> Result<()> {

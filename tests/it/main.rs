@@ -4,5 +4,8 @@
 
 mod connecting;
 mod render;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod store;
 mod support;
 mod sync;

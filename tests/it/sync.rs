@@ -164,8 +164,7 @@ async fn syn_7_r_16_a_vanished_row_is_marked_and_nothing_is_removed() {
     let deals = host.crm.deals(&workspace(), connection.id, None, 10).await.unwrap();
     assert_eq!(deals.len(), 3, "the deal stays");
     assert!(deals.iter().all(|deal| deal.state == DealState::Live), "nothing ends on absence");
-    let missing =
-        FeedEvent::SweepWithheld { table: Table::Opportunities, missing: 1 };
+    let missing = FeedEvent::SweepWithheld { table: Table::Opportunities, missing: 1 };
     assert!(events(&host).await.contains(&missing));
 }
 
@@ -212,6 +211,27 @@ async fn syn_8_a_pull_that_was_cut_off_goes_on_where_it_was() {
     let again = |table| host.plain.state().pages.iter().filter(|page| **page == table).count();
     assert_eq!(again(Table::Opportunities), 1, "only the page that is left is read");
     assert_eq!(again(Table::Users), 0, "a table that was read is not read again");
+}
+
+#[tokio::test]
+async fn syn_8_r_19_a_pull_of_another_user_or_another_day_is_read_again() {
+    for other_user in [true, false] {
+        let host = host();
+        small_org(&host);
+        host.connect().await;
+        host.plain.state().fail = Some((Table::Opportunities, 1, Failure::Unavailable));
+        failed(&host).await;
+        host.plain.state().fail = None;
+        host.plain.state().pages.clear();
+        if other_user {
+            host.plain.state().user = "u-other".into();
+        } else {
+            host.clock.advance(Duration::days(2));
+        }
+        synced(&host).await;
+        let pages = host.plain.state().pages.clone();
+        assert_eq!(pages.iter().filter(|page| **page == Table::Opportunities).count(), 2);
+    }
 }
 
 #[tokio::test]
@@ -320,7 +340,8 @@ async fn syn_3_a_failure_backs_off_and_is_told_once() {
     }
     assert!(waits.is_sorted() && waits[0] < Duration::minutes(2), "{waits:?}");
     let told = events(&host).await;
-    let failures = told.iter().filter(|event| matches!(event, FeedEvent::SyncFailed { .. })).count();
+    let failures =
+        told.iter().filter(|event| matches!(event, FeedEvent::SyncFailed { .. })).count();
     assert_eq!(failures, 1, "a state that lasts is told once");
 }
 
@@ -356,11 +377,12 @@ async fn dea_2_a_new_member_makes_deals_of_skipped_opportunities() {
     small_org(&host);
     let members = std::sync::Arc::new(Growing::default());
     let keys = crate::support::keys();
-    let crm = fluint_crm::Crm::builder(host.stores.clone(), std::sync::Arc::clone(&members) as _, keys)
-        .provider(host.plain.clone())
-        .clock(std::sync::Arc::clone(&host.clock) as _)
-        .build()
-        .unwrap();
+    let crm =
+        fluint_crm::Crm::builder(host.stores.clone(), std::sync::Arc::clone(&members) as _, keys)
+            .provider(host.plain.clone())
+            .clock(std::sync::Arc::clone(&host.clock) as _)
+            .build()
+            .unwrap();
     let host = Host { crm, ..host };
     host.connect().await;
     assert_eq!(synced(&host).await.counts.skipped, 4);

@@ -65,6 +65,16 @@ impl<R: Record> SortedPage<R> {
         Ok(Self { limit, after: after.transpose()?, question, kept: BinaryHeap::new() })
     }
 
+    /// The most rows that the page takes.
+    pub(crate) const fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// The place after which the page starts; `None` at the beginning.
+    pub(crate) fn after(&self) -> Option<(&SortKey, ConnectionId, &RecordId)> {
+        self.after.as_ref().map(|(key, connection, id)| (key, *connection, id))
+    }
+
     /// Keeps a row if it is among the first of this page so far.
     pub(crate) fn offer(&mut self, key: SortKey, connection: ConnectionId, row: R) {
         let place = (key, connection, row.record_id());

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::error::{Error, Result};
 use crate::model::{Connection, ConnectionChange, ConnectionId, Health, WorkspaceId};
 use crate::seal::Sealed;
-use crate::storage::{Connections, Handshake, TokenVersion};
+use crate::storage::{Connections, Handshake, TokenVersion, Work, WorkItem};
 use crate::store::memory::{MemoryStore, Place, place};
 
 #[derive(Default)]
@@ -54,8 +54,11 @@ impl Connections for MemoryStore {
     }
 
     async fn connect(&self, connection: &Connection, tokens: &Sealed) -> Result<Connection> {
+        let now = self.now();
         let place = place(&connection.workspace, connection.id);
+        let item = WorkItem::Pull(connection.id);
         let mut state = self.lock();
+        state.due.schedule(&Work { workspace: connection.workspace.clone(), item }, now);
         state.connections.tokens.entry(place.clone()).or_default().replace(tokens);
         let before = state.connections.connections.get(&place);
         let stored =

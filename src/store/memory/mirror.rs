@@ -78,12 +78,12 @@ impl Mirror for MemoryStore {
         run: RunId,
         proofs: &[CompletenessProof],
     ) -> Result<Vec<TableSummary>> {
+        if proofs.iter().any(|proof| proof.run() != run) {
+            return Err(Error::invalid_input("proof", "it is about another run"));
+        }
         let now = self.now();
         let mut state = self.lock();
         let (rows, run) = state.run(claim, run)?;
-        if proofs.iter().any(|proof| proof.run() != run.id) {
-            return Err(Error::invalid_input("proof", "it is about another run"));
-        }
         if run.phase == PullPhase::Reading {
             let proved: BTreeSet<Table> = proofs.iter().map(CompletenessProof::table).collect();
             run.summaries = summarise(rows, run, &proved, now);

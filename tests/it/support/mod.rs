@@ -64,11 +64,9 @@ pub(crate) enum Failure {
 impl Failure {
     fn error(self) -> Error {
         match self {
-            Self::Unavailable | Self::NeverAnswers => Error::Unavailable {
-                operation: "read a page".into(),
-                retry_at: None,
-                source: None,
-            },
+            Self::Unavailable | Self::NeverAnswers => {
+                Error::Unavailable { operation: "read a page".into(), retry_at: None, source: None }
+            }
             Self::SignedOut => {
                 Error::Unauthenticated { reason: "Please sign in again.".into(), source: None }
             }
