@@ -1,1 +1,3 @@
 //! The integration tests: one program, modules mirror `src/`.
+
+mod fakes;

@@ -11,7 +11,9 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::http::transport::{Request, Response, TransportError};
 use crate::testkit::dataverse::FakeDataverse;
+use crate::testkit::dataverse::cell::Cell;
 use crate::testkit::dataverse::org::Org;
+use crate::testkit::dataverse::table::Table;
 use crate::testkit::entra::FakeEntra;
 use crate::testkit::entra::grants::Person;
 use crate::testkit::entra::tokens::{Ledger, Places};
@@ -21,8 +23,8 @@ pub use loopback::FakeServer;
 
 /// Microsoft's side of a connection: Entra and one Dataverse org that trust each other.
 ///
-/// Cloning is cheap and shares the state. The person who signs in is the first user of the org
-/// that is enabled and has an Entra object id.
+/// Cloning is cheap and shares the state. The person who signs in is the first user that was added
+/// to the org, is enabled and has an Entra object id.
 ///
 /// # Example
 /// ```
@@ -109,16 +111,15 @@ impl FakeMicrosoft {
     }
 }
 
-/// The first enabled user with an Entra object id; a stranger when there is none.
+/// The first enabled human user that was added; a stranger when there is none.
 fn first_person(org: &Org) -> Person {
     let users = org.table_named("systemuser");
-    let enabled = users.and_then(|users| {
-        let mut rows = users.held();
-        rows.find(|row| {
-            let has_identity = row.named("azureactivedirectoryobjectid").id().is_some();
-            has_identity && *row.named("isdisabled") != true.into()
-        })
+    let people = users.into_iter().flat_map(Table::held).filter(|row| {
+        row.named("azureactivedirectoryobjectid").id().is_some()
+            && *row.named("applicationid") == Cell::Null
+            && *row.named("isdisabled") != true.into()
     });
+    let enabled = people.min_by_key(|row| row.version());
     let text = |column: &str| enabled.and_then(|row| row.named(column).to_text());
     Person {
         object_id: enabled
@@ -129,3 +130,6 @@ fn first_person(org: &Org) -> Person {
         upn: text("domainname").unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests;
