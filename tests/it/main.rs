@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+mod assistant;
 mod connecting;
+mod fakes;
 mod render;
 #[cfg(feature = "sqlite")]
 mod sqlite;
