@@ -237,7 +237,7 @@ async fn claims(stores: &Stores) -> Vec<Claim> {
         let record = connection_record(connection(number));
         stores.connections.connect(&record, &sealed()).await.unwrap();
     }
-    stores.due.claim(2, Duration::from_secs(60)).await.unwrap()
+    stores.due.claim(fluint_crm::storage::WorkKind::Pull, 2, Duration::from_secs(60)).await.unwrap()
 }
 
 /// Applies the same pages as one pull per connection, the second half after a finished run.
@@ -254,7 +254,7 @@ async fn fill(stores: &Stores, pages: &[(u8, Rows)]) -> Vec<String> {
                 page.run = run;
                 told.push(show(&stores.mirror.apply_page(claim, &page).await.unwrap()));
             }
-            let proofs = Table::ALL.map(crate::sqlite::proof);
+            let proofs = Table::ALL.map(|table| crate::sqlite::proof(run, table));
             told.push(show(&stores.mirror.finish_pull(claim, run, &proofs).await.unwrap()));
             stores.mirror.finish_run(claim, run).await.unwrap();
         }
