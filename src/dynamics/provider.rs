@@ -13,13 +13,13 @@ use crate::connector::{
     TokenVault,
 };
 use crate::dynamics::credentials::{AppRegistration, ClientCredential};
-use crate::dynamics::endpoints::{Endpoints, Overrides, is_loopback};
+use crate::dynamics::endpoints::{Endpoints, Overrides};
 use crate::dynamics::handshake::Handshake;
 use crate::dynamics::org_url::OrgUrl;
 use crate::dynamics::parts::ConnectorParts;
-use crate::dynamics::tokens::TokenSource;
+use crate::dynamics::tokens::{Flights, TokenSource};
 use crate::error::{Error, Result};
-use crate::http::client::{HttpClient, Reach};
+use crate::http::client::{HttpClient, Reach, is_loopback};
 use crate::http::transport::Transport;
 use crate::model::{Connection, CrmKind};
 
@@ -52,11 +52,11 @@ pub struct DynamicsProvider {
     app: Arc<AppRegistration>,
     overrides: Overrides,
     transport: Arc<dyn Transport>,
+    flights: Flights,
 }
 
 impl DynamicsProvider {
     /// Starts with nothing set.
-    #[must_use]
     pub fn builder() -> DynamicsProviderBuilder {
         DynamicsProviderBuilder::default()
     }
@@ -85,9 +85,10 @@ impl DynamicsProvider {
             tenant: connection.identity.tenant.clone(),
             transport: Arc::clone(&self.transport),
             vault: tokens,
+            spread: TokenSource::spread(&context.randomness),
             context: context.clone(),
             held: Mutex::new(None),
-            refreshing: tokio::sync::Mutex::new(()),
+            refreshing: self.flights.of(connection.id),
         };
         Ok(ConnectorParts {
             transport: Arc::clone(&self.transport),
@@ -225,7 +226,12 @@ impl DynamicsProviderBuilder {
             redirect_uri: check_redirect(required("redirect_uri", self.redirect_uri)?)?,
             credential: ClientCredential::secret("client_secret", secret)?,
         };
-        Ok(DynamicsProvider { app: Arc::new(app), overrides, transport })
+        Ok(DynamicsProvider {
+            app: Arc::new(app),
+            overrides,
+            transport,
+            flights: Flights::default(),
+        })
     }
 }
 

@@ -1,17 +1,20 @@
 //! Access tokens of one connection: kept, refreshed ahead of expiry, once for all who ask.
 //!
-//! Within one source a mutex makes the refresh a single flight. Several sources of one connection
-//! may exist, in this process and on other workers; between them the vault decides. Whoever comes
-//! late reads the winner's tokens there before it asks Entra; whoever asked at the same moment
-//! loses the compare-and-swap and goes on with the winner's. Entra does not revoke the old refresh
-//! token, so the loser's answer is merely thrown away.
+//! Within one process a mutex per connection makes the refresh a single flight, however many
+//! sources of it are open. Between workers the vault decides: whoever comes late reads the winner's
+//! tokens there before it asks Entra, and each source is due at a slightly different moment, so
+//! that workers rarely ask at once. Whoever does loses the compare-and-swap and goes on with the
+//! winner's tokens. Entra does not revoke the old refresh token, so the loser's answer is merely
+//! thrown away.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 use time::{Duration, OffsetDateTime};
 
+use crate::clock::Randomness;
 use crate::connector::{ConnectorContext, Replaced, StoredTokens, TokenVault, Tokens};
 use crate::dynamics::bearer::BearerTokens;
 use crate::dynamics::credentials::AppRegistration;
@@ -21,11 +24,15 @@ use crate::dynamics::token_endpoint::{
 };
 use crate::error::{Error, Result};
 use crate::http::transport::Transport;
+use crate::model::ConnectionId;
 use crate::storage::TokenVersion;
 
 /// How long before its end a token is replaced. Clocks differ, and a long page must not outlive
 /// the token that it was asked with.
 const MARGIN: Duration = Duration::minutes(5);
+
+/// By how much at most sources are due earlier than that, each by its own share.
+const SPREAD: Duration = Duration::minutes(1);
 
 /// After a refresh failed while the old token still works, how long to leave Entra alone.
 const PAUSE_AFTER_FAILURE: Duration = Duration::seconds(30);
@@ -43,7 +50,27 @@ pub(crate) struct TokenSource {
     pub(crate) context: ConnectorContext,
     pub(crate) held: Mutex<Option<Held>>,
     /// Held across the refresh: whoever waits for it finds the fresh token afterwards.
-    pub(crate) refreshing: tokio::sync::Mutex<()>,
+    pub(crate) refreshing: Arc<tokio::sync::Mutex<()>>,
+    /// This source's share of [`SPREAD`].
+    pub(crate) spread: Duration,
+}
+
+/// One mutex per connection that has a source open in this process.
+#[derive(Debug, Default)]
+pub(crate) struct Flights(Mutex<HashMap<ConnectionId, Weak<tokio::sync::Mutex<()>>>>);
+
+impl Flights {
+    /// The mutex of a connection; those that nobody holds any more are let go.
+    pub(crate) fn of(&self, connection: ConnectionId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = flights.get(&connection).and_then(Weak::upgrade) {
+            return open;
+        }
+        flights.retain(|_, flight| flight.strong_count() > 0);
+        let flight = Arc::default();
+        flights.insert(connection, Arc::downgrade(&flight));
+        flight
+    }
 }
 
 /// A token as this process knows it.
@@ -58,18 +85,8 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// A token whose whole life is known: the margin takes at most half of it.
-    fn fresh(stored: &StoredTokens, now: OffsetDateTime) -> Self {
-        let margin = |end: OffsetDateTime| MARGIN.min((end - now) / 2);
-        Self::with_margin(stored, margin)
-    }
-
-    /// A token that was issued at some time before: nobody knows how long its life was.
-    fn found(stored: &StoredTokens) -> Self {
-        Self::with_margin(stored, |_| MARGIN)
-    }
-
-    fn with_margin(stored: &StoredTokens, margin: impl Fn(OffsetDateTime) -> Duration) -> Self {
+    /// A token that is due `margin` before its end.
+    fn new(stored: &StoredTokens, margin: impl Fn(OffsetDateTime) -> Duration) -> Self {
         let expires_at = stored.tokens.expires_at;
         Self {
             access: stored.tokens.access.clone(),
@@ -89,6 +106,22 @@ impl Held {
 }
 
 impl TokenSource {
+    /// Draws a source's share of the spread.
+    pub(crate) fn spread(randomness: &Randomness) -> Duration {
+        SPREAD * randomness.fraction()
+    }
+
+    /// A token whose life begins now: the margin takes at most half of it.
+    fn fresh(&self, stored: &StoredTokens) -> Held {
+        let now = self.now();
+        Held::new(stored, |end| (MARGIN + self.spread).min((end - now) / 2))
+    }
+
+    /// A token that was issued at some time before: nobody knows how long its life was.
+    fn found(&self, stored: &StoredTokens) -> Held {
+        Held::new(stored, |_| MARGIN + self.spread)
+    }
+
     fn now(&self) -> OffsetDateTime {
         self.context.clock.now()
     }
@@ -108,9 +141,9 @@ impl TokenSource {
         let stored = self.vault.load().await?;
         let token = match self.held() {
             // Somebody has just stored it.
-            Some(held) if stored.version > held.version => Held::fresh(&stored, self.now()),
+            Some(held) if stored.version > held.version => self.fresh(&stored),
             Some(held) if stored.version == held.version => held,
-            _ => Held::found(&stored),
+            _ => self.found(&stored),
         };
         Ok((stored, token))
     }
@@ -128,7 +161,7 @@ impl TokenSource {
         if newer.version == stored.version || same(&newer) {
             return Err(refused);
         }
-        let token = Held::fresh(&newer, self.now());
+        let token = self.fresh(&newer);
         if token.is_alive(self.now()) && claims.is_none() {
             return Ok(token);
         }
@@ -165,7 +198,7 @@ impl TokenSource {
             match self.vault.replace(expected, renewed(stored, &granted, now)).await? {
                 Replaced::Stored(version) => {
                     let tokens = renewed(stored, &granted, now);
-                    return Ok(Held::fresh(&StoredTokens { tokens, version }, now));
+                    return Ok(self.fresh(&StoredTokens { tokens, version }));
                 }
                 // The same tokens under a new version: only their seal was renewed.
                 Replaced::Lost(winner)
@@ -174,17 +207,21 @@ impl TokenSource {
                 {
                     expected = winner.version;
                 }
-                Replaced::Lost(winner) => return Ok(Held::fresh(&winner, now)),
+                Replaced::Lost(winner) => return Ok(self.fresh(&winner)),
             }
         }
         Err(Error::conflict("the connection's tokens"))
     }
 
-    /// A fresh token, or the old one while it still works and Entra does not answer.
+    /// A fresh token, or the old one while it still works, unless the sign-in itself has ended:
+    /// neither Entra's troubles nor our own cut a token short.
     async fn refresh_ahead(&self, stored: StoredTokens, token: Held) -> Result<SecretString> {
         match self.refresh(stored, None).await {
             Ok(fresh) => Ok(self.keep(fresh)),
-            Err(error) if error.is_retryable() && token.is_alive(self.now()) => {
+            Err(error)
+                if !matches!(error, Error::Unauthenticated { .. } | Error::NeedsAdmin { .. })
+                    && token.is_alive(self.now()) =>
+            {
                 tracing::warn!(%error, "a token was not refreshed ahead of its expiry");
                 let due_at = Some(self.now() + PAUSE_AFTER_FAILURE);
                 Ok(self.keep(Held { due_at, ..token }))

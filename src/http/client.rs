@@ -80,15 +80,9 @@ impl HttpClient {
     }
 
     fn check_reach(&self, url: &Url) -> Result<(), TransportError> {
-        let loopback = match url.host() {
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            Some(Host::Domain(name)) => name == "localhost",
-            None => false,
-        };
         match (url.scheme(), self.reach) {
             ("https", _) => Ok(()),
-            ("http", Reach::HttpsOrLoopback) if loopback => Ok(()),
+            ("http", Reach::HttpsOrLoopback) if is_loopback(url) => Ok(()),
             _ => Err(failed(TransportErrorKind::NotSent, "only https addresses are asked")),
         }
     }
@@ -124,6 +118,16 @@ impl Transport for HttpClient {
         let headers = std::mem::take(response.headers_mut());
         let body = self.collect(response).await?;
         Ok(Response { status, headers, body })
+    }
+}
+
+/// Whether a URL leads to this machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
     }
 }
 

@@ -1,3 +1,5 @@
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -110,6 +112,50 @@ async fn con_5_an_opened_connection_refreshes_at_its_own_tenant() {
         "http://127.0.0.1:4001/11111111-2222-3333-4444-555555555555/oauth2/v2.0/token"
     );
     assert!(!format!("{parts:?}").contains("marker"));
+}
+
+#[tokio::test]
+async fn con_3_a_sign_in_runs_through_the_stand_ins() {
+    let claims = format!(
+        r#"{{"aud":"{CLIENT_ID}","iss":"http://127.0.0.1:4001/fake",
+            "tid":"11111111-2222-3333-4444-555555555555"}}"#
+    );
+    let id_token = format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(claims));
+    let tokens = format!(
+        r#"{{"access_token":"marker-1","expires_in":3600,"refresh_token":"marker-2",
+            "id_token":"{id_token}"}}"#
+    );
+    let who = r#"{"OrganizationId":"cccccccc-0000-0000-0000-000000000003",
+        "UserId":"bbbbbbbb-0000-0000-0000-000000000002"}"#;
+    let transport = FnTransport::new(move |request| {
+        Ok(match request.url.port() {
+            Some(4001) => answer(200, tokens.clone()),
+            _ => answer(200, who),
+        })
+    });
+    let fakes: Arc<dyn Transport> = Arc::<FnTransport>::clone(&transport);
+    let provider = builder()
+        .authority_base(Url::parse("http://127.0.0.1:4001").unwrap())
+        .org_base(Url::parse("http://127.0.0.1:4002").unwrap())
+        .transport(fakes)
+        .build()
+        .unwrap();
+    let sign_in = SignIn {
+        address: provider.parse_address("Contoso.api.crm4.dynamics.com").unwrap(),
+        state: SecretString::from("s"),
+        verifier: SecretString::from("v"),
+        login_hint: None,
+    };
+    let page = provider.authorize(&sign_in).unwrap().url;
+    assert_eq!(page.origin().ascii_serialization(), "http://127.0.0.1:4001");
+    let callback = Callback::new([("code", "c"), ("state", "s")]);
+    let signed_in = provider.finish(&bench().context, &sign_in, &callback).await.unwrap();
+    assert_eq!(signed_in.address, "https://contoso.crm4.dynamics.com");
+    let sent = transport.sent();
+    assert_eq!(sent[1].url.as_str(), "http://127.0.0.1:4002/api/data/v9.2/WhoAmI");
+    // The scope names the real org, whatever answers.
+    let form = std::str::from_utf8(&sent[0].body).unwrap();
+    assert!(form.contains("scope=https%3A%2F%2Fcontoso.api.crm4.dynamics.com%2F"), "{form}");
 }
 
 #[test]

@@ -20,7 +20,8 @@ fn source(bench: &Bench, vault: &Arc<MemoryVault>, transport: &Arc<FnTransport>)
         vault: Arc::<MemoryVault>::clone(vault),
         context: bench.context.clone(),
         held: Mutex::new(None),
-        refreshing: tokio::sync::Mutex::new(()),
+        refreshing: Arc::default(),
+        spread: TokenSource::spread(&bench.context.randomness),
     }
 }
 
@@ -196,6 +197,56 @@ async fn r_8_a_refused_grant_without_a_newer_one_ends_the_connection() {
     assert_eq!(error.customer_message(), "The connection was unused for too long. Connect again.");
     assert!(!everything_said(&error).contains("marker"));
     assert_eq!((entra.sent().len(), vault.shown().2), (1, 1));
+}
+
+#[tokio::test]
+async fn r_7_sources_of_one_connection_share_one_flight() {
+    let flights = Flights::default();
+    let [one, two] = [1, 2].map(|id| ConnectionId::new(uuid::Uuid::from_u128(id)));
+    let held = flights.of(one);
+    assert!(Arc::ptr_eq(&held, &flights.of(one)));
+    assert!(!Arc::ptr_eq(&held, &flights.of(two)));
+    drop(held);
+    let _ = flights.of(two);
+    assert_eq!(flights.0.lock().unwrap().len(), 1, "a flight that nobody holds is let go");
+
+    let (bench, entra) = (bench(), entra(3600));
+    let vault = MemoryVault::new("marker-access-0", "marker-refresh-0", START);
+    let shared = flights.of(one);
+    let tasks = (0..3).map(|_| {
+        let mut source = source(&bench, &vault, &entra);
+        source.refreshing = Arc::clone(&shared);
+        tokio::spawn(async move { bearer(&source).await })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        assert_eq!(task.await.unwrap(), "marker-access-1");
+    }
+    assert_eq!(entra.sent().len(), 1);
+}
+
+#[tokio::test]
+async fn con_6_a_rejected_secret_does_not_cut_a_token_short() {
+    let bench = bench();
+    let end = START + Duration::minutes(2);
+    let vault = MemoryVault::new("marker-access-0", "marker-refresh-0", end);
+    let body = r#"{"error":"invalid_client","error_codes":[7000222]}"#;
+    let entra = failing(move |_| Ok(answer(401, body)));
+    let source = source(&bench, &vault, &entra);
+    assert_eq!(bearer(&source).await, "marker-access-0");
+    bench.clock.set(end);
+    let error = source.bearer().await.unwrap_err();
+    assert_eq!(error.remedy(), Remedy::FixConfiguration);
+    assert_eq!(bench.ear.0.lock().unwrap().len(), 2, "the operator hears of it");
+}
+
+#[tokio::test]
+async fn r_8_a_revoked_sign_in_ends_a_token_that_still_lives() {
+    let bench = bench();
+    let end = START + Duration::minutes(2);
+    let vault = MemoryVault::new("marker-access-0", "marker-refresh-0", end);
+    let entra = failing(|_| Ok(refused(50173)));
+    let error = source(&bench, &vault, &entra).bearer().await.unwrap_err();
+    assert_eq!(error.remedy(), Remedy::Reconnect);
 }
 
 #[tokio::test]
