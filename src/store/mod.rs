@@ -1,1 +1,5 @@
 //! The stores shipped with this crate.
+
+mod memory;
+
+pub use memory::MemoryStore;
