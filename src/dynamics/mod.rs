@@ -4,3 +4,18 @@ mod bearer;
 mod org_url;
 mod endpoints;
 mod parts;
+mod challenge;
+mod error;
+mod web_api;
+mod wire;
+mod decode;
+mod paging;
+mod processes;
+mod tables;
+mod stages;
+mod lookup;
+mod notes;
+mod connector;
+
+#[cfg(test)]
+mod fixtures;

@@ -1,3 +1,8 @@
 //! HTTP for every vendor: the seam, the retry decision, the throttle gate, the hardened client.
 
+pub(crate) mod gate;
+pub(crate) mod retry;
 pub(crate) mod transport;
+
+#[cfg(test)]
+pub(crate) mod fixtures;
