@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::connector::{Capabilities, CrmConnector, Lookup, NoteIdentity, PageStream, StageModel};
 use crate::dynamics::error::Failure;
-use crate::dynamics::lookup::lookup;
+use crate::dynamics::lookup::{lookup, lookup_among};
 use crate::dynamics::notes;
 use crate::dynamics::paging::{Plan, read_table};
 use crate::dynamics::parts::ConnectorParts;
@@ -103,8 +103,11 @@ impl CrmConnector for DynamicsConnector {
                 let base = base_currency(&self.api).await?.unwrap_or_default();
                 lookup(&self.api, &Currencies { base }, ids).await
             }
-            // An id alone says nothing about the process whose table it stands in.
-            Table::Stages | Table::StageAssignments => Ok(vec![Lookup::Hidden; ids.len()]),
+            Table::Stages => lookup(&self.api, &any_stages(&self.api).await?, ids).await,
+            Table::StageAssignments => {
+                let plan = instance_tables(Arc::clone(&self.api)).await?;
+                lookup_among(&self.api, &plan, ids).await
+            }
         }
     }
 
@@ -152,6 +155,13 @@ async fn stages(api: &WebApi) -> Result<Plan<Stages>> {
         }
         Processes::Known(processes) => Plan::one(Stages::of(processes)),
         Processes::Hidden(notice) => Plan::nothing(notice),
+    })
+}
+
+async fn any_stages(api: &WebApi) -> Result<Stages> {
+    Ok(match active_processes(api).await? {
+        Processes::Known(processes) => Stages::any(processes),
+        Processes::Hidden(_) => Stages::any(Vec::new()),
     })
 }
 

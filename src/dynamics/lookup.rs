@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::connector::Lookup;
 use crate::dynamics::decode::{BodyFault, Converted, Source, page, row};
 use crate::dynamics::error::{Code, Failure};
-use crate::dynamics::paging::operation;
+use crate::dynamics::paging::{Part, Plan, operation};
 use crate::dynamics::web_api::{Call, WebApi};
 use crate::error::{Error, Result};
 use crate::model::{OpportunityStatus, Outcome, Record, RecordId, Rows};
@@ -44,6 +44,38 @@ pub(crate) async fn lookup<S: Source>(
     Ok(uuids.iter().map(answer).collect())
 }
 
+/// As [`lookup`], for records that may stand in any of several tables: gone only when every one of
+/// them says so.
+pub(crate) async fn lookup_among<S: Source>(
+    api: &WebApi,
+    plan: &Plan<S>,
+    ids: &[RecordId],
+) -> Result<Vec<Lookup>> {
+    let mut answers: Option<Vec<Lookup>> = None;
+    for part in &plan.parts {
+        let found = match part {
+            Part::Readable(source) => lookup(api, source, ids).await?,
+            Part::Unreadable(_) => vec![Lookup::Hidden; ids.len()],
+        };
+        answers = Some(match answers {
+            Some(before) => before.into_iter().zip(found).map(clearer).collect(),
+            None => found,
+        });
+    }
+    // Without any table, or with a list of tables that may not be read, nothing is proved.
+    Ok(answers.unwrap_or_else(|| vec![Lookup::Hidden; ids.len()]))
+}
+
+/// Of two tables' answers about one id, what both together prove.
+fn clearer((one, other): (Lookup, Lookup)) -> Lookup {
+    match (one, other) {
+        (Lookup::Gone, Lookup::Gone) => Lookup::Gone,
+        (Lookup::Gone | Lookup::Hidden, found) if found != Lookup::Gone => found,
+        (Lookup::Hidden, _) => Lookup::Hidden,
+        (found, _) => found,
+    }
+}
+
 async fn single<S: Source>(api: &WebApi, source: &S, id: Uuid) -> Result<Lookup> {
     let path = format!("{}({id})?$select={}", source.set(), source.select().join(","));
     let call = Call::read(operation::<S>(), api.endpoints().web_api(&path)?);
@@ -51,7 +83,9 @@ async fn single<S: Source>(api: &WebApi, source: &S, id: Uuid) -> Result<Lookup>
         Ok(response) => {
             match row(source, &response.body).map_err(|fault| unusable::<S>(api, fault))? {
                 Converted::Row(row) => Ok(present(row)),
-                Converted::Foreign | Converted::Unreadable => Ok(Lookup::Hidden),
+                // It is there, but no longer about anything of ours.
+                Converted::Foreign => Ok(Lookup::Gone),
+                Converted::Unreadable => Ok(Lookup::Hidden),
             }
         }
         Err(Failure::Refused(refusal)) if refusal.is(Code::OBJECT_DOES_NOT_EXIST) => {

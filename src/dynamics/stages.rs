@@ -59,13 +59,13 @@ pub(crate) async fn instance_tables(api: Arc<WebApi>) -> Result<Plan<Instances>>
         Processes::Hidden(notice) => return Ok(Plan::nothing(notice)),
     };
     let mut parts: Vec<Part<Instances>> = Vec::with_capacity(processes.len());
-    let mut last_table = String::new();
+    let mut last_table = None;
     for process in processes {
         // Definitions of one table stand side by side; a table is read once.
-        if process.table == last_table {
+        if last_table.as_ref() == Some(&process.table) {
             continue;
         }
-        last_table.clone_from(&process.table);
+        last_table = Some(process.table.clone());
         parts.push(instance_table(&api, process).await?);
     }
     Ok(Plan { parts, notices: Vec::new() })

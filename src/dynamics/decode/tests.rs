@@ -101,7 +101,7 @@ fn r_4_a_200_whose_body_holds_an_error_is_an_error() {
 
 #[test]
 fn r_12_hostile_bodies_are_typed_errors() {
-    let deep = format!("{}{}", "{\"a\":".repeat(129), "}".repeat(129));
+    let deep = format!("{}1{}", "{\"a\":".repeat(129), "}".repeat(129));
     for (body, expected) in [
         (b"<html>maintenance</html>".to_vec(), "no such JSON (line 1, column 1)"),
         (Vec::new(), "no such JSON (line 1, column 0)"),

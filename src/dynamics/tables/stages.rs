@@ -14,6 +14,16 @@ use crate::model::{ProcessId, ProcessRef, RowVersion, Stage};
 #[derive(Clone, Debug)]
 pub(crate) struct Stages {
     processes: BTreeMap<ProcessId, Process>,
+    scope: Scope,
+}
+
+/// Which stages are ours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Scope {
+    /// Those that are asked for by id, also when their process was switched off.
+    Any,
+    /// Those of the listed processes.
+    Listed,
 }
 
 wire_row! {
@@ -27,9 +37,16 @@ wire_row! {
 }
 
 impl Stages {
+    /// The stages of these processes.
     pub(crate) fn of(processes: Vec<Process>) -> Self {
         let by_id = |process: Process| (process.id.clone(), process);
-        Self { processes: processes.into_iter().map(by_id).collect() }
+        let processes = processes.into_iter().map(by_id).collect();
+        Self { processes, scope: Scope::Listed }
+    }
+
+    /// Any stages, for reading by id; the processes lend their names.
+    pub(crate) fn any(processes: Vec<Process>) -> Self {
+        Self { scope: Scope::Any, ..Self::of(processes) }
     }
 
     fn stage(&self, wire: StageRow<'_>) -> Option<Stage> {
@@ -71,7 +88,8 @@ impl Source for Stages {
     }
 
     fn convert(&self, wire: StageRow<'_>) -> Converted<Stage> {
-        if let Column::Value(process) = wire.process
+        if self.scope == Scope::Listed
+            && let Column::Value(process) = wire.process
             && Column::Value(process).id().is_none_or(|id| !self.processes.contains_key(&id))
         {
             return Converted::Foreign;
