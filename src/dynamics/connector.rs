@@ -193,11 +193,11 @@ async fn base_currency(api: &WebApi) -> Result<Result<Option<CurrencyId>, Notice
             Ok(Ok(base.and_then(|id| CurrencyId::new(id.hyphenated().to_string()).ok())))
         }
         Err(Failure::Refused(refusal)) if refusal.concerns_one_table() => {
-            let error = refusal.into_error(&call.operation, api.now());
+            let error = refusal.into_error(call.operation.clone(), api.now());
             let (origin, detail) = ("organization".to_owned(), error.to_string());
             Ok(Err(Notice::SourceUnreadable { origin, detail }))
         }
-        Err(failure) => Err(failure.into_error(&call.operation, api.now())),
+        Err(failure) => Err(failure.into_error(call.operation.clone(), api.now())),
     }
 }
 

@@ -111,7 +111,7 @@ impl Refusal {
     pub(crate) fn concerns_one_table(&self) -> bool {
         let refused = match self.status {
             StatusCode::FORBIDDEN => {
-                matches!(self.by_code(&"".into()), None | Some(Error::PermissionDenied { .. }))
+                matches!(self.by_code("".into()), None | Some(Error::PermissionDenied { .. }))
             }
             StatusCode::NOT_FOUND => true,
             _ => false,
@@ -137,8 +137,13 @@ impl Refusal {
     }
 
     /// What the refusal means to the caller.
-    pub(crate) fn into_error(self, operation: &Cow<'static, str>, now: OffsetDateTime) -> Error {
-        if let Some(error) = self.by_code(operation) {
+    pub(crate) fn into_error(
+        self,
+        operation: impl Into<Cow<'static, str>>,
+        now: OffsetDateTime,
+    ) -> Error {
+        let operation = operation.into();
+        if let Some(error) = self.by_code(operation.clone()) {
             return error;
         }
         match self.status {
@@ -147,34 +152,28 @@ impl Refusal {
                 source: None,
             },
             StatusCode::TOO_MANY_REQUESTS => Error::RateLimited { retry_at: now },
-            StatusCode::FORBIDDEN => Error::PermissionDenied {
-                operation: operation.clone(),
-                privilege: self.privilege(),
-                source: None,
-            },
+            StatusCode::FORBIDDEN => {
+                Error::PermissionDenied { operation, privilege: self.privilege(), source: None }
+            }
             StatusCode::NOT_FOUND if self.code.is_none() => {
                 Error::NotFound { what: "the Dynamics environment at the connected address".into() }
             }
             status if status == StatusCode::REQUEST_TIMEOUT || status.is_server_error() => {
                 Error::Unavailable {
-                    operation: operation.clone(),
+                    operation,
                     retry_at: None,
                     source: Some(format!("{}: {}", self.label(), self.message).into()),
                 }
             }
             status if status.is_redirection() => {
-                Error::unexpected(operation.clone(), format!("a redirect ({})", status.as_u16()))
+                Error::unexpected(operation, format!("a redirect ({})", status.as_u16()))
             }
-            _ => Error::Rejected {
-                operation: operation.clone(),
-                code: self.label(),
-                message: self.message,
-            },
+            _ => Error::Rejected { operation, code: self.label(), message: self.message },
         }
     }
 
     /// The refusals that a code, or the IP firewall's words, say more about than the status.
-    fn by_code(&self, operation: &Cow<'static, str>) -> Option<Error> {
+    fn by_code(&self, operation: Cow<'static, str>) -> Option<Error> {
         let admin = |reason: &'static str| {
             Some(Error::NeedsAdmin { reason: reason.into(), link: None, source: None })
         };
@@ -217,12 +216,12 @@ impl Refusal {
                  the Dynamics 365 Sales app is installed there.",
             ),
             Code::PRIVILEGE_DENIED => Some(Error::PermissionDenied {
-                operation: operation.clone(),
+                operation,
                 privilege: self.privilege(),
                 source: None,
             }),
             Code::ADMIN_ONLY_MODE => Some(Error::Unavailable {
-                operation: operation.clone(),
+                operation,
                 retry_at: None,
                 source: Some("the environment is in administration mode".into()),
             }),
@@ -247,7 +246,11 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// What the failure means to the caller.
-    pub(crate) fn into_error(self, operation: &Cow<'static, str>, now: OffsetDateTime) -> Error {
+    pub(crate) fn into_error(
+        self,
+        operation: impl Into<Cow<'static, str>>,
+        now: OffsetDateTime,
+    ) -> Error {
         match self {
             Self::Lost(error) | Self::Stopped(error) => error,
             Self::Refused(refusal) => refusal.into_error(operation, now),

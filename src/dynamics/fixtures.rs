@@ -89,14 +89,14 @@ impl Org {
 
     pub(crate) fn parts(&self) -> ConnectorParts {
         ConnectorParts {
-            transport: self.transport.clone(),
+            transport: Arc::<FnTransport>::clone(&self.transport),
             endpoints: endpoints(),
-            tokens: self.tokens.clone(),
+            tokens: Arc::<CountedTokens>::clone(&self.tokens),
             connection: connection(),
             context: ConnectorContext {
-                clock: self.clock.clone(),
+                clock: Arc::<JumpingClock>::clone(&self.clock),
                 randomness: Arc::new(Randomness::seeded(1)),
-                gates: self.gates.clone(),
+                gates: Arc::<MemoryGates>::clone(&self.gates),
                 observer: Arc::new(NoObserver),
             },
         }

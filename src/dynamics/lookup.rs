@@ -96,7 +96,7 @@ async fn single<S: Source>(api: &WebApi, source: &S, id: Uuid) -> Result<Lookup>
         {
             Ok(Lookup::Hidden)
         }
-        Err(failure) => Err(failure.into_error(&call.operation, api.now())),
+        Err(failure) => Err(failure.into_error(call.operation.clone(), api.now())),
     }
 }
 
@@ -136,7 +136,7 @@ fn present<R: Record>(row: R) -> Lookup {
 
 fn unusable<S: Source>(api: &WebApi, fault: BodyFault) -> Error {
     match fault {
-        BodyFault::Refused(refusal) => refusal.into_error(&operation::<S>(), api.now()),
+        BodyFault::Refused(refusal) => refusal.into_error(operation::<S>(), api.now()),
         BodyFault::Unexpected { detail, source } => {
             Error::UnexpectedResponse { operation: operation::<S>(), detail, source }
         }

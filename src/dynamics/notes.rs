@@ -26,6 +26,9 @@ const READ: &str = "read notes";
 /// Base64 up to here goes in one request; Microsoft advises blocks above.
 const MAX_BASE64: usize = 4 * 1024 * 1024;
 
+const COLUMNS: &str = "subject,filename,mimetype,_objectid_value";
+const COLUMNS_WITH_BODY: &str = "subject,filename,mimetype,_objectid_value,documentbody";
+
 /// Column lengths, in the UTF-16 units that the service counts.
 const MAX_SUBJECT: usize = 500;
 const MAX_FILE_NAME: usize = 255;
@@ -100,7 +103,7 @@ async fn write(
     }
     refused(&refusal)
         .map(NoteWrite::Refused)
-        .ok_or_else(|| refusal.into_error(&call.operation, api.now()))
+        .ok_or_else(|| refusal.into_error(call.operation.clone(), api.now()))
 }
 
 fn written(id: Uuid, response: &Response) -> Result<NoteWrite> {
@@ -238,15 +241,17 @@ struct NoteRow {
 }
 
 async fn read(api: &WebApi, id: Uuid, keep: Body) -> Result<Option<RemoteNote>> {
-    let columns = "subject,filename,mimetype,documentbody,_objectid_value";
-    let path = format!("annotations({id})?$select={columns}");
-    let call = Call::read(READ, api.endpoints().web_api(&path)?);
-    let response = match api.send(&call).await {
+    let response = match fetch(api, id, COLUMNS_WITH_BODY).await {
+        // Larger than anything of ours: a user replaced the attachment, so it has no stamp.
+        Err(Failure::Stopped(Error::UnexpectedResponse { .. })) => fetch(api, id, COLUMNS).await,
+        fetched => fetched,
+    };
+    let response = match response {
         Ok(response) => response,
         Err(Failure::Refused(refusal)) if refusal.is(Code::OBJECT_DOES_NOT_EXIST) => {
             return Ok(None);
         }
-        Err(failure) => return Err(failure.into_error(&call.operation, api.now())),
+        Err(failure) => return Err(failure.into_error(READ, api.now())),
     };
     let row: NoteRow = json(&response, READ)?;
     let bytes = row.documentbody.and_then(|text| STANDARD.decode(text.trim()).ok());
@@ -268,6 +273,12 @@ async fn read(api: &WebApi, id: Uuid, keep: Body) -> Result<Option<RemoteNote>> 
         stamp,
         attachment,
     }))
+}
+
+async fn fetch(api: &WebApi, id: Uuid, columns: &str) -> Result<Response, Failure> {
+    let path = format!("annotations({id})?$select={columns}");
+    let url = api.endpoints().web_api(&path).map_err(Failure::Stopped)?;
+    api.send(&Call::read(READ, url)).await
 }
 
 /// Finds `<meta name="fluint-revision" content="<revision>:<sha256 hex>">` in the head of a page.

@@ -168,10 +168,10 @@ impl<S: Source> Reader<S> {
             let notices = std::mem::take(&mut self.notices);
             return Ok(Some(Page { notices, ..Page::whole_table(Vec::new()) }));
         }
-        if self.ahead.is_empty() {
-            if let Some(page) = self.begin_chain()? {
-                return Ok(Some(page));
-            }
+        if self.ahead.is_empty()
+            && let Some(page) = self.begin_chain()?
+        {
+            return Ok(Some(page));
         }
         let fetched = self.arrive().await?;
         let page = match fetched {
@@ -280,12 +280,12 @@ impl<S: Source> Reader<S> {
                 return Ok(self.last_page(Vec::new(), 0, notices));
             }
         }
-        Err(failure.into_error(&operation::<S>(), self.api.now()))
+        Err(failure.into_error(operation::<S>(), self.api.now()))
     }
 
     fn unusable(&self, fault: BodyFault) -> Error {
         match fault {
-            BodyFault::Refused(refusal) => refusal.into_error(&operation::<S>(), self.api.now()),
+            BodyFault::Refused(refusal) => refusal.into_error(operation::<S>(), self.api.now()),
             BodyFault::Unexpected { detail, source } => {
                 Error::UnexpectedResponse { operation: operation::<S>(), detail, source }
             }

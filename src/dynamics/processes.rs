@@ -53,10 +53,10 @@ pub(crate) async fn active_processes(api: &WebApi) -> Result<Processes> {
         Err(Failure::Refused(refusal)) if refusal.concerns_one_table() => {
             return Ok(Processes::Hidden(Notice::SourceUnreadable {
                 origin: "workflow".to_owned(),
-                detail: refusal.into_error(&call.operation, api.now()).to_string(),
+                detail: refusal.into_error(call.operation.clone(), api.now()).to_string(),
             }));
         }
-        Err(failure) => return Err(failure.into_error(&call.operation, api.now())),
+        Err(failure) => return Err(failure.into_error(call.operation.clone(), api.now())),
     };
     let list: List<Definition> = json(&response, "read the sales processes")?;
     let mut processes: Vec<Process> = list.value.into_iter().filter_map(process).collect();

@@ -1,6 +1,5 @@
 //! Stage assignments: every business process flow keeps its instances in a table of its own.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -104,9 +103,9 @@ async fn set_name(api: &WebApi, table: &str) -> Result<Result<String, String>> {
             Ok(set.ok_or_else(|| "its definition names no usable entity set".to_owned()))
         }
         Err(Failure::Refused(refusal)) if refusal.concerns_one_table() => {
-            Ok(Err(refusal.into_error(&call.operation, api.now()).to_string()))
+            Ok(Err(refusal.into_error(call.operation.clone(), api.now()).to_string()))
         }
-        Err(failure) => Err(failure.into_error(&call.operation, api.now())),
+        Err(failure) => Err(failure.into_error(call.operation.clone(), api.now())),
     }
 }
 
@@ -148,7 +147,7 @@ impl Source for Instances {
         if opportunity == Column::Null || wire.stage == Column::Null {
             return Converted::Foreign;
         }
-        self.assignment(wire, opportunity).into()
+        self.assignment(&wire, opportunity).into()
     }
 
     fn degrade(&self, refusal: &Refusal) -> Option<Vec<Notice>> {
@@ -156,8 +155,7 @@ impl Source for Instances {
             return Some(Vec::new());
         }
         refusal.concerns_one_table().then(|| {
-            let operation = Cow::Borrowed("read this table");
-            let error = refusal.clone().into_error(&operation, OffsetDateTime::UNIX_EPOCH);
+            let error = refusal.clone().into_error("read this table", OffsetDateTime::UNIX_EPOCH);
             let (origin, detail) = (self.process.table.clone(), error.to_string());
             vec![Notice::SourceUnreadable { origin, detail }]
         })
@@ -167,7 +165,7 @@ impl Source for Instances {
 impl Instances {
     fn assignment(
         &self,
-        wire: InstanceRow<'_>,
+        wire: &InstanceRow<'_>,
         opportunity: Column<Uuid>,
     ) -> Option<StageAssignment> {
         let id: RecordId = wire.id.id()?;

@@ -28,6 +28,7 @@ use crate::http::retry::{
     retry_after,
 };
 use crate::http::transport::{Request, Response, Transport, TransportError, TransportErrorKind};
+use crate::model::Connection;
 use crate::storage::GateKey;
 
 const MAX_VERSION: HeaderName = HeaderName::from_static("odata-maxversion");
@@ -163,12 +164,7 @@ struct Ended {
 impl WebApi {
     pub(crate) fn new(parts: &ConnectorParts) -> Self {
         let context = &parts.context;
-        let key = GateKey {
-            workspace: parts.connection.workspace.clone(),
-            kind: parts.connection.kind.clone(),
-            address: parts.connection.address.clone(),
-            user: parts.connection.identity.user.clone(),
-        };
+        let key = gate_key(&parts.connection);
         Self {
             endpoints: parts.endpoints.clone(),
             transport: Arc::clone(&parts.transport),
@@ -198,7 +194,9 @@ impl WebApi {
         path_and_query: &str,
     ) -> Result<Response> {
         let call = Call::read(operation, self.endpoints.web_api(path_and_query)?);
-        self.send(&call).await.map_err(|failure| failure.into_error(&call.operation, self.now()))
+        self.send(&call)
+            .await
+            .map_err(|failure| failure.into_error(call.operation.clone(), self.now()))
     }
 
     /// Sends a call until its end is final: an answer with a status of success, or a failure.
@@ -330,9 +328,9 @@ impl WebApi {
                 if definite || !course.lost {
                     return Err(Failure::Refused(refusal));
                 }
-                refusal.into_error(&call.operation, self.now())
+                refusal.into_error(call.operation.clone(), self.now())
             }
-            Err(error) => no_answer(&call.operation, error),
+            Err(error) => no_answer(call.operation.clone(), error),
         };
         Err(if course.lost { Failure::Lost(error) } else { Failure::Stopped(error) })
     }
@@ -345,23 +343,31 @@ impl WebApi {
     }
 }
 
+/// Throttles count per environment and user.
+fn gate_key(connection: &Connection) -> GateKey {
+    GateKey {
+        workspace: connection.workspace.clone(),
+        kind: connection.kind.clone(),
+        address: connection.address.clone(),
+        user: connection.identity.user.clone(),
+    }
+}
+
 fn challenge(answer: &Response) -> Option<String> {
     let challenges = answer.headers.get_all(WWW_AUTHENTICATE);
     challenges.iter().filter_map(|value| value.to_str().ok()).find_map(claims_challenge)
 }
 
-fn no_answer(operation: &Cow<'static, str>, error: TransportError) -> Error {
+fn no_answer(operation: Cow<'static, str>, error: TransportError) -> Error {
     match error.kind {
         TransportErrorKind::UnusableBody => Error::UnexpectedResponse {
-            operation: operation.clone(),
+            operation,
             detail: "a body that is too large or cannot be decompressed".to_owned(),
             source: Some(Box::new(error)),
         },
-        TransportErrorKind::NotSent | TransportErrorKind::MaybeSent => Error::Unavailable {
-            operation: operation.clone(),
-            retry_at: None,
-            source: Some(Box::new(error)),
-        },
+        TransportErrorKind::NotSent | TransportErrorKind::MaybeSent => {
+            Error::Unavailable { operation, retry_at: None, source: Some(Box::new(error)) }
+        }
     }
 }
 

@@ -21,10 +21,11 @@ use crate::storage::{GateKey, Gates};
 pub(crate) const START: OffsetDateTime = datetime!(2026-02-01 09:00 UTC);
 
 type Answer = Result<Response, TransportErrorKind>;
+type Respond = dyn Fn(&Request, usize) -> Answer + Send + Sync;
 
 /// A transport that asks a closure, and keeps what was sent.
 pub(crate) struct FnTransport {
-    answer: Box<dyn Fn(&Request, usize) -> Answer + Send + Sync>,
+    answer: Box<Respond>,
     sent: Mutex<Vec<Request>>,
 }
 

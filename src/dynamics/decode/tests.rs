@@ -6,14 +6,14 @@ use crate::model::Opportunity;
 const ONE: &str = "0a1b2c3d-1111-2222-3333-444455556666";
 
 /// A row with every column that is asked for, all of them null but some.
-fn full(columns: &[&str], but: serde_json::Value) -> serde_json::Value {
+fn full(columns: &[&str], but: &serde_json::Value) -> serde_json::Value {
     let mut row: serde_json::Map<_, _> =
         columns.iter().map(|column| ((*column).to_owned(), serde_json::Value::Null)).collect();
     row.extend(but.as_object().unwrap().clone());
     row.into()
 }
 
-fn opportunity(but: serde_json::Value) -> serde_json::Value {
+fn opportunity(but: &serde_json::Value) -> serde_json::Value {
     let columns = <<Opportunities as Source>::Wire<'static> as WireRow<'static>>::COLUMNS;
     let mut row = full(columns, but);
     if row["opportunityid"].is_null() {
@@ -39,7 +39,7 @@ fn detail(body: &[u8]) -> String {
 
 #[test]
 fn syn_4_a_page_tells_where_it_goes_on() {
-    let row = opportunity(serde_json::json!({ "name": "Deal" }));
+    let row = opportunity(&serde_json::json!({ "name": "Deal" }));
     let body = format!(
         r#"{{"@odata.context":"x","@odata.nextLink":"https://x/?%3Ccookie","value":[{row}],"more":[1]}}"#
     );
@@ -53,7 +53,7 @@ fn syn_4_a_page_tells_where_it_goes_on() {
 /// R-21: the row is kept with what is known, and reported.
 #[test]
 fn r_21_a_column_that_cannot_be_read_costs_only_itself() {
-    let row = opportunity(serde_json::json!({
+    let row = opportunity(&serde_json::json!({
         "name": "Deal", "estimatedvalue": "much", "closeprobability": {"a": [1]}
     }));
     let page = of_rows(&[row]);
@@ -67,8 +67,8 @@ fn r_21_a_column_that_cannot_be_read_costs_only_itself() {
 /// R-16: a row without a readable id is counted, never dropped in silence.
 #[test]
 fn r_16_a_row_without_readable_id_is_counted() {
-    let good = opportunity(serde_json::json!({}));
-    let bad = opportunity(serde_json::json!({ "opportunityid": "nobody" }));
+    let good = opportunity(&serde_json::json!({}));
+    let bad = opportunity(&serde_json::json!({ "opportunityid": "nobody" }));
     let page = of_rows(&[bad, good, serde_json::json!(null), serde_json::json!([1])]);
     assert_eq!((page.rows.len(), page.unreadable), (1, 3));
 }
@@ -77,7 +77,7 @@ fn r_16_a_row_without_readable_id_is_counted() {
 #[test]
 fn r_21_a_column_absent_from_every_row_is_reported() {
     let row = |column: &str| {
-        let mut row = opportunity(serde_json::json!({}));
+        let mut row = opportunity(&serde_json::json!({}));
         row.as_object_mut().unwrap().remove("actualvalue");
         row.as_object_mut().unwrap().remove(column);
         row
@@ -121,7 +121,7 @@ fn r_12_hostile_bodies_are_typed_errors() {
 /// R-12: numbers beyond reason and lone surrogates spoil their column, not the page.
 #[test]
 fn r_12_hostile_columns_spoil_only_themselves() {
-    let row = opportunity(serde_json::json!({})).to_string();
+    let row = opportunity(&serde_json::json!({})).to_string();
     let row = row
         .replace(r#""estimatedvalue":null"#, r#""estimatedvalue":1e400"#)
         .replace(r#""name":null"#, r#""name":"\ud800""#)
@@ -141,7 +141,7 @@ fn r_12_hostile_columns_spoil_only_themselves() {
 fn syn_6_a_row_without_version_gets_one_from_its_content() {
     let columns = <<Accounts as Source>::Wire<'static> as WireRow<'static>>::COLUMNS;
     let account = |name: &str| {
-        let row = full(columns, serde_json::json!({ "accountid": ONE, "name": name }));
+        let row = full(columns, &serde_json::json!({ "accountid": ONE, "name": name }));
         let body = serde_json::json!({ "value": [row] }).to_string();
         page(&Accounts, body.as_bytes()).unwrap().rows.remove(0).version
     };

@@ -8,7 +8,7 @@ fn read(status: u16, body: impl Into<Vec<u8>>) -> Refusal {
 }
 
 fn error(status: u16, code: &str, message: &str) -> Error {
-    read(status, refusal(code, message)).into_error(&"read the accounts".into(), START)
+    read(status, refusal(code, message)).into_error("read the accounts", START)
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn r_4_a_body_that_is_no_error_object_is_survived() {
         let start = String::from_utf8_lossy(&body[..body.len().min(40)]).into_owned();
         let found = read(502, body);
         assert_eq!((found.code, found.message.as_str()), (None, ""), "{start}");
-        let error = found.into_error(&"read the accounts".into(), START);
+        let error = found.into_error("read the accounts", START);
         assert!(matches!(error, Error::Unavailable { .. }), "{start}");
     }
 }

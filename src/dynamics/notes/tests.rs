@@ -248,6 +248,20 @@ async fn doc_7_a_note_is_read_back_with_its_attachment() {
     assert!(find(&gateway.api(), &key(), 0).await.is_err());
 }
 
+/// DOC-7: a user's huge replacement does not hide the note.
+#[tokio::test]
+async fn doc_7_a_note_whose_attachment_cannot_be_taken_in_is_read_without_it() {
+    let org = Org::new(|request, _| {
+        if request.url.as_str().contains("documentbody") {
+            return Err(TransportErrorKind::UnusableBody);
+        }
+        Ok(answer(200, &[], r#"{"@odata.etag":"W/\"9\"","subject":"Account plan"}"#))
+    });
+    let note = find(&org.api(), &key(), 0).await.unwrap().unwrap();
+    assert_eq!((note.stamp, note.attachment), (None, None));
+    assert_eq!(note.handle.version.as_deref(), Some("W/\"9\""));
+}
+
 #[test]
 fn doc_7_a_stamp_is_found_only_in_the_head() {
     assert_eq!(stamp(page(stamped(12)).as_bytes()), Some(stamped(12)));

@@ -13,7 +13,7 @@ fn key(user: &str) -> GateKey {
 }
 
 fn worker(clock: &Arc<JumpingClock>, gates: &Arc<MemoryGates>, user: &str) -> Gate {
-    Gate::new(key(user), clock.clone(), gates.clone())
+    Gate::new(key(user), Arc::<JumpingClock>::clone(clock), Arc::<MemoryGates>::clone(gates))
 }
 
 #[tokio::test]

@@ -39,10 +39,12 @@ const NOT_SENT: Outcome = Outcome::NoAnswer(TransportErrorKind::NotSent);
 const MAYBE_SENT: Outcome = Outcome::NoAnswer(TransportErrorKind::MaybeSent);
 const UNUSABLE: Outcome = Outcome::NoAnswer(TransportErrorKind::UnusableBody);
 
+type Row = (&'static str, Outcome, bool, Option<f64>, [&'static str; 4]);
+
 /// Outcome, whether it is ambiguous, the gate's hold in seconds, then the decision after the first
 /// attempt for a GET, a conditional PATCH, a POST and a DELETE.
 #[rustfmt::skip]
-fn table() -> Vec<(&'static str, Outcome, bool, Option<f64>, [&'static str; 4])> {
+fn table() -> Vec<Row> {
     vec![
         // The error body inside a 200 is the decoder's to find.
         ("200",              status(200, None),        false, None,          [".", ".", ".", "."]),
