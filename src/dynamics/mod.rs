@@ -1,4 +1,7 @@
 //! The only rooms that know Microsoft: Dataverse and Entra.
+//!
+//! [`DynamicsProvider`] connects an org; the connector that it opens reads the org's tables and
+//! writes notes. Facts about Microsoft's side that shape the code are named where they do.
 
 mod provider;
 mod org_url;
@@ -12,6 +15,20 @@ mod who_am_i;
 mod resend;
 mod bearer;
 mod parts;
+mod connector;
+mod challenge;
+mod error;
+mod web_api;
+mod wire;
+mod decode;
+mod paging;
+mod processes;
+mod tables;
+mod stages;
+mod lookup;
+mod notes;
+#[cfg(test)]
+mod fixtures;
 #[cfg(test)]
 mod test_bench;
 

@@ -12,6 +12,7 @@ use crate::connector::{
     Authorization, Callback, ConnectorContext, CrmConnector, CrmProvider, SignIn, SignedIn,
     TokenVault,
 };
+use crate::dynamics::connector::DynamicsConnector;
 use crate::dynamics::credentials::{AppRegistration, ClientCredential};
 use crate::dynamics::endpoints::{Endpoints, Overrides};
 use crate::dynamics::handshake::Handshake;
@@ -136,13 +137,9 @@ impl CrmProvider for DynamicsProvider {
         connection: &Connection,
         tokens: Arc<dyn TokenVault>,
     ) -> Result<Arc<dyn CrmConnector>> {
-        connect(self.parts(context, connection, tokens)?)
+        let parts = self.parts(context, connection, tokens)?;
+        Ok(Arc::new(DynamicsConnector::new(&parts)))
     }
-}
-
-/// SEAM: where the connector of the Web API is put together from its parts.
-fn connect(_parts: ConnectorParts) -> Result<Arc<dyn CrmConnector>> {
-    Err(Error::unsupported("reading from Dynamics"))
 }
 
 /// Sets up a [`DynamicsProvider`]. `Debug` shows no secret.

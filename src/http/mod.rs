@@ -3,4 +3,9 @@
 pub(crate) mod client;
 #[cfg(test)]
 pub(crate) mod fn_transport;
+pub(crate) mod gate;
+pub(crate) mod retry;
 pub(crate) mod transport;
+
+#[cfg(test)]
+pub(crate) mod fixtures;
