@@ -3,4 +3,6 @@
 pub(crate) mod client;
 #[cfg(test)]
 pub(crate) mod fn_transport;
+#[cfg(test)]
+pub(crate) mod log;
 pub(crate) mod transport;
