@@ -33,3 +33,6 @@ mod fixtures;
 mod test_bench;
 
 pub use provider::{DYNAMICS, DynamicsProvider, DynamicsProviderBuilder};
+/// The HTTP client that [`DynamicsProviderBuilder::http_client`] takes, in the version that fits.
+#[doc(no_inline)]
+pub use reqwest;
