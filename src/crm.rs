@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use crate::assistant::Tools;
 use crate::clock::{Clock, Randomness, SystemClock};
 use crate::connect::{self, Connect, ConnectRequest, ConnectStarted, MirrorFate};
 use crate::connector::{Callback, ConnectorContext, CrmProvider, Tokens};
@@ -327,6 +328,12 @@ impl Crm {
     #[must_use]
     pub fn query(&self) -> &dyn Query {
         &*self.stores.query
+    }
+
+    /// Questions over the synced data, as tools for an assistant.
+    #[must_use]
+    pub fn tools(&self) -> Tools {
+        Tools::new(Arc::clone(&self.stores.query), Arc::clone(&self.clock))
     }
 
     /// The current time by the clock that this value was built with (UTC).

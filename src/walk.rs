@@ -281,6 +281,12 @@ pub struct ChainCursor {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Notice {
+    /// A column that was asked for stood in no row of the page: the CRM's schema drifted, and the
+    /// rows' missing values say nothing.
+    ColumnMissing {
+        /// The CRM's own name of the column.
+        column: String,
+    },
     /// A row was kept with what could be read of it.
     RowIncomplete {
         /// The row.

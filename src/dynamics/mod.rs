@@ -1,3 +1,35 @@
 //! The only rooms that know Microsoft: Dataverse and Entra.
+//!
+//! [`DynamicsProvider`] connects an org; the connector that it opens reads the org's tables and
+//! writes notes. Facts about Microsoft's side that shape the code are named where they do.
 
+mod provider;
+mod org_url;
+mod endpoints;
+mod handshake;
+mod token_endpoint;
+mod tokens;
+mod credentials;
+mod entra_error;
+mod who_am_i;
+mod resend;
 mod bearer;
+mod parts;
+mod connector;
+mod challenge;
+mod error;
+mod web_api;
+mod wire;
+mod decode;
+mod paging;
+mod processes;
+mod tables;
+mod stages;
+mod lookup;
+mod notes;
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod test_bench;
+
+pub use provider::{DYNAMICS, DynamicsProvider, DynamicsProviderBuilder};

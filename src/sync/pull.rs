@@ -144,6 +144,10 @@ impl<'a> TableReader<'a> {
                 Notice::SourceUnreadable { origin, detail } => {
                     (format!("unreadable/{origin}"), format!("{origin}: {detail}"))
                 }
+                Notice::ColumnMissing { column } => (
+                    format!("column/{}/{column}", self.table),
+                    format!("the column {column} is not there any more"),
+                ),
                 Notice::RowIncomplete { id, detail } if !told_row => {
                     told_row = true;
                     (format!("incomplete/{}", self.table), format!("row {id}: {detail}"))
@@ -161,7 +165,7 @@ impl<'a> TableReader<'a> {
 fn also_seen<R: Record>(page: &Page<R>) -> Vec<RecordId> {
     let incomplete = page.notices.iter().filter_map(|notice| match notice {
         Notice::RowIncomplete { id, .. } => Some(id),
-        Notice::SourceUnreadable { .. } => None,
+        Notice::ColumnMissing { .. } | Notice::SourceUnreadable { .. } => None,
     });
     incomplete.filter(|id| !page.rows.iter().any(|row| row.record_id() == **id)).cloned().collect()
 }

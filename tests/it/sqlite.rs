@@ -1,5 +1,6 @@
 //! What only a database file can get wrong: files, processes, crashes, rewritten rows.
 
+mod agree;
 mod conformance;
 mod crash;
 mod files;
@@ -44,20 +45,26 @@ fn connection() -> ConnectionId {
     ConnectionId::new(Uuid::from_u128(7))
 }
 
-/// Connects an org and claims its pull.
-async fn connected(store: &SqliteStore) -> Claim {
+fn connection_record(id: ConnectionId) -> Connection {
     let identity = Identity::new(OrganisationId::new("org").unwrap(), RecordId::new("us").unwrap());
-    let record = Connection::new(
-        connection(),
+    Connection::new(
+        id,
         workspace(),
         CrmKind::new("dynamics"),
         "https://contoso.crm.dynamics.com".to_owned(),
         identity,
         MemberId::new("ada").unwrap(),
         datetime!(2026-01-31 12:00 UTC),
-    );
-    let tokens = Sealed { key_id: "k1".to_owned(), bytes: vec![1, 2, 3] };
-    store.connect(&record, &tokens).await.unwrap();
+    )
+}
+
+fn sealed() -> Sealed {
+    Sealed { key_id: "k1".to_owned(), bytes: vec![1, 2, 3] }
+}
+
+/// Connects an org and claims its pull.
+async fn connected(store: &SqliteStore) -> Claim {
+    store.connect(&connection_record(connection()), &sealed()).await.unwrap();
     claim(store).await
 }
 
@@ -128,15 +135,16 @@ async fn apply(
 }
 
 /// A proof that a table was read to its end.
-fn proof(table: Table) -> CompletenessProof {
-    let mut walk = Walk::new(run(), table);
+fn proof(run: RunId, table: Table) -> CompletenessProof {
+    let mut walk = Walk::new(run, table);
     walk.take(&Page::<Opportunity>::whole_table(Vec::new())).unwrap();
     walk.finish().unwrap()
 }
 
 /// Ends the reading part and the run.
 async fn finish(store: &SqliteStore, claim: &Claim) -> TableSummary {
-    let summaries = store.finish_pull(claim, run(), &[proof(Table::Opportunities)]).await.unwrap();
+    let summaries =
+        store.finish_pull(claim, run(), &[proof(run(), Table::Opportunities)]).await.unwrap();
     store.finish_run(claim, run()).await.unwrap();
     summaries.into_iter().find(|summary| summary.table == Table::Opportunities).unwrap()
 }

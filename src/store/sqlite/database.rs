@@ -181,3 +181,6 @@ impl Drop for Database {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -265,6 +265,7 @@ macro_rules! store_conformance {
                 host_3_scheduling_again_never_delays
                 host_3_a_claimed_item_is_not_claimed_again
                 host_3_an_ended_lease_frees_the_item
+                host_3_each_kind_of_work_is_claimed_apart
                 host_3_the_longest_overdue_comes_first
                 host_3_twenty_workers_share_the_work
                 host_3_tokens_grow_with_every_claim
@@ -290,7 +291,7 @@ macro_rules! store_conformance {
                 syn_5_the_longest_throttle_is_kept
                 syn_5_the_longest_of_twenty_throttles_at_once_is_kept
                 syn_5_a_gate_closes_again
-                oll_4_every_part_of_a_gate_key_counts
+                syn_5_every_part_of_a_gate_key_counts
             );
             $crate::store_conformance!(@role query, $store;
                 a_scan_comes_in_pages_in_the_order_of_ids

@@ -44,7 +44,7 @@ async fn pull(store: &SqliteStore, claim: &Claim, number: u128) -> PageWritten {
     }
     let start = SystemClock::new().now();
     let table = fluint_crm::model::Table::Opportunities;
-    store.finish_pull(claim, run, &[proof(table)]).await.unwrap();
+    store.finish_pull(claim, run, &[proof(run, table)]).await.unwrap();
     let ending = SystemClock::new().now() - start;
     store.finish_run(claim, run).await.unwrap();
     let speed = 100_000.0 / storing.as_seconds_f64();

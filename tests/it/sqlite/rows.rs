@@ -59,7 +59,7 @@ async fn syn_7_a_row_that_was_missing_is_missing_no_more_once_seen() {
     partial.run = second;
     partial.also_seen = vec![RecordId::new(opportunity_id(4)).unwrap()];
     store.apply_page(&first, &partial).await.unwrap();
-    let proofs = [crate::sqlite::proof(Table::Opportunities)];
+    let proofs = [crate::sqlite::proof(second, Table::Opportunities)];
     let summaries = store.finish_pull(&first, second, &proofs).await.unwrap();
     let found = (summaries[0].seen, summaries[0].present, summaries[0].missing);
     assert_eq!((found, summaries[0].newly_missing), ((5, 5, 5), 5));

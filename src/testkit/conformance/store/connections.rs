@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::model::{
     ConnectionChange, ConnectionId, CrmKind, Health, Identity, MemberId, OrganisationId,
-    StageFilter,
+    StageFilter, StageId,
 };
 use crate::storage::{Handshake, TokenVersion};
 use crate::testkit::conformance::store::StoreUnderTest;
@@ -158,13 +158,18 @@ pub async fn con_7_a_refused_change_writes_nothing(store: &StoreUnderTest) {
     assert_eq!(site.record().await, before);
 }
 
-/// CON-7: connecting again replaces the record and its tokens, and adds none.
+/// CON-7: connecting again replaces the record and its tokens and adds none; settings stay, and the
+/// revision counts on, so that nobody who still holds the old record can change the new one.
 pub async fn con_7_connecting_again_replaces_the_connection(store: &StoreUnderTest) {
     let site = store.connected().await;
+    let stages = StageFilter::new([StageId::new("s1").unwrap()]);
+    site.change(1, ConnectionChange::Filter(stages.clone())).await.unwrap();
     let mut again = connection("acme", 1, store.now());
     again.address = "https://renamed.example.com".to_owned();
-    store.stores.connections.connect(&again, &sealed("second")).await.unwrap();
-    assert_eq!(store.stores.connections.connections(&site.workspace).await.unwrap(), [again]);
+    let stored = store.stores.connections.connect(&again, &sealed("second")).await.unwrap();
+    assert_eq!((&stored.address, stored.revision), (&again.address, 3));
+    assert_eq!(stored.filter, stages);
+    assert_eq!(store.stores.connections.connections(&site.workspace).await.unwrap(), [stored]);
     let (tokens, _) =
         site.stores.connections.tokens(&site.workspace, site.connection).await.unwrap().unwrap();
     assert_eq!(tokens, sealed("second"));

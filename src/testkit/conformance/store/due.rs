@@ -4,7 +4,7 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::model::{ConnectionId, PublicationId};
-use crate::storage::{Claim, Work, WorkItem};
+use crate::storage::{Claim, Work, WorkItem, WorkKind};
 use crate::testkit::conformance::store::StoreUnderTest;
 use crate::testkit::conformance::store::fixtures::{
     LEASE, assert_stale, twenty_at_once, workspace,
@@ -27,7 +27,13 @@ impl StoreUnderTest {
     }
 
     async fn claims(&self) -> Vec<Claim> {
-        self.stores.due.claim(100, LEASE).await.unwrap()
+        let mut claims = self.claims_of(WorkKind::Pull).await;
+        claims.extend(self.claims_of(WorkKind::Publish).await);
+        claims
+    }
+
+    async fn claims_of(&self, kind: WorkKind) -> Vec<Claim> {
+        self.stores.due.claim(kind, 100, LEASE).await.unwrap()
     }
 
     /// Makes an item due now and claims it.
@@ -119,11 +125,21 @@ pub async fn host_3_the_longest_overdue_comes_first(store: &StoreUnderTest) {
         store.schedule(&work(number), start + Duration::seconds(seconds)).await;
     }
     store.advance(30);
-    let mut first = store.stores.due.claim(2, LEASE).await.unwrap();
+    let mut first = store.stores.due.claim(WorkKind::Pull, 2, LEASE).await.unwrap();
     first.sort_by_key(|claim| claim.due_at);
     let first: Vec<_> = first.into_iter().map(|claim| claim.work).collect();
     assert_eq!(first, [work(2), work(3)]);
     assert_eq!(store.only().await.work, work(1));
+}
+
+/// HOST-3: each kind of work is claimed apart, so that none keeps the other waiting.
+pub async fn host_3_each_kind_of_work_is_claimed_apart(store: &StoreUnderTest) {
+    store.schedule(&work(1), store.now()).await;
+    store.schedule(&publication(1), store.now()).await;
+    for (kind, expected) in [(WorkKind::Publish, publication(1)), (WorkKind::Pull, work(1))] {
+        let claimed: Vec<_> = store.claims_of(kind).await.into_iter().map(|c| c.work).collect();
+        assert_eq!(claimed, [expected]);
+    }
 }
 
 /// HOST-3: twenty workers at once share twenty items, each item once.
@@ -133,7 +149,7 @@ pub async fn host_3_twenty_workers_share_the_work(store: &StoreUnderTest) {
     }
     let claims = twenty_at_once(|_| {
         let stores = store.stores.clone();
-        async move { stores.due.claim(3, LEASE).await.unwrap() }
+        async move { stores.due.claim(WorkKind::Pull, 3, LEASE).await.unwrap() }
     });
     let mut claimed: Vec<_> = claims.await.into_iter().flatten().map(|claim| claim.work).collect();
     claimed.sort_unstable();

@@ -5,15 +5,10 @@ use time::{Duration, OffsetDateTime};
 use crate::model::CrmKind;
 use crate::storage::GateKey;
 use crate::testkit::conformance::store::StoreUnderTest;
-use crate::testkit::conformance::store::fixtures::{record, twenty_at_once, workspace};
+use crate::testkit::conformance::store::fixtures::twenty_at_once;
 
 fn key() -> GateKey {
-    GateKey {
-        workspace: workspace("acme"),
-        kind: CrmKind::new("test"),
-        address: "https://example.com".to_owned(),
-        user: record("me"),
-    }
+    GateKey { kind: CrmKind::new("test"), scope: "example.com/me".to_owned() }
 }
 
 impl StoreUnderTest {
@@ -73,14 +68,12 @@ pub async fn syn_5_a_gate_closes_again(store: &StoreUnderTest) {
     assert_eq!(store.waits_until(&key()).await, Some(until));
 }
 
-/// OLL-4: a throttle holds back one user of one org of one workspace.
-pub async fn oll_4_every_part_of_a_gate_key_counts(store: &StoreUnderTest) {
+/// SYN-5: a throttle holds back one budget of one kind of CRM.
+pub async fn syn_5_every_part_of_a_gate_key_counts(store: &StoreUnderTest) {
     store.hold(&key(), store.now() + Duration::seconds(90)).await;
     let others = [
-        GateKey { workspace: workspace("other"), ..key() },
         GateKey { kind: CrmKind::new("other"), ..key() },
-        GateKey { address: "https://other.example.com".to_owned(), ..key() },
-        GateKey { user: record("you"), ..key() },
+        GateKey { scope: "example.com/you".to_owned(), ..key() },
     ];
     for other in others {
         assert_eq!(store.waits_until(&other).await, None, "{other:?} was not throttled");

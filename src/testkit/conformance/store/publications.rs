@@ -7,7 +7,7 @@ use crate::model::{
     ConnectionId, DealId, Document, DocumentId, NoteHandle, NoteKey, NoteRefusal, OrganisationId,
     Publication, PublicationId, PublicationState, Receipt, RevisionStamp,
 };
-use crate::storage::{Claim, PublishRequest, Work, WorkItem};
+use crate::storage::{Claim, PublishRequest, Work, WorkItem, WorkKind};
 use crate::testkit::conformance::store::StoreUnderTest;
 use crate::testkit::conformance::store::fixtures::{
     LEASE, assert_stale, opportunity_id, record, twenty_at_once, workspace,
@@ -62,7 +62,7 @@ impl StoreUnderTest {
         let item = WorkItem::Publish(publication.key.publication());
         let work = Work { workspace: publication.key.workspace.clone(), item };
         self.stores.due.schedule(&work, self.now()).await.unwrap();
-        let claims = self.stores.due.claim(100, LEASE).await.unwrap();
+        let claims = self.stores.due.claim(WorkKind::Publish, 100, LEASE).await.unwrap();
         let ours = claims.into_iter().find(|claim| claim.work == work);
         ours.expect("the publication should be due")
     }
@@ -397,7 +397,7 @@ pub async fn oll_4_a_claim_reaches_its_own_workspace_alone(store: &StoreUnderTes
     let item = WorkItem::Publish(publication.key.publication());
     let work = Work { workspace: workspace("other"), item };
     store.stores.due.schedule(&work, store.now()).await.unwrap();
-    let claims = store.stores.due.claim(10, LEASE).await.unwrap();
+    let claims = store.stores.due.claim(WorkKind::Publish, 10, LEASE).await.unwrap();
     let stranger = claims.iter().find(|claim| claim.work == work).unwrap();
     let proof = receipt(&publication, "stolen", store.now());
     let refused = store.stores.publications.record_receipt(stranger, &proof).await;

@@ -12,6 +12,7 @@ use crate::model::{
     Account, AssignmentState, Contact, Currency, CurrencyRole, CustomerRef, Money, Opportunity,
     OpportunityStatus, OwnerRef, Record, RecordId, RowVersion, Rows, Stage, StageAssignment, Table,
 };
+use crate::storage::WorkKind;
 use crate::testkit::conformance::store::StoreUnderTest;
 use crate::testkit::conformance::store::fixtures::{
     Site, account, amount, assert_invalid, assignment, contact, currency, opportunities,
@@ -163,7 +164,12 @@ pub async fn oll_1_an_answer_is_as_of_the_oldest_sync(store: &StoreUnderTest) {
     let (first, second) = (store.connect("acme", 1).await, store.connect("acme", 2).await);
     let query = AccountQuery::new(Scope::workspace(workspace("acme")));
     let totals = TotalsQuery::new(query.scope.clone());
-    let claims = store.stores.due.claim(10, std::time::Duration::from_secs(600)).await.unwrap();
+    let claims = store
+        .stores
+        .due
+        .claim(WorkKind::Pull, 10, std::time::Duration::from_secs(600))
+        .await
+        .unwrap();
     let of = |site: &Site| claims.iter().find(|claim| claim.work == site.work()).unwrap();
     first.pull(of(&first), 1, []).await;
     let oldest = store.now();

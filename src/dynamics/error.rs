@@ -1,0 +1,292 @@
+//! What the Web API's refusals mean: status first, then its own code, then its words.
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use time::OffsetDateTime;
+
+use crate::error::{Error, Result};
+use crate::http::retry::Hint;
+use crate::http::transport::Response;
+
+/// The service's own words are kept up to here; they may be a customer's plug-in speaking.
+const MAX_MESSAGE_CHARS: usize = 300;
+
+/// An error body beyond this is no error body of the service.
+const MAX_ERROR_BYTES: usize = 256 * 1024;
+
+/// An error code of the service, whether it was printed as hex or as a signed decimal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Code(pub(crate) u32);
+
+impl Code {
+    pub(crate) const OBJECT_DOES_NOT_EXIST: Self = Self(0x8004_0217);
+    pub(crate) const UNKNOWN_SEGMENT: Self = Self(0x8006_0888);
+    pub(crate) const UNKNOWN_TABLE: Self = Self(0x8004_1102);
+    pub(crate) const UNKNOWN_COLUMN: Self = Self(0x8004_1103);
+    pub(crate) const PRIVILEGE_DENIED: Self = Self(0x8004_0220);
+    pub(crate) const NO_ROLES: Self = Self(0x8004_2F09);
+    pub(crate) const FILE_TOO_LARGE: Self = Self(0x8004_4A02);
+    pub(crate) const FILE_BLOCKED: Self = Self(0x8004_3E09);
+    pub(crate) const TYPE_NOT_ALLOWED: Self = Self(0x8007_2521);
+    pub(crate) const TYPE_BLOCKED: Self = Self(0x8007_2522);
+    const NOT_A_MEMBER: Self = Self(0x8007_2560);
+    const NO_LICENCE: Self = Self(0x8004_D24B);
+    const USER_DISABLED: Self = Self(0x8004_0225);
+    const USER_DISABLED_TICKET: Self = Self(0x8004_A112);
+    const ADMIN_ONLY_MODE: Self = Self(0x8004_A113);
+    const ORG_DISABLED: Self = Self(0x8004_A104);
+    const APP_RESTRICTED: Self = Self(0x8009_5FFC);
+
+    /// Failures that pass by themselves: unexpected error, SQL error, SQL timeout, deadlock.
+    const TRANSIENT: [Self; 4] =
+        [Self(0x8004_0216), Self(0x8004_4150), Self(0x8004_4151), Self(0x8004_0255)];
+
+    /// Reads `0x80040217`, `-2147220969` or `2147746327`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+            return u32::from_str_radix(hex, 16).ok().map(Self);
+        }
+        let number: i64 = text.parse().ok()?;
+        let code = u32::try_from(number).or_else(|_| i32::try_from(number).map(i32::cast_unsigned));
+        code.ok().filter(|code| *code != 0).map(Self)
+    }
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "0x{:08X}", self.0)
+    }
+}
+
+/// An answer that is an error.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) code: Option<Code>,
+    /// The service's words, shortened; empty when the body held none.
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    /// Reads an error answer, whatever its body is: JSON, HTML of a gateway, or nothing.
+    pub(crate) fn read(response: &Response) -> Self {
+        let body = response.body.get(..MAX_ERROR_BYTES).unwrap_or(&response.body);
+        let error = serde_json::from_slice::<ErrorBody<'_>>(body)
+            .ok()
+            .and_then(|body| body.error)
+            .map_or((None, String::new()), read_error);
+        Self { status: response.status, code: error.0, message: error.1 }
+    }
+
+    /// Reads the `error` member of a body that came with a status of success.
+    pub(crate) fn within_success(error: &RawValue) -> Self {
+        let (code, message) = read_error(error);
+        Self { status: StatusCode::OK, code, message }
+    }
+
+    /// What the code says beyond the status.
+    pub(crate) fn hint(&self) -> Hint {
+        match self.code {
+            Some(code) if Code::TRANSIENT.contains(&code) => Hint::Transient,
+            _ => Hint::None,
+        }
+    }
+
+    pub(crate) fn is(&self, code: Code) -> bool {
+        self.code == Some(code)
+    }
+
+    /// Whether the table itself is not there, or a column of it.
+    pub(crate) fn is_missing_table(&self) -> bool {
+        self.is(Code::UNKNOWN_TABLE)
+            || self.is(Code::UNKNOWN_COLUMN)
+            || self.is(Code::UNKNOWN_SEGMENT)
+    }
+
+    /// Whether only one table is refused, not the user or the environment as a whole.
+    pub(crate) fn concerns_one_table(&self) -> bool {
+        let refused = match self.status {
+            StatusCode::FORBIDDEN => {
+                matches!(self.by_code("".into()), None | Some(Error::PermissionDenied { .. }))
+            }
+            StatusCode::NOT_FOUND => true,
+            _ => false,
+        };
+        refused || self.is_missing_table()
+    }
+
+    /// Whether a role of the user lacks a privilege.
+    pub(crate) fn is_missing_privilege(&self) -> bool {
+        self.is(Code::PRIVILEGE_DENIED) || self.privilege().is_some()
+    }
+
+    /// The privilege that the message calls missing, such as `prvReadOpportunity`.
+    pub(crate) fn privilege(&self) -> Option<String> {
+        let (_, rest) = self.message.split_once("missing prv")?;
+        let name = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next()?;
+        (!name.is_empty()).then(|| format!("prv{name}"))
+    }
+
+    /// The code, or the status when there is none, for people to quote.
+    pub(crate) fn label(&self) -> String {
+        self.code.map_or_else(|| format!("HTTP {}", self.status.as_u16()), |code| code.to_string())
+    }
+
+    /// What the refusal means to the caller.
+    pub(crate) fn into_error(
+        self,
+        operation: impl Into<Cow<'static, str>>,
+        now: OffsetDateTime,
+    ) -> Error {
+        let operation = operation.into();
+        if let Some(error) = self.by_code(operation.clone()) {
+            return error;
+        }
+        match self.status {
+            StatusCode::UNAUTHORIZED => Error::Unauthenticated {
+                reason: "Dynamics no longer accepts this sign-in. Please connect again.".into(),
+                source: None,
+            },
+            StatusCode::TOO_MANY_REQUESTS => Error::RateLimited { retry_at: now },
+            StatusCode::FORBIDDEN => {
+                Error::PermissionDenied { operation, privilege: self.privilege(), source: None }
+            }
+            StatusCode::NOT_FOUND if self.code.is_none() => {
+                Error::NotFound { what: "the Dynamics environment at the connected address".into() }
+            }
+            status if status == StatusCode::REQUEST_TIMEOUT || status.is_server_error() => {
+                Error::Unavailable {
+                    operation,
+                    retry_at: None,
+                    source: Some(format!("{}: {}", self.label(), self.message).into()),
+                }
+            }
+            status if status.is_redirection() => {
+                Error::unexpected(operation, format!("a redirect ({})", status.as_u16()))
+            }
+            _ => Error::Rejected { operation, code: self.label(), message: self.message },
+        }
+    }
+
+    /// The refusals that a code, or the IP firewall's words, say more about than the status.
+    fn by_code(&self, operation: Cow<'static, str>) -> Option<Error> {
+        let admin = |reason: &'static str| {
+            Some(Error::NeedsAdmin { reason: reason.into(), link: None, source: None })
+        };
+        if self.message.contains("access to your IP is blocked") {
+            return admin(
+                "The IP firewall of your Dynamics environment blocks Fluint. Ask your Power \
+                 Platform administrator to allow Fluint's addresses.",
+            );
+        }
+        match self.code? {
+            Code::NOT_A_MEMBER => admin(
+                "The connected user is not a member of this Dynamics environment. Ask your \
+                 administrator to add the user, or connect with another one.",
+            ),
+            Code::NO_LICENCE => admin(
+                "The connected user has no Dynamics licence. Ask your administrator to assign one.",
+            ),
+            Code::NO_ROLES => admin(
+                "The connected user has no security role in Dynamics. Ask your administrator to \
+                 assign one.",
+            ),
+            Code::USER_DISABLED | Code::USER_DISABLED_TICKET => admin(
+                "The connected user is disabled in Dynamics. Ask your administrator to enable the \
+                 user, or connect with another one.",
+            ),
+            Code::ORG_DISABLED => admin(
+                "Your Dynamics environment is disabled. Ask your Power Platform administrator to \
+                 enable it.",
+            ),
+            Code::APP_RESTRICTED => admin(
+                "Your Dynamics environment allows only listed apps. Ask your Power Platform \
+                 administrator to allow Fluint; the change takes up to an hour.",
+            ),
+            Code::UNKNOWN_TABLE => admin(
+                "A table is missing in your Dynamics environment. Ask your administrator whether \
+                 the Dynamics 365 Sales app is installed there.",
+            ),
+            Code::UNKNOWN_SEGMENT if self.status == StatusCode::NOT_FOUND => admin(
+                "A table is missing in your Dynamics environment. Ask your administrator whether \
+                 the Dynamics 365 Sales app is installed there.",
+            ),
+            Code::PRIVILEGE_DENIED => Some(Error::PermissionDenied {
+                operation,
+                privilege: self.privilege(),
+                source: None,
+            }),
+            Code::ADMIN_ONLY_MODE => Some(Error::Unavailable {
+                operation,
+                retry_at: None,
+                source: Some("the environment is in administration mode".into()),
+            }),
+            Code::OBJECT_DOES_NOT_EXIST => {
+                Some(Error::NotFound { what: "the record in Dynamics".into() })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// How a call failed, with what is known about its effect.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It may have been carried out, or may yet be.
+    Lost(Error),
+    /// The service answered with an error and did nothing.
+    Refused(Refusal),
+    /// Nothing was carried out.
+    Stopped(Error),
+}
+
+impl Failure {
+    /// What the failure means to the caller.
+    pub(crate) fn into_error(
+        self,
+        operation: impl Into<Cow<'static, str>>,
+        now: OffsetDateTime,
+    ) -> Error {
+        match self {
+            Self::Lost(error) | Self::Stopped(error) => error,
+            Self::Refused(refusal) => refusal.into_error(operation, now),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct ErrorBody<'a> {
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+/// The members of an error; either may be of any type.
+#[derive(Deserialize)]
+struct ErrorMembers<'a> {
+    #[serde(borrow)]
+    code: Option<&'a RawValue>,
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
+}
+
+fn read_error(error: &RawValue) -> (Option<Code>, String) {
+    let Ok(members) = serde_json::from_str::<ErrorMembers<'_>>(error.get()) else {
+        return (None, String::new());
+    };
+    let code = members.code.and_then(|code| Code::parse(code.get().trim_matches('"')));
+    let message = members.message.and_then(|message| text(message).ok()).unwrap_or_default();
+    (code, message)
+}
+
+fn text(raw: &RawValue) -> Result<String, serde_json::Error> {
+    let text: Cow<'_, str> = serde_json::from_str::<String>(raw.get())?.into();
+    let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    Ok(clean.take(MAX_MESSAGE_CHARS).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! The definitions of business process flows that may run on an opportunity.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::dynamics::decode::{BodyFault, not_json};
+use crate::dynamics::error::Failure;
+use crate::dynamics::web_api::{Call, WebApi};
+use crate::error::{Error, Result};
+use crate::http::transport::Response;
+use crate::model::ProcessId;
+use crate::walk::Notice;
+
+/// Active definitions; those on leads go on to opportunities.
+const QUERY: &str = "workflows?$select=workflowid,name,uniquename,primaryentity,processorder\
+                     &$filter=category eq 4 and type eq 1 and statecode eq 1\
+                     &$orderby=workflowid";
+
+/// A business process flow.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Process {
+    pub(crate) id: ProcessId,
+    pub(crate) name: Option<String>,
+    /// The logical name of the table that holds its instances.
+    pub(crate) table: String,
+    /// On which table it starts.
+    pub(crate) starts_on: StartsOn,
+    /// Its place among the others.
+    pub(crate) order: Option<i32>,
+}
+
+/// The table on which a process starts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum StartsOn {
+    Lead,
+    Opportunity,
+}
+
+/// The processes, or why they cannot be known.
+#[derive(Debug)]
+pub(crate) enum Processes {
+    Known(Vec<Process>),
+    /// The user may not read them.
+    Hidden(Notice),
+}
+
+/// Reads the active processes on opportunities and leads, in the order of their tables' names.
+pub(crate) async fn active_processes(api: &WebApi) -> Result<Processes> {
+    let call = Call::read("read the sales processes", api.endpoints().web_api(QUERY)?);
+    let response = match api.send(&call).await {
+        Ok(response) => response,
+        Err(Failure::Refused(refusal)) if refusal.concerns_one_table() => {
+            return Ok(Processes::Hidden(Notice::SourceUnreadable {
+                origin: "workflow".to_owned(),
+                detail: refusal.into_error(call.operation.clone(), api.now()).to_string(),
+            }));
+        }
+        Err(failure) => return Err(failure.into_error(call.operation.clone(), api.now())),
+    };
+    let list: List<Definition> = json(&response, "read the sales processes")?;
+    let mut processes: Vec<Process> = list.value.into_iter().filter_map(process).collect();
+    processes.sort_by(|left, right| (&left.table, &left.id).cmp(&(&right.table, &right.id)));
+    Ok(Processes::Known(processes))
+}
+
+/// Reads a small body as a whole.
+pub(crate) fn json<T: DeserializeOwned>(response: &Response, operation: &'static str) -> Result<T> {
+    serde_json::from_slice(&response.body).map_err(|cause| match not_json(cause) {
+        BodyFault::Unexpected { detail, source } => {
+            Error::UnexpectedResponse { operation: operation.into(), detail, source }
+        }
+        BodyFault::Refused(refusal) => Error::unexpected(operation, refusal.label()),
+    })
+}
+
+#[derive(Deserialize)]
+struct List<T> {
+    value: Vec<T>,
+}
+
+#[derive(Deserialize)]
+struct Definition {
+    workflowid: Uuid,
+    name: Option<String>,
+    uniquename: Option<String>,
+    primaryentity: Option<String>,
+    processorder: Option<i32>,
+}
+
+fn process(definition: Definition) -> Option<Process> {
+    let starts_on = match definition.primaryentity.as_deref()? {
+        "lead" => StartsOn::Lead,
+        "opportunity" => StartsOn::Opportunity,
+        _ => return None,
+    };
+    Some(Process {
+        id: ProcessId::new(definition.workflowid.hyphenated().to_string()).ok()?,
+        name: definition.name,
+        table: definition.uniquename.unwrap_or_default().to_ascii_lowercase(),
+        starts_on,
+        order: definition.processorder,
+    })
+}

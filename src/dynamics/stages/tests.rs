@@ -1,0 +1,229 @@
+use super::*;
+use crate::dynamics::fixtures::{Org, ROOT, refusal};
+use crate::dynamics::paging::read_table;
+use crate::http::fixtures::answer;
+use crate::http::transport::{Request, Response};
+use crate::walk::{Chain, ChainCursor, Incomplete, Page, Position, ResumeToken, Walk};
+use futures_util::{FutureExt, TryStreamExt};
+
+fn id(n: u32) -> String {
+    format!("00000000-0000-0000-0000-{n:012}")
+}
+
+fn definitions(tables: &[(&str, &str)]) -> String {
+    let rows: Vec<_> = tables
+        .iter()
+        .zip(1..)
+        .map(|((table, starts_on), n)| {
+            serde_json::json!({"workflowid": id(n), "name": format!("Process {n}"),
+                "uniquename": table, "primaryentity": starts_on, "processorder": n})
+        })
+        .collect();
+    serde_json::json!({ "value": rows }).to_string()
+}
+
+fn instance(lookup: &str, n: u32, state: i32, reason: i32) -> serde_json::Value {
+    serde_json::json!({
+        "businessprocessflowinstanceid": id(n), "_activestageid_value": id(900 + n),
+        "_processid_value": id(1), lookup: id(500 + n), "statecode": state, "statuscode": reason,
+        "activestagestartedon": "2026-01-01T00:00:00Z", "modifiedon": "2026-01-02T00:00:00Z",
+        "versionnumber": n
+    })
+}
+
+fn rows(rows: &[serde_json::Value]) -> Response {
+    answer(200, &[], serde_json::json!({ "value": rows }).to_string())
+}
+
+/// Two stock tables and one of the customer's own, which `custom` answers for.
+fn org(custom: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Org {
+    Org::new(move |request, _| {
+        let path = request.url.path().rsplit('/').next().unwrap().to_owned();
+        Ok(match path.as_str() {
+            "workflows" => answer(
+                200,
+                &[],
+                definitions(&[
+                    ("opportunitysalesprocess", "opportunity"),
+                    ("leadtoopportunitysalesprocess", "lead"),
+                    ("New_bpf_1f", "opportunity"),
+                    ("phonetocase", "incident"),
+                ]),
+            ),
+            "EntityDefinitions(LogicalName='new_bpf_1f')" => {
+                answer(200, &[], r#"{"@odata.context":"x","EntitySetName":"new_bpf_1fs"}"#)
+            }
+            "opportunitysalesprocesses" => rows(&[
+                instance("_opportunityid_value", 1, 0, 1),
+                instance("_opportunityid_value", 2, 1, 2),
+                instance("_opportunityid_value", 3, 1, 3),
+            ]),
+            "leadtoopportunitysalesprocesses" => {
+                let mut on_lead = instance("_opportunityid_value", 4, 0, 1);
+                on_lead["_opportunityid_value"] = serde_json::Value::Null;
+                rows(&[on_lead])
+            }
+            "new_bpf_1fs" => custom(request),
+            other => panic!("{other} was asked for"),
+        })
+    })
+}
+
+async fn read(org: &Org, from: &[ChainCursor]) -> Vec<Page<StageAssignment>> {
+    read_table(&org.api(), from, |api| instance_tables(api).boxed()).try_collect().await.unwrap()
+}
+
+fn proof(pages: &[Page<StageAssignment>]) -> Result<u64, Incomplete> {
+    let mut walk = Walk::new(crate::model::RunId::new(uuid::Uuid::nil()), crate::model::Table::StageAssignments);
+    pages.iter().for_each(|page| walk.take(page).unwrap());
+    walk.finish().map(|proof| proof.rows())
+}
+
+#[tokio::test]
+async fn syn_1_every_instance_table_is_a_chain() {
+    let org = org(|_| rows(&[instance("_bpf_opportunityid_value", 7, 0, 1)]));
+    let pages = read(&org, &[]).await;
+    let places: Vec<_> =
+        pages.iter().map(|page| (page.chain.index, page.chain.of, page.position)).collect();
+    assert_eq!(
+        places,
+        [(0, 3, Position::ChainEnd), (1, 3, Position::ChainEnd), (2, 3, Position::TableEnd)]
+    );
+    // In the order of the tables' names: lead, custom, stock.
+    let origins: Vec<_> =
+        pages.iter().flat_map(|page| &page.rows).map(|row| row.origin.as_str()).collect();
+    assert_eq!(
+        origins,
+        [
+            "new_bpf_1f",
+            "opportunitysalesprocess",
+            "opportunitysalesprocess",
+            "opportunitysalesprocess"
+        ]
+    );
+    assert_eq!(proof(&pages), Ok(4));
+    assert!(pages.iter().all(|page| page.notices.is_empty()), "{pages:?}");
+    let custom =
+        org.transport.lines().into_iter().find(|line| line.contains("new_bpf_1fs")).unwrap();
+    assert_eq!(
+        custom,
+        format!(
+            "GET {ROOT}new_bpf_1fs?$select=businessprocessflowinstanceid,_activestageid_value,\
+             _processid_value,_bpf_opportunityid_value,statecode,statuscode,activestagestartedon,\
+             modifiedon,versionnumber&$filter=_bpf_opportunityid_value%20ne%20null\
+             &$orderby=businessprocessflowinstanceid"
+        )
+    );
+    assert_eq!(
+        org.transport.lines()[0],
+        format!(
+            "GET {ROOT}workflows?$select=workflowid,name,uniquename,primaryentity,processorder\
+             &$filter=category%20eq%204%20and%20type%20eq%201%20and%20statecode%20eq%201\
+             &$orderby=workflowid"
+        )
+    );
+}
+
+#[tokio::test]
+async fn syn_1_an_assignment_tells_its_state() {
+    let org = org(|_| rows(&[]));
+    let pages = read(&org, &[]).await;
+    let states: Vec<_> = pages.iter().flat_map(|page| &page.rows).map(|row| row.state).collect();
+    assert_eq!(
+        states,
+        [AssignmentState::Active, AssignmentState::Finished, AssignmentState::Aborted]
+    );
+    let first = pages.iter().flat_map(|page| &page.rows).next().unwrap();
+    assert_eq!(first.opportunity.as_str(), id(501));
+    assert_eq!(first.stage.as_str(), id(901));
+    assert_eq!(first.process.as_ref().map(crate::model::ProcessId::as_str), Some(id(1).as_str()));
+}
+
+/// SYN-1: one table that refuses ends its chain and is reported; the others go on.
+#[tokio::test]
+async fn syn_1_a_refused_instance_table_degrades() {
+    for (status, code, message) in [
+        (403, "0x80040220", "is missing prvReadnew_bpf_1f privilege"),
+        (403, "", ""),
+        (404, "0x80060888", "Resource not found for the segment 'new_bpf_1fs'"),
+        (400, "0x80041102", "The entity is not in the metadata cache"),
+    ] {
+        let org = org(move |_| answer(status, &[], refusal(code, message)));
+        let pages = read(&org, &[]).await;
+        assert_eq!(pages.len(), 3);
+        assert_eq!(pages[2].position, Position::TableEnd);
+        let origin = "new_bpf_1f".to_owned();
+        assert_eq!(proof(&pages), Err(Incomplete::SourceUnreadable { origin }), "{code}");
+    }
+}
+
+/// CON-7: what concerns the user or the environment as a whole is no matter of one table.
+#[tokio::test]
+async fn con_7_a_refused_user_does_not_degrade() {
+    let org = org(|_| answer(403, &[], refusal("0x80072560", "not a member")));
+    let read = read_table(&org.api(), &[], |api| instance_tables(api).boxed());
+    let error = read.try_collect::<Vec<_>>().await.unwrap_err();
+    assert!(matches!(error, crate::error::Error::NeedsAdmin { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn syn_1_a_process_that_ends_with_the_lead_is_no_gap() {
+    let org = Org::new(|request, _| {
+        let path = request.url.path().rsplit('/').next().unwrap().to_owned();
+        Ok(match path.as_str() {
+            "workflows" => answer(200, &[], definitions(&[("new_leads", "lead")])),
+            "new_leadses" => answer(
+                400,
+                &[],
+                refusal(
+                    "0x80060888",
+                    "Could not find a property named '_bpf_opportunityid_value' on type 'x'.",
+                ),
+            ),
+            _ => answer(200, &[], r#"{"EntitySetName":"new_leadses"}"#),
+        })
+    });
+    let pages = read(&org, &[]).await;
+    assert_eq!(proof(&pages), Ok(0));
+}
+
+#[tokio::test]
+async fn syn_1_hidden_definitions_are_reported() {
+    let org =
+        Org::new(|_, _| Ok(answer(403, &[], refusal("0x80040220", "missing prvReadWorkflow"))));
+    let pages = read(&org, &[]).await;
+    assert_eq!(pages.len(), 1);
+    assert_eq!(proof(&pages), Err(Incomplete::SourceUnreadable { origin: "workflow".to_owned() }));
+}
+
+/// R-15: a name from the service never reaches a path unchecked.
+#[tokio::test]
+async fn r_15_a_hostile_table_name_is_not_asked_for() {
+    for table in ["", "x') or (1 eq 1", "../$batch", "a/b"] {
+        let body = definitions(&[(table, "opportunity")]);
+        let org = Org::new(move |_, _| Ok(answer(200, &[], body.clone())));
+        let pages = read(&org, &[]).await;
+        assert!(proof(&pages).is_err());
+        assert_eq!(org.transport.sent().len(), 1, "{table}");
+    }
+    let org = Org::new(|request, _| {
+        let is_list = request.url.path().ends_with("workflows");
+        let hostile = r#"{"EntitySetName":"accounts?$select=name"}"#.to_owned();
+        let body = if is_list { definitions(&[("new_x", "opportunity")]) } else { hostile };
+        Ok(answer(200, &[], body))
+    });
+    assert!(proof(&read(&org, &[]).await).is_err());
+    assert_eq!(org.transport.sent().len(), 2);
+}
+
+#[tokio::test]
+async fn syn_8_the_chains_that_were_ended_are_not_read_again() {
+    let custom = format!("{ROOT}new_bpf_1fs?$skiptoken=2");
+    let org = org(|_| rows(&[]));
+    let cursor = |index, resume| ChainCursor { chain: Chain { index, of: 3 }, resume };
+    let from = [cursor(0, None), cursor(1, Some(ResumeToken::new(custom.clone())))];
+    let pages = read(&org, &from).await;
+    assert_eq!(pages.iter().map(|page| page.chain.index).collect::<Vec<_>>(), [1, 2]);
+    assert!(org.transport.lines().contains(&format!("GET {custom}")));
+    assert!(!org.transport.lines().iter().any(|line| line.contains("leadtoopportunity")));
+}

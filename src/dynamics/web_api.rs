@@ -1,0 +1,374 @@
+//! Sends calls to the Web API: builds the request, passes the gate, asks for the token at every
+//! attempt, and follows the retry decision.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH,
+    WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, Method, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use time::OffsetDateTime;
+use tracing::Instrument;
+use url::Url;
+
+use crate::clock::{Clock, Randomness};
+use crate::dynamics::bearer::BearerTokens;
+use crate::dynamics::challenge::claims_challenge;
+use crate::dynamics::endpoints::Endpoints;
+use crate::dynamics::error::{Failure, Refusal};
+use crate::dynamics::parts::ConnectorParts;
+use crate::error::{Error, Result};
+use crate::http::gate::{Gate, Passed};
+use crate::http::retry::{
+    Attempt, Budget, Hint, Idempotency, Outcome, Retry, RetryBudget, Token, decide, hold,
+    retry_after,
+};
+use crate::http::transport::{Request, Response, Transport, TransportError, TransportErrorKind};
+use crate::model::Connection;
+use crate::storage::GateKey;
+
+const MAX_VERSION: HeaderName = HeaderName::from_static("odata-maxversion");
+const VERSION: HeaderName = HeaderName::from_static("odata-version");
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+
+/// How many requests at once the environment recommends.
+const PARALLELISM_HINT: &str = "x-ms-dop-hint";
+
+/// The lean setting for reads: full pages, and of the annotations only the one that tells which
+/// table a lookup points to.
+const PREFER_PAGES: HeaderValue = HeaderValue::from_static(
+    "odata.maxpagesize=5000,odata.include-annotations=\"Microsoft.Dynamics.CRM.lookuplogicalname\"",
+);
+
+/// Asks a write for the row, so that the answer carries the etag.
+const PREFER_ROW: HeaderValue = HeaderValue::from_static("return=representation");
+
+/// A call, before it becomes a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    /// What is attempted, in words that stand behind "may not" and "refused to".
+    pub(crate) operation: Cow<'static, str>,
+    url: Url,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Read,
+    Write { precondition: Precondition, body: Bytes },
+}
+
+/// Under which condition a write may happen. There is no unconditional one.
+#[derive(Clone, Debug)]
+pub(crate) enum Precondition {
+    /// Nothing is there under this id.
+    Absent,
+    /// The row still has this etag.
+    Unchanged(HeaderValue),
+}
+
+impl Call {
+    /// Reads from a URL.
+    pub(crate) fn read(operation: impl Into<Cow<'static, str>>, url: Url) -> Self {
+        Self { operation: operation.into(), url, kind: Kind::Read }
+    }
+
+    /// Writes a row under a condition.
+    pub(crate) fn write(
+        operation: impl Into<Cow<'static, str>>,
+        url: Url,
+        precondition: Precondition,
+        body: Bytes,
+    ) -> Self {
+        Self { operation: operation.into(), url, kind: Kind::Write { precondition, body } }
+    }
+
+    /// Builds the request, without I/O.
+    pub(crate) fn request(&self, token: &SecretString) -> Result<Request> {
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(AUTHORIZATION, bearer_header(token)?);
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(MAX_VERSION, HeaderValue::from_static("4.0"));
+        headers.insert(VERSION, HeaderValue::from_static("4.0"));
+        let (method, body) = match &self.kind {
+            Kind::Read => {
+                // Keeps caches on the way from answering.
+                headers.insert(IF_NONE_MATCH, HeaderValue::from_static("null"));
+                headers.insert(PREFER, PREFER_PAGES);
+                (Method::GET, Bytes::new())
+            }
+            Kind::Write { precondition, body } => {
+                match precondition {
+                    Precondition::Absent => {
+                        headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*"))
+                    }
+                    Precondition::Unchanged(etag) => headers.insert(IF_MATCH, etag.clone()),
+                };
+                headers.insert(PREFER, PREFER_ROW);
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                (Method::PATCH, body.clone())
+            }
+        };
+        Ok(Request { method, url: self.url.clone(), headers, body })
+    }
+
+    fn idempotency(&self) -> Idempotency {
+        match self.kind {
+            Kind::Read => Idempotency::Read,
+            Kind::Write { .. } => Idempotency::Conditional,
+        }
+    }
+}
+
+fn bearer_header(token: &SecretString) -> Result<HeaderValue> {
+    let value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()));
+    let mut value = value.map_err(|_| Error::Unauthenticated {
+        reason: "The stored sign-in cannot be used. Please connect again.".into(),
+        source: None,
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// One connection's line to the Web API.
+#[derive(Debug)]
+pub(crate) struct WebApi {
+    endpoints: Endpoints,
+    transport: Arc<dyn Transport>,
+    tokens: Arc<dyn BearerTokens>,
+    clock: Arc<dyn Clock>,
+    randomness: Arc<Randomness>,
+    gate: Gate,
+    budget: RetryBudget,
+}
+
+/// What one call has been through.
+struct Course {
+    attempt: Attempt,
+    /// A token that was renewed for this call and not sent yet.
+    renewed: Option<SecretString>,
+    /// A write whose outcome was lost at an earlier attempt.
+    lost: bool,
+}
+
+/// One attempt's end: the answer or its absence, with the token that it carried.
+struct Ended {
+    answer: Result<Response, TransportError>,
+    token: SecretString,
+}
+
+impl WebApi {
+    pub(crate) fn new(parts: &ConnectorParts) -> Self {
+        let context = &parts.context;
+        let key = gate_key(&parts.connection);
+        Self {
+            endpoints: parts.endpoints.clone(),
+            transport: Arc::clone(&parts.transport),
+            tokens: Arc::clone(&parts.tokens),
+            clock: Arc::clone(&context.clock),
+            randomness: Arc::clone(&context.randomness),
+            gate: Gate::new(key, Arc::clone(&context.clock), Arc::clone(&context.gates)),
+            budget: RetryBudget::new(),
+        }
+    }
+
+    pub(crate) const fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    pub(crate) fn now(&self) -> OffsetDateTime {
+        self.clock.now()
+    }
+
+    /// Reads from a path below the service root.
+    ///
+    /// # Errors
+    /// What the refusal means, or why there was no answer.
+    pub(crate) async fn read(
+        &self,
+        operation: impl Into<Cow<'static, str>>,
+        path_and_query: &str,
+    ) -> Result<Response> {
+        let call = Call::read(operation, self.endpoints.web_api(path_and_query)?);
+        self.send(&call)
+            .await
+            .map_err(|failure| failure.into_error(call.operation.clone(), self.now()))
+    }
+
+    /// Sends a call until its end is final: an answer with a status of success, or a failure.
+    pub(crate) async fn send(&self, call: &Call) -> Result<Response, Failure> {
+        let span = tracing::debug_span!(
+            "dataverse",
+            org = self.endpoints.org_host(),
+            operation = %call.operation,
+            attempts = tracing::field::Empty,
+            status = tracing::field::Empty,
+        );
+        self.follow(call).instrument(span).await
+    }
+
+    async fn follow(&self, call: &Call) -> Result<Response, Failure> {
+        self.budget.offer();
+        let mut course = Course {
+            attempt: Attempt { number: 0, token: Token::Offered, jitter: 0.0 },
+            renewed: None,
+            lost: false,
+        };
+        loop {
+            course.attempt.number += 1;
+            course.attempt.jitter = self.randomness.fraction();
+            match self.step(call, &mut course).await {
+                Ok(Some(end)) => return end,
+                Ok(None) => {}
+                Err(error) if course.lost => return Err(Failure::Lost(error)),
+                Err(error) => return Err(Failure::Stopped(error)),
+            }
+        }
+    }
+
+    /// One attempt and what follows from it: the call's end, or `None` when it goes on.
+    ///
+    /// # Errors
+    /// Whatever stops the call besides its own answer: tokens, throttles, the store.
+    async fn step(
+        &self,
+        call: &Call,
+        course: &mut Course,
+    ) -> Result<Option<Result<Response, Failure>>> {
+        let ended = self.attempt(call, course.renewed.take()).await?;
+        let outcome = self.judge(&ended.answer);
+        tracing::Span::current().record("attempts", course.attempt.number);
+        if let Ok(response) = &ended.answer {
+            tracing::Span::current().record("status", response.status.as_u16());
+        }
+        course.lost |= call.idempotency() != Idempotency::Read && outcome.is_ambiguous();
+        if let Some(wait) = hold(course.attempt, outcome) {
+            self.gate.hold(self.now() + wait).await?;
+        }
+        match self.decide(course.attempt, outcome, call.idempotency()) {
+            Retry::AfterBackoff { wait } => {
+                tracing::debug!(?outcome, ?wait, "trying again");
+                self.clock.sleep_until(self.now() + wait).await;
+                Ok(None)
+            }
+            Retry::AfterHold { .. } => Ok(None),
+            Retry::GiveBack { after } => Err(Error::RateLimited { retry_at: self.now() + after }),
+            Retry::WithFreshToken => {
+                let claims = ended.answer.ok().and_then(|answer| challenge(&answer));
+                course.attempt.token = Token::Renewed;
+                course.renewed = Some(self.tokens.renew(&ended.token, claims.as_deref()).await?);
+                Ok(None)
+            }
+            Retry::Stop => Ok(Some(self.end(call, course, outcome, ended.answer))),
+        }
+    }
+
+    /// Sends once, when the gate is open and with a token that is fresh then.
+    async fn attempt(&self, call: &Call, renewed: Option<SecretString>) -> Result<Ended> {
+        let _place = self.gate.enter().await?;
+        let mut renewed = renewed;
+        let token = loop {
+            let token = match renewed.take() {
+                Some(token) => token,
+                None => self.tokens.bearer().await?,
+            };
+            if self.gate.pass().await? == Passed::AtOnce {
+                break token;
+            }
+        };
+        let answer = self.transport.send(call.request(&token)?).await;
+        if let Ok(response) = &answer {
+            self.heed_parallelism(&response.headers);
+        }
+        Ok(Ended { answer, token })
+    }
+
+    fn judge(&self, answer: &Result<Response, TransportError>) -> Outcome {
+        match answer {
+            Ok(response) => Outcome::Status {
+                status: response.status,
+                retry_after: retry_after(&response.headers, self.now()),
+                hint: if response.status.is_success() {
+                    Hint::None
+                } else {
+                    Refusal::read(response).hint()
+                },
+            },
+            Err(error) => Outcome::NoAnswer(error.kind),
+        }
+    }
+
+    fn decide(&self, attempt: Attempt, outcome: Outcome, idempotency: Idempotency) -> Retry {
+        let budget = self.budget.reserve();
+        let retry = decide(attempt, outcome, idempotency, budget);
+        if budget == Budget::Left && !retry.is_charged(outcome) {
+            self.budget.put_back();
+        }
+        retry
+    }
+
+    fn end(
+        &self,
+        call: &Call,
+        course: &Course,
+        outcome: Outcome,
+        answer: Result<Response, TransportError>,
+    ) -> Result<Response, Failure> {
+        let error = match answer {
+            Ok(response) if response.status.is_success() => return Ok(response),
+            Ok(response) => {
+                let refusal = Refusal::read(&response);
+                // A definite refusal speaks for the attempts before it, too; the others do not.
+                let definite =
+                    response.status != StatusCode::UNAUTHORIZED && !outcome.is_ambiguous();
+                if definite || !course.lost {
+                    return Err(Failure::Refused(refusal));
+                }
+                refusal.into_error(call.operation.clone(), self.now())
+            }
+            Err(error) => no_answer(call.operation.clone(), error),
+        };
+        Err(if course.lost { Failure::Lost(error) } else { Failure::Stopped(error) })
+    }
+
+    fn heed_parallelism(&self, headers: &HeaderMap) {
+        let hint = headers.get(PARALLELISM_HINT).and_then(|value| value.to_str().ok());
+        if let Some(recommended) = hint.and_then(|hint| hint.trim().parse().ok()) {
+            self.gate.widen(recommended);
+        }
+    }
+}
+
+/// Throttles count per environment and user, whichever workspace acts as that user.
+fn gate_key(connection: &Connection) -> GateKey {
+    let identity = &connection.identity;
+    GateKey {
+        kind: connection.kind.clone(),
+        scope: format!("{}/{}", identity.organisation, identity.user),
+    }
+}
+
+fn challenge(answer: &Response) -> Option<String> {
+    let challenges = answer.headers.get_all(WWW_AUTHENTICATE);
+    challenges.iter().filter_map(|value| value.to_str().ok()).find_map(claims_challenge)
+}
+
+fn no_answer(operation: Cow<'static, str>, error: TransportError) -> Error {
+    match error.kind {
+        TransportErrorKind::UnusableBody => Error::UnexpectedResponse {
+            operation,
+            detail: "a body that is too large or cannot be decompressed".to_owned(),
+            source: Some(Box::new(error)),
+        },
+        TransportErrorKind::NotSent | TransportErrorKind::MaybeSent => {
+            Error::Unavailable { operation, retry_at: None, source: Some(Box::new(error)) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,266 @@
+use super::*;
+use crate::dynamics::fixtures::{Org, ROOT, refusal};
+use crate::error::Remedy;
+use crate::http::fixtures::{JumpingClock, MemoryGates, START, answer};
+use crate::storage::Gates;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use time::Duration;
+
+fn read_call() -> Call {
+    Call::read("read the accounts", Url::parse(&format!("{ROOT}accounts")).unwrap())
+}
+
+fn write_call(precondition: Precondition) -> Call {
+    let url = Url::parse(&format!("{ROOT}annotations(1)")).unwrap();
+    Call::write("write notes", url, precondition, Bytes::from_static(b"{}"))
+}
+
+fn headers(request: &Request) -> Vec<String> {
+    let shown = |(name, value): (&HeaderName, &HeaderValue)| {
+        format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))
+    };
+    let mut headers: Vec<String> = request.headers.iter().map(shown).collect();
+    headers.sort();
+    headers
+}
+
+#[test]
+fn syn_4_a_read_carries_the_headers_of_the_reference() {
+    let request = read_call().request(&"t".into()).unwrap();
+    assert_eq!(request.method, Method::GET);
+    assert_eq!(
+        headers(&request),
+        [
+            "accept: application/json",
+            "authorization: Bearer t",
+            "if-none-match: null",
+            "odata-maxversion: 4.0",
+            "odata-version: 4.0",
+            "prefer: odata.maxpagesize=5000,odata.include-annotations=\"Microsoft.Dynamics.CRM.lookuplogicalname\"",
+        ]
+    );
+}
+
+#[test]
+fn doc_2_a_write_is_always_conditional() {
+    let etag = HeaderValue::from_static("W/\"7\"");
+    for (precondition, expected) in [
+        (Precondition::Absent, "if-none-match: *"),
+        (Precondition::Unchanged(etag), "if-match: W/\"7\""),
+    ] {
+        let request = write_call(precondition).request(&"t".into()).unwrap();
+        assert_eq!(request.method, Method::PATCH);
+        let headers = headers(&request);
+        assert!(headers.contains(&expected.to_owned()), "{headers:?}");
+        assert!(headers.contains(&"prefer: return=representation".to_owned()), "{headers:?}");
+        assert!(headers.contains(&"content-type: application/json".to_owned()), "{headers:?}");
+        assert_eq!(headers.iter().filter(|header| header.starts_with("if-")).count(), 1);
+    }
+}
+
+#[test]
+fn con_9_a_request_never_prints_its_token() {
+    let request = read_call().request(&"marker-secret".into()).unwrap();
+    assert!(!format!("{request:?}{:?}", request.headers).contains("marker"));
+    let broken = read_call().request(&"marker\nsecret".into()).unwrap_err();
+    assert!(!format!("{broken:?}").contains("marker"));
+}
+
+#[tokio::test]
+async fn r_5_a_401_renews_the_token_once() {
+    let org = Org::new(|_, before| {
+        Ok(if before == 0 { answer(401, &[], "") } else { answer(200, &[], "{}") })
+    });
+    org.api().send(&read_call()).await.unwrap();
+    let sent = org.transport.sent();
+    assert_eq!(sent.len(), 2);
+    assert_eq!(sent[0].headers[AUTHORIZATION], "Bearer token-1");
+    assert_eq!(sent[1].headers[AUTHORIZATION], "Bearer token-2");
+    assert_eq!((org.tokens.renewed(), org.clock.waits().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn r_5_a_second_401_is_an_error() {
+    let org = Org::new(|_, _| Ok(answer(401, &[], "")));
+    let api = org.api();
+    let error = api.read("read the accounts", "accounts").await.unwrap_err();
+    assert_eq!(error.remedy(), Remedy::Reconnect);
+    assert_eq!((org.transport.sent().len(), org.tokens.renewed()), (2, 1));
+}
+
+#[tokio::test]
+async fn r_5_the_token_is_asked_for_at_every_attempt() {
+    let org = Org::new(|_, before| {
+        Ok(if before < 3 { answer(503, &[], "") } else { answer(200, &[], "{}") })
+    });
+    org.api().send(&read_call()).await.unwrap();
+    assert_eq!((org.transport.sent().len(), org.tokens.asked()), (4, 4));
+}
+
+#[tokio::test]
+async fn r_3_a_throttle_is_waited_out_by_every_call_of_the_user() {
+    let org = Org::new(|_, before| {
+        Ok(if before == 0 {
+            answer(429, &[("retry-after", "37")], "")
+        } else {
+            answer(200, &[], "{}")
+        })
+    });
+    let (one, other) = (org.api(), org.api());
+    one.send(&read_call()).await.unwrap();
+    assert_eq!(org.clock.waits(), [Duration::seconds(37)]);
+    // The token may have aged meanwhile, so it is asked for again after the wait.
+    assert_eq!((org.transport.sent().len(), org.tokens.asked()), (2, 3));
+    other.send(&read_call()).await.unwrap();
+    assert_eq!(org.clock.waits().len(), 1);
+}
+
+#[tokio::test]
+async fn r_3_a_wait_above_fifteen_minutes_gives_the_work_back() {
+    let org = Org::new(|_, _| Ok(answer(429, &[("retry-after", "1800")], "")));
+    let (api, other) = (org.api(), org.api());
+    for api in [api, other] {
+        let error = api.read("read the accounts", "accounts").await.unwrap_err();
+        assert_eq!(error.retry_at(), Some(START + Duration::minutes(30)));
+    }
+    assert_eq!(org.transport.sent().len(), 1);
+}
+
+#[tokio::test]
+async fn r_2_a_conditional_write_is_sent_again_and_stays_lost_without_an_answer() {
+    let org = Org::new(|_, _| Err(TransportErrorKind::MaybeSent));
+    let failure = org.api().send(&write_call(Precondition::Absent)).await.unwrap_err();
+    assert!(matches!(failure, Failure::Lost(Error::Unavailable { .. })), "{failure:?}");
+    assert_eq!(org.transport.sent().len(), 5);
+}
+
+/// an attempt whose answer was lost is not forgotten when a later one is throttled.
+#[tokio::test]
+async fn r_2_a_lost_answer_outweighs_a_later_throttle() {
+    let org = Org::new(|_, before| match before {
+        0 => Err(TransportErrorKind::MaybeSent),
+        _ => Ok(answer(429, &[("retry-after", "3600")], "")),
+    });
+    let failure = org.api().send(&write_call(Precondition::Absent)).await.unwrap_err();
+    assert!(matches!(failure, Failure::Lost(Error::RateLimited { .. })), "{failure:?}");
+}
+
+#[tokio::test]
+async fn r_2_a_definite_refusal_is_an_answer() {
+    let org = Org::new(|_, before| match before {
+        0 => Err(TransportErrorKind::MaybeSent),
+        _ => Ok(answer(412, &[], refusal("0x80060882", "mismatch"))),
+    });
+    let failure = org.api().send(&write_call(Precondition::Absent)).await.unwrap_err();
+    assert!(matches!(failure, Failure::Refused(_)), "{failure:?}");
+}
+
+#[tokio::test]
+async fn r_1_a_connection_that_was_never_made_is_no_lost_write() {
+    let org = Org::new(|_, _| Err(TransportErrorKind::NotSent));
+    let failure = org.api().send(&write_call(Precondition::Absent)).await.unwrap_err();
+    assert!(matches!(failure, Failure::Stopped(Error::Unavailable { .. })), "{failure:?}");
+}
+
+#[tokio::test]
+async fn r_11_every_redirect_is_an_error() {
+    for status in [301, 302, 303, 307, 308] {
+        let org =
+            Org::new(move |_, _| Ok(answer(status, &[("location", "https://evil.example/")], "")));
+        let error = org.api().read("read the accounts", "accounts").await.unwrap_err();
+        assert!(matches!(error, Error::UnexpectedResponse { .. }), "{error:?}");
+        assert_eq!(org.transport.sent().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn r_6_a_connector_in_trouble_sends_at_most_a_fifth_more() {
+    let org = Org::new(|_, _| Ok(answer(503, &[], "<html>")));
+    let api = org.api();
+    for _ in 0..1000 {
+        api.send(&read_call()).await.unwrap_err();
+    }
+    let sent = org.transport.sent().len();
+    assert!((1001..=1200).contains(&sent), "{sent}");
+}
+
+/// nothing begins between the throttle and its deadline, whoever asks.
+#[tokio::test]
+async fn r_3_nothing_is_sent_while_the_gate_is_closed() {
+    let org = Org::new(|_, before| {
+        Ok(if before % 5 == 0 {
+            answer(429, &[("retry-after", "9")], "")
+        } else {
+            answer(200, &[], "{}")
+        })
+    });
+    let workers = [org.api(), org.api(), org.api()];
+    for round in 0..40 {
+        let before = (org.transport.sent().len(), org.clock.now());
+        workers[round % 3].send(&read_call()).await.unwrap();
+        let throttled = before.0.is_multiple_of(5);
+        let waited = org.clock.now() - before.1;
+        assert_eq!(waited, if throttled { Duration::seconds(9) } else { Duration::ZERO });
+    }
+}
+
+/// A service that throttles three requests in ten, and watches that none begins too early.
+#[derive(Debug)]
+struct Throttling {
+    clock: Arc<JumpingClock>,
+    gates: Arc<MemoryGates>,
+    key: GateKey,
+    sent: AtomicUsize,
+    throttled: AtomicUsize,
+    too_early: AtomicUsize,
+}
+
+#[async_trait::async_trait]
+impl Transport for Throttling {
+    async fn send(&self, _request: Request) -> Result<Response, TransportError> {
+        let number = self.sent.fetch_add(1, Relaxed);
+        let held = self.gates.held_until(&self.key).await.unwrap();
+        if held.is_some_and(|until| until > self.clock.now()) {
+            self.too_early.fetch_add(1, Relaxed);
+        }
+        for _ in 0..number % 4 {
+            tokio::task::yield_now().await;
+        }
+        if number.wrapping_mul(2_654_435_761) % 10 >= 3 {
+            return Ok(answer(200, &[], "{}"));
+        }
+        self.throttled.fetch_add(1, Relaxed);
+        Ok(answer(429, &[("retry-after", "11")], ""))
+    }
+}
+
+/// 10,000 throttles, eight tasks, three workers that share a store.
+#[tokio::test]
+async fn r_3_no_request_begins_before_the_deadline() {
+    let org = Org::new(|_, _| panic!("replaced"));
+    let parts = org.parts();
+    let service = Arc::new(Throttling {
+        clock: Arc::clone(&org.clock),
+        gates: Arc::clone(&org.gates),
+        key: gate_key(&parts.connection),
+        sent: AtomicUsize::new(0),
+        throttled: AtomicUsize::new(0),
+        too_early: AtomicUsize::new(0),
+    });
+    let transport: Arc<dyn Transport> = Arc::<Throttling>::clone(&service);
+    let parts = ConnectorParts { transport, ..parts };
+    let workers: Vec<WebApi> = (0..3).map(|_| WebApi::new(&parts)).collect();
+    let task = |number: usize| {
+        let (worker, service) = (&workers[number % 3], &service);
+        async move {
+            while service.throttled.load(Relaxed) < 10_000 {
+                // One that is throttled ten times running is given back.
+                let _ = worker.send(&read_call()).await;
+            }
+        }
+    };
+    futures_util::future::join_all((0..8).map(task)).await;
+    assert!(service.throttled.load(Relaxed) >= 10_000);
+    assert_eq!(service.too_early.load(Relaxed), 0);
+}

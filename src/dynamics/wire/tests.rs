@@ -1,0 +1,93 @@
+use super::*;
+use time::macros::{date, datetime};
+
+fn read<T: for<'a> Scalar<'a>>(json: &str) -> Column<T> {
+    let raw = RawValue::from_string(json.to_owned()).unwrap();
+    Column::read(&raw)
+}
+
+fn text(json: &str) -> Option<String> {
+    let raw = RawValue::from_string(json.to_owned()).unwrap();
+    Column::<Cow<'_, str>>::read(&raw).text()
+}
+
+#[test]
+fn r_12_money_is_exact_to_its_last_digit() {
+    for (json, expected) in [
+        ("9007199254740993", "9007199254740993"),
+        ("922337203685477.5807", "922337203685477.5807"),
+        ("-922337203685477.5807", "-922337203685477.5807"),
+        ("20000.0000", "20000"),
+        ("0.0001", "0.0001"),
+        ("1.5e3", "1500"),
+        ("\"12.3400\"", "12.34"),
+    ] {
+        let amount = read::<Amount>(json).value().map(|amount| amount.to_string());
+        assert_eq!(amount.as_deref(), Some(expected), "{json}");
+    }
+    for json in ["1e400", "true", "\"NaN\"", "[]", "{}", "\"\""] {
+        assert_eq!(read::<Amount>(json), Column::Unreadable, "{json}");
+    }
+}
+
+#[test]
+fn r_21_null_absent_and_unreadable_are_told_apart() {
+    assert_eq!(read::<i64>("null"), Column::Null);
+    assert_eq!(read::<i64>("7"), Column::Value(7));
+    assert_eq!(read::<i64>("\"9223372036854775807\""), Column::Value(i64::MAX));
+    assert_eq!(read::<i64>("7.5"), Column::Unreadable);
+    assert_eq!(read::<bool>("true"), Column::Value(true));
+    assert_eq!(read::<bool>("1"), Column::Unreadable);
+    assert_eq!(Column::<i64>::default(), Column::Absent);
+}
+
+#[test]
+fn syn_1_both_forms_of_a_date_are_read() {
+    for (json, expected) in [
+        ("\"2026-02-01\"", date!(2026 - 02 - 01)),
+        ("\"2026-02-01T00:00:00Z\"", date!(2026 - 02 - 01)),
+        // Midnight in Berlin, Auckland in summer, New York, Hawaii.
+        ("\"2026-01-31T23:00:00Z\"", date!(2026 - 02 - 01)),
+        ("\"2026-01-31T11:00:00Z\"", date!(2026 - 02 - 01)),
+        ("\"2026-02-01T05:00:00Z\"", date!(2026 - 02 - 01)),
+        ("\"2026-02-01T10:00:00Z\"", date!(2026 - 02 - 01)),
+    ] {
+        assert_eq!(read::<Date>(json), Column::Value(expected), "{json}");
+    }
+    for json in ["\"2026-02-30\"", "\"01.02.2026\"", "20260201", "\"9999-12-31T23:00:00Z\""] {
+        assert_eq!(read::<Date>(json), Column::Unreadable, "{json}");
+    }
+}
+
+#[test]
+fn syn_1_times_are_utc() {
+    let expected = datetime!(2026-02-01 21:59:01 UTC);
+    for json in ["\"2026-02-01T21:59:01Z\"", "\"2026-02-01T23:59:01+02:00\""] {
+        assert_eq!(read::<OffsetDateTime>(json), Column::Value(expected));
+    }
+    assert_eq!(read::<OffsetDateTime>("\"yesterday\""), Column::Unreadable);
+}
+
+#[test]
+fn syn_1_guids_are_spelled_in_one_way() {
+    let expected = "0a1b2c3d-1111-2222-3333-444455556666";
+    for json in [
+        "\"0a1b2c3d-1111-2222-3333-444455556666\"",
+        "\"0A1B2C3D-1111-2222-3333-444455556666\"",
+        "\"{0A1B2C3D-1111-2222-3333-444455556666}\"",
+    ] {
+        assert_eq!(read::<Uuid>(json).id::<String>().as_deref(), Some(expected), "{json}");
+    }
+    assert_eq!(read::<Uuid>("\"nobody\""), Column::Unreadable);
+    let nil = "\"00000000-0000-0000-0000-000000000000\"";
+    assert_eq!(read::<Uuid>(nil).id::<String>(), None);
+}
+
+#[test]
+fn r_12_text_is_unescaped_and_lone_surrogates_are_unreadable() {
+    assert_eq!(text(r#""plain""#).as_deref(), Some("plain"));
+    assert_eq!(text(r#""a\"b\u00e9\ud83d\ude00""#).as_deref(), Some("a\"bé😀"));
+    assert_eq!(text(r#""\ud800""#), None);
+    assert_eq!(text("\"\""), None);
+    assert_eq!(text("7"), None);
+}
