@@ -5,6 +5,7 @@ mod org_url;
 mod endpoints;
 mod parts;
 mod challenge;
+mod call;
 mod error;
 mod web_api;
 mod wire;
