@@ -17,6 +17,7 @@ mod bearer;
 mod parts;
 mod connector;
 mod challenge;
+mod call;
 mod error;
 mod web_api;
 mod wire;
