@@ -36,8 +36,13 @@ use crate::testkit::ManualClock;
 
 pub mod connections;
 pub mod deals;
+pub mod due;
+pub mod feed;
 mod fixtures;
+pub mod gates;
 pub mod mirror;
+pub mod publications;
+pub mod query;
 
 /// A store in the state in which a host opens it for the first time, and the clock it was given.
 pub struct StoreUnderTest {
@@ -140,6 +145,7 @@ macro_rules! store_conformance {
                 dea_5_amounts_are_kept_exactly
                 r_16_rows_that_a_proved_run_did_not_see_are_missing
                 r_16_a_missing_row_stays_as_it_is
+                r_16_a_proved_table_without_a_page_is_missing
                 r_16_a_table_without_proof_loses_nothing
                 r_16_a_row_that_could_not_be_decoded_counts_as_seen
                 r_16_a_missing_row_that_is_seen_again_is_missing_no_more
@@ -209,6 +215,128 @@ macro_rules! store_conformance {
                 oll_4_deals_of_two_workspaces_keep_apart
                 oll_4_deals_of_two_connections_keep_apart
             );
+            $crate::store_conformance!(@role feed, $store;
+                act_1_a_feed_starts_empty
+                act_1_the_newest_line_comes_first
+                dea_7_a_key_is_added_once
+                dea_7_a_key_is_added_once_by_twenty_at_once
+                act_1_lines_come_in_pages
+                act_1_events_are_kept_whole
+                host_7_how_far_deals_were_followed_is_remembered
+                host_7_a_step_that_follows_nothing_keeps_the_place
+                host_7_a_repeated_step_changes_nothing
+                oll_4_feeds_keep_apart
+            );
+            $crate::store_conformance!(@role publications, $store;
+                doc_1_a_new_key_makes_a_fresh_publication
+                doc_2_the_very_same_revision_changes_nothing
+                doc_2_a_lower_revision_changes_nothing
+                doc_3_a_higher_revision_replaces_the_document
+                doc_2_the_same_revision_with_other_content_replaces_it
+                doc_2_a_newer_revision_moves_connection_and_opportunity
+                doc_2_the_highest_of_twenty_revisions_at_once_is_left
+                r_25_a_new_revision_starts_a_parked_one_again
+                r_25_the_same_revision_leaves_it_parked
+                doc_3_a_revision_after_a_receipt_waits_anew
+                doc_2_a_create_is_recorded_before_it_is_sent
+                doc_7_a_higher_epoch_drops_the_receipt
+                doc_7_the_same_epoch_keeps_the_receipt
+                doc_7_a_lower_epoch_is_refused
+                doc_1_a_receipt_of_the_newest_revision_publishes_it
+                doc_3_a_receipt_of_an_older_revision_goes_on_waiting
+                doc_3_a_receipt_of_other_content_goes_on_waiting
+                doc_2_a_receipt_recorded_twice_is_recorded_once
+                doc_2_a_later_receipt_replaces_the_earlier
+                doc_4_a_publication_is_set_aside
+                doc_6_a_newer_revision_is_not_set_aside
+                doc_2_a_receipt_starts_the_attempts_again
+                r_26_a_stale_claim_cannot_record_a_create
+                r_26_a_stale_claim_cannot_record_a_receipt
+                r_26_a_stale_claim_cannot_set_aside
+                r_26_a_receipt_after_the_lease_counts_while_nobody_came
+                con_8_the_ledger_survives_a_purge
+                publications_come_in_pages_in_the_order_of_their_ids
+                oll_4_publications_of_two_workspaces_keep_apart
+                oll_4_a_claim_reaches_its_own_workspace_alone
+            );
+            $crate::store_conformance!(@role due, $store;
+                host_3_nothing_is_due_at_first
+                host_3_work_is_due_at_its_time
+                host_3_the_next_due_time_is_the_earliest
+                host_3_scheduling_again_never_delays
+                host_3_a_claimed_item_is_not_claimed_again
+                host_3_an_ended_lease_frees_the_item
+                host_3_the_longest_overdue_comes_first
+                host_3_twenty_workers_share_the_work
+                host_3_tokens_grow_with_every_claim
+                host_3_an_extended_lease_keeps_the_item
+                host_3_an_ended_lease_that_nobody_took_can_be_extended
+                r_26_a_stale_claim_cannot_extend
+                r_26_a_stale_claim_cannot_complete
+                r_26_a_claim_that_was_never_given_is_refused
+                host_3_completed_work_is_due_at_its_next_time
+                host_3_completed_work_without_a_next_time_rests
+                host_3_work_can_be_completed_after_its_lease
+                host_3_completing_twice_changes_nothing
+                host_3_a_schedule_during_a_claim_outlives_never
+                host_3_a_schedule_during_a_claim_outlives_a_later_time
+                host_3_an_earlier_next_time_comes_before_a_schedule
+                host_3_a_schedule_after_the_lease_is_not_lost
+                host_3_a_pull_and_a_publication_are_apart
+                oll_4_work_of_two_workspaces_is_apart
+            );
+            $crate::store_conformance!(@role gates, $store;
+                syn_5_nobody_is_held_back_at_first
+                syn_5_a_throttle_holds_until_its_time
+                syn_5_the_longest_throttle_is_kept
+                syn_5_the_longest_of_twenty_throttles_at_once_is_kept
+                syn_5_a_gate_closes_again
+                oll_4_every_part_of_a_gate_key_counts
+            );
+            $crate::store_conformance!(@role query, $store;
+                a_scan_comes_in_pages_in_the_order_of_ids
+                a_scan_of_nothing_is_empty
+                oll_1_as_of_lists_every_connection_in_scope
+                oll_1_as_of_is_the_last_finished_sync
+                oll_1_an_answer_is_as_of_the_oldest_sync
+                oll_1_without_a_connection_an_answer_is_empty
+                oll_1_accounts_come_by_name
+                oll_1_every_word_must_be_found
+                oll_1_words_are_compared_without_case_beyond_ascii
+                r_15_words_are_never_patterns
+                oll_1_a_row_without_a_name_matches_no_word
+                oll_1_pages_of_accounts_follow_one_another
+                oll_1_the_last_page_has_no_cursor
+                oll_1_a_cursor_survives_changed_rows
+                oll_3_limits_are_checked
+                oll_3_made_up_cursors_are_refused
+                oll_3_a_cursor_of_another_question_is_refused
+                oll_2_contacts_are_found_by_account
+                oll_1_pages_of_contacts_follow_one_another
+                oll_1_opportunities_sort_by_name
+                oll_1_opportunities_sort_by_close_date
+                oll_1_opportunities_sort_by_value
+                oll_1_pages_of_opportunities_follow_one_another
+                oll_1_ties_go_by_connection_and_id
+                oll_1_opportunities_are_filtered_by_account
+                oll_1_opportunities_are_filtered_by_owner
+                oll_1_opportunities_are_filtered_by_status
+                oll_1_opportunities_are_filtered_by_currency
+                oll_1_opportunities_are_filtered_by_value
+                oll_1_opportunities_are_filtered_by_close_date
+                oll_1_opportunities_are_filtered_by_name
+                dea_3_opportunities_are_filtered_by_their_best_stage
+                oll_1_the_parts_of_a_filter_are_combined
+                syn_7_missing_rows_still_count
+                oll_2_totals_are_exact_beyond_floating_point
+                oll_2_totals_may_be_negative_or_zero
+                oll_2_totals_count_what_has_no_value
+                oll_2_totals_in_base_currency
+                oll_2_base_values_need_a_known_base_currency
+                oll_2_totals_span_connections
+                oll_1_large_tables_are_answered_in_full
+                oll_4_questions_stay_in_their_scope
+            );
         }
     };
     (@role $role:ident, $store:expr; $($behaviour:ident)*) => {
@@ -225,4 +353,31 @@ macro_rules! store_conformance {
             )*
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    /// The macro names every behaviour; one that is forgotten would never run.
+    #[test]
+    fn host_2_the_macro_runs_every_behaviour() {
+        let suites = [
+            include_str!("store/connections.rs"),
+            include_str!("store/deals.rs"),
+            include_str!("store/due.rs"),
+            include_str!("store/feed.rs"),
+            include_str!("store/gates.rs"),
+            include_str!("store/mirror.rs"),
+            include_str!("store/publications.rs"),
+            include_str!("store/query.rs"),
+        ];
+        let listed: Vec<_> = include_str!("store.rs").lines().map(str::trim).collect();
+        let behaviours = suites.iter().flat_map(|suite| suite.split("\npub async fn ").skip(1));
+        let mut count = 0;
+        for behaviour in behaviours {
+            let name = behaviour.split('(').next().unwrap();
+            assert!(listed.contains(&name), "{name} is missing in store_conformance!");
+            count += 1;
+        }
+        assert!(count > 150, "only {count} behaviours were found");
+    }
 }
