@@ -329,7 +329,7 @@ pub async fn r_16_a_proved_table_without_a_page_is_missing(store: &StoreUnderTes
     let (site, claim) = store.pulling().await;
     site.pull(&claim, 1, [three()]).await;
     let run = site.start(&claim, 2).await;
-    let proofs = [proof(Table::Opportunities)];
+    let proofs = [proof(run, Table::Opportunities)];
     let summaries = store.stores.mirror.finish_pull(&claim, run, &proofs).await.unwrap();
     assert_eq!(site.missing().await, ["o1", "o2", "o3"]);
     assert_eq!(summary(&summaries, Table::Opportunities).newly_missing, 3);
