@@ -149,6 +149,7 @@ macro_rules! store_conformance {
                 r_16_a_table_without_proof_loses_nothing
                 r_16_a_row_that_could_not_be_decoded_counts_as_seen
                 r_16_a_missing_row_that_is_seen_again_is_missing_no_more
+                r_16_a_missing_row_whose_id_is_seen_is_missing_no_more
                 r_16_what_is_missing_already_is_not_newly_missing
                 r_16_since_when_a_row_is_missing_stays
                 syn_8_ending_a_pull_twice_reports_the_same

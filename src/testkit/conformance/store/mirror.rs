@@ -374,6 +374,19 @@ pub async fn r_16_a_missing_row_that_is_seen_again_is_missing_no_more(store: &St
     assert_eq!(site.missing().await, ["o3"]);
 }
 
+/// so is a row whose id alone could be read.
+pub async fn r_16_a_missing_row_whose_id_is_seen_is_missing_no_more(store: &StoreUnderTest) {
+    let (site, claim) = store.pulling().await;
+    site.pull(&claim, 1, [three()]).await;
+    site.pull(&claim, 2, [opportunities(["o1"])]).await;
+    let run = site.start(&claim, 3).await;
+    let page = MirrorPage { also_seen: vec![record("o2")], ..whole(run, opportunities(["o1"])) };
+    site.put(&claim, &page).await;
+    let proofs = [proof(Table::Opportunities)];
+    store.stores.mirror.finish_pull(&claim, run, &proofs).await.unwrap();
+    assert_eq!(site.missing().await, ["o3"]);
+}
+
 /// SYN-7: a summary tells what is newly missing from what was missing before.
 pub async fn r_16_what_is_missing_already_is_not_newly_missing(store: &StoreUnderTest) {
     let (site, claim) = store.pulling().await;
