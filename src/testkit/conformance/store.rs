@@ -34,6 +34,7 @@ use crate::clock::Clock;
 use crate::storage::Stores;
 use crate::testkit::ManualClock;
 
+pub mod candidates;
 pub mod connections;
 pub mod deals;
 pub mod due;
@@ -41,8 +42,13 @@ pub mod feed;
 mod fixtures;
 pub mod gates;
 pub mod mirror;
+pub mod opportunities;
+pub mod presence;
+pub mod progress;
 pub mod publications;
 pub mod query;
+pub mod skipped;
+pub mod totals;
 
 /// A store in the state in which a host opens it for the first time, and the clock it was given.
 pub struct StoreUnderTest {
@@ -99,6 +105,16 @@ macro_rules! store_conformance {
             #[allow(unused_imports, clippy::wildcard_imports)]
             use super::*;
 
+            $crate::store_conformance!(@role candidates, $store;
+                syn_1_candidates_are_joined
+                syn_1_a_candidate_joins_only_what_the_mirror_holds
+                syn_1_a_candidate_lists_every_assignment
+                syn_1_a_candidate_says_which_assignments_are_missing
+                syn_1_an_assignment_that_moves_leaves_its_old_opportunity
+                candidates_come_in_pages_in_the_order_of_their_ids
+                dea_3_stages_come_in_process_order
+                dea_3_stages_count_open_opportunities
+            );
             $crate::store_conformance!(@role connections, $store;
                 con_2_an_open_sign_in_is_listed_for_its_workspace_alone
                 con_3_a_sign_in_is_taken_once
@@ -127,61 +143,6 @@ macro_rules! store_conformance {
                 oll_4_a_workspace_cannot_touch_the_tokens_of_another
                 oll_4_a_workspace_cannot_change_the_connection_of_another
             );
-            $crate::store_conformance!(@role mirror, $store;
-                syn_2_a_fresh_pull_has_read_nothing
-                syn_8_an_unfinished_pull_is_gone_on_with
-                syn_8_cursors_are_kept_with_their_pages
-                syn_8_the_cursors_of_several_chains_come_back_in_order
-                syn_8_a_pull_goes_on_after_its_lease_was_lost
-                syn_8_a_page_stored_twice_counts_once
-                syn_8_a_repeated_page_does_not_move_the_cursor_back
-                syn_8_a_restarted_table_is_read_from_its_start
-                syn_8_a_restarted_table_keeps_its_rows
-                syn_8_a_restarted_table_forgets_what_was_seen
-                syn_8_a_restarted_table_takes_its_first_page_again
-                syn_6_new_changed_and_unchanged_rows_are_counted
-                syn_6_a_row_of_the_same_version_is_not_written
-                syn_6_every_table_keeps_its_rows_whole
-                dea_5_amounts_are_kept_exactly
-                r_16_rows_that_a_proved_run_did_not_see_are_missing
-                r_16_a_missing_row_stays_as_it_is
-                r_16_a_proved_table_without_a_page_is_missing
-                r_16_a_table_without_proof_loses_nothing
-                r_16_a_row_that_could_not_be_decoded_counts_as_seen
-                r_16_a_missing_row_that_is_seen_again_is_missing_no_more
-                r_16_what_is_missing_already_is_not_newly_missing
-                r_16_since_when_a_row_is_missing_stays
-                syn_8_ending_a_pull_twice_reports_the_same
-                syn_7_a_summary_counts_what_is_seen_present_and_missing
-                syn_8_ending_the_pull_leaves_it_promoting
-                syn_8_a_run_in_promotion_is_gone_on_with
-                syn_2_a_finished_run_is_followed_by_a_fresh_one
-                syn_8_finishing_a_run_twice_changes_nothing
-                syn_9_there_is_no_progress_before_the_first_pull
-                syn_9_progress_counts_rows_pages_and_writes
-                syn_9_progress_expects_what_the_connector_estimates_at_first
-                syn_9_progress_expects_what_the_last_run_saw
-                syn_9_progress_of_a_finished_run_stays
-                con_8_a_purge_erases_rows_runs_and_cursors
-                con_8_a_purge_leaves_other_connections_alone
-                syn_1_candidates_are_joined
-                syn_1_a_candidate_joins_only_what_the_mirror_holds
-                syn_1_a_candidate_lists_every_assignment
-                syn_1_a_candidate_says_which_assignments_are_missing
-                syn_1_an_assignment_that_moves_leaves_its_old_opportunity
-                syn_7_a_missing_candidate_says_since_when
-                candidates_come_in_pages_in_the_order_of_their_ids
-                dea_3_stages_come_in_process_order
-                dea_3_stages_count_open_opportunities
-                r_26_a_stale_claim_cannot_start_a_pull
-                r_26_a_stale_claim_cannot_restart_a_table
-                r_26_a_stale_claim_cannot_store_a_page
-                r_26_a_stale_claim_cannot_end_a_pull
-                r_26_a_stale_claim_cannot_finish_a_run
-                r_26_a_claim_that_was_never_given_is_refused
-                oll_4_two_workspaces_with_the_same_ids_keep_apart
-                oll_4_two_connections_with_the_same_ids_keep_apart
-            );
             $crate::store_conformance!(@role deals, $store;
                 dea_5_a_created_deal_is_whole
                 dea_5_amounts_of_a_deal_are_exact
@@ -197,12 +158,6 @@ macro_rules! store_conformance {
                 dea_5_a_stopped_deal_can_end
                 dea_7_stopping_or_ending_no_deal_does_nothing
                 dea_7_unchanged_writes_nothing
-                dea_2_a_skipped_opportunity_is_listed
-                dea_2_since_stays_while_the_reason_stays
-                dea_2_since_moves_with_another_reason
-                dea_2_a_created_deal_leaves_the_list_of_skipped_ones
-                dea_2_every_other_decision_takes_off_the_list
-                dea_2_skipped_ones_come_in_pages_in_the_order_of_their_ids
                 host_7_changes_are_ordered_and_complete
                 host_7_changes_come_in_pages
                 host_7_what_is_already_so_makes_no_entry
@@ -215,6 +170,33 @@ macro_rules! store_conformance {
                 oll_4_deals_of_two_workspaces_keep_apart
                 oll_4_deals_of_two_connections_keep_apart
             );
+            $crate::store_conformance!(@role due, $store;
+                host_3_nothing_is_due_at_first
+                host_3_work_is_due_at_its_time
+                host_3_the_next_due_time_is_the_earliest
+                host_3_scheduling_again_never_delays
+                host_3_a_claimed_item_is_not_claimed_again
+                host_3_an_ended_lease_frees_the_item
+                host_3_each_kind_of_work_is_claimed_apart
+                host_3_the_longest_overdue_comes_first
+                host_3_twenty_workers_share_the_work
+                host_3_tokens_grow_with_every_claim
+                host_3_an_extended_lease_keeps_the_item
+                host_3_an_ended_lease_that_nobody_took_can_be_extended
+                r_26_a_stale_claim_cannot_extend
+                r_26_a_stale_claim_cannot_complete
+                r_26_a_claim_that_was_never_given_is_refused
+                host_3_completed_work_is_due_at_its_next_time
+                host_3_completed_work_without_a_next_time_rests
+                host_3_work_can_be_completed_after_its_lease
+                host_3_completing_twice_changes_nothing
+                host_3_a_schedule_during_a_claim_outlives_never
+                host_3_a_schedule_during_a_claim_outlives_a_later_time
+                host_3_an_earlier_next_time_comes_before_a_schedule
+                host_3_a_schedule_after_the_lease_is_not_lost
+                host_3_a_pull_and_a_publication_are_apart
+                oll_4_work_of_two_workspaces_is_apart
+            );
             $crate::store_conformance!(@role feed, $store;
                 act_1_a_feed_starts_empty
                 act_1_the_newest_line_comes_first
@@ -226,6 +208,83 @@ macro_rules! store_conformance {
                 host_7_a_step_that_follows_nothing_keeps_the_place
                 host_7_a_repeated_step_changes_nothing
                 oll_4_feeds_keep_apart
+            );
+            $crate::store_conformance!(@role gates, $store;
+                syn_5_nobody_is_held_back_at_first
+                syn_5_a_throttle_holds_until_its_time
+                syn_5_the_longest_throttle_is_kept
+                syn_5_the_longest_of_twenty_throttles_at_once_is_kept
+                syn_5_a_gate_closes_again
+                syn_5_every_part_of_a_gate_key_counts
+            );
+            $crate::store_conformance!(@role mirror, $store;
+                syn_8_an_unfinished_pull_is_gone_on_with
+                syn_8_cursors_are_kept_with_their_pages
+                syn_8_the_cursors_of_several_chains_come_back_in_order
+                syn_8_a_pull_goes_on_after_its_lease_was_lost
+                syn_8_a_page_stored_twice_counts_once
+                syn_8_a_repeated_page_does_not_move_the_cursor_back
+                syn_8_a_restarted_table_is_read_from_its_start
+                syn_8_a_restarted_table_keeps_its_rows
+                syn_8_a_restarted_table_forgets_what_was_seen
+                syn_8_a_restarted_table_takes_its_first_page_again
+                syn_6_new_changed_and_unchanged_rows_are_counted
+                syn_6_a_row_of_the_same_version_is_not_written
+                syn_6_every_table_keeps_its_rows_whole
+                dea_5_amounts_are_kept_exactly
+                r_26_a_stale_claim_cannot_start_a_pull
+                r_26_a_stale_claim_cannot_restart_a_table
+                r_26_a_stale_claim_cannot_store_a_page
+                r_26_a_stale_claim_cannot_end_a_pull
+                r_26_a_stale_claim_cannot_finish_a_run
+                r_26_a_claim_that_was_never_given_is_refused
+                oll_4_two_workspaces_with_the_same_ids_keep_apart
+                oll_4_two_connections_with_the_same_ids_keep_apart
+            );
+            $crate::store_conformance!(@role opportunities, $store;
+                oll_1_opportunities_sort_by_name
+                oll_1_opportunities_sort_by_close_date
+                oll_1_opportunities_sort_by_value
+                oll_1_pages_of_opportunities_follow_one_another
+                oll_1_ties_go_by_connection_and_id
+                oll_1_opportunities_are_filtered_by_account
+                oll_1_opportunities_are_filtered_by_owner
+                oll_1_opportunities_are_filtered_by_status
+                oll_1_opportunities_are_filtered_by_currency
+                oll_1_opportunities_are_filtered_by_value
+                oll_1_opportunities_are_filtered_by_close_date
+                oll_1_opportunities_are_filtered_by_name
+                dea_3_opportunities_are_filtered_by_their_best_stage
+                oll_1_the_parts_of_a_filter_are_combined
+                oll_1_large_tables_are_answered_in_full
+            );
+            $crate::store_conformance!(@role presence, $store;
+                r_16_rows_that_a_proved_run_did_not_see_are_missing
+                r_16_a_missing_row_stays_as_it_is
+                r_16_a_proved_table_without_a_page_is_missing
+                r_16_a_table_without_proof_loses_nothing
+                r_16_a_row_that_could_not_be_decoded_counts_as_seen
+                r_16_a_missing_row_that_is_seen_again_is_missing_no_more
+                r_16_a_missing_row_whose_id_is_seen_is_missing_no_more
+                r_16_what_is_missing_already_is_not_newly_missing
+                r_16_since_when_a_row_is_missing_stays
+                syn_8_ending_a_pull_twice_reports_the_same
+                syn_7_a_summary_counts_what_is_seen_present_and_missing
+                syn_7_a_missing_candidate_says_since_when
+            );
+            $crate::store_conformance!(@role progress, $store;
+                syn_2_a_fresh_pull_has_read_nothing
+                syn_8_ending_the_pull_leaves_it_promoting
+                syn_8_a_run_in_promotion_is_gone_on_with
+                syn_2_a_finished_run_is_followed_by_a_fresh_one
+                syn_8_finishing_a_run_twice_changes_nothing
+                syn_9_there_is_no_progress_before_the_first_pull
+                syn_9_progress_counts_rows_pages_and_writes
+                syn_9_progress_expects_what_the_connector_estimates_at_first
+                syn_9_progress_expects_what_the_last_run_saw
+                syn_9_progress_of_a_finished_run_stays
+                con_8_a_purge_erases_rows_runs_and_cursors
+                con_8_a_purge_leaves_other_connections_alone
             );
             $crate::store_conformance!(@role publications, $store;
                 doc_1_a_new_key_makes_a_fresh_publication
@@ -259,41 +318,6 @@ macro_rules! store_conformance {
                 oll_4_publications_of_two_workspaces_keep_apart
                 oll_4_a_claim_reaches_its_own_workspace_alone
             );
-            $crate::store_conformance!(@role due, $store;
-                host_3_nothing_is_due_at_first
-                host_3_work_is_due_at_its_time
-                host_3_the_next_due_time_is_the_earliest
-                host_3_scheduling_again_never_delays
-                host_3_a_claimed_item_is_not_claimed_again
-                host_3_an_ended_lease_frees_the_item
-                host_3_each_kind_of_work_is_claimed_apart
-                host_3_the_longest_overdue_comes_first
-                host_3_twenty_workers_share_the_work
-                host_3_tokens_grow_with_every_claim
-                host_3_an_extended_lease_keeps_the_item
-                host_3_an_ended_lease_that_nobody_took_can_be_extended
-                r_26_a_stale_claim_cannot_extend
-                r_26_a_stale_claim_cannot_complete
-                r_26_a_claim_that_was_never_given_is_refused
-                host_3_completed_work_is_due_at_its_next_time
-                host_3_completed_work_without_a_next_time_rests
-                host_3_work_can_be_completed_after_its_lease
-                host_3_completing_twice_changes_nothing
-                host_3_a_schedule_during_a_claim_outlives_never
-                host_3_a_schedule_during_a_claim_outlives_a_later_time
-                host_3_an_earlier_next_time_comes_before_a_schedule
-                host_3_a_schedule_after_the_lease_is_not_lost
-                host_3_a_pull_and_a_publication_are_apart
-                oll_4_work_of_two_workspaces_is_apart
-            );
-            $crate::store_conformance!(@role gates, $store;
-                syn_5_nobody_is_held_back_at_first
-                syn_5_a_throttle_holds_until_its_time
-                syn_5_the_longest_throttle_is_kept
-                syn_5_the_longest_of_twenty_throttles_at_once_is_kept
-                syn_5_a_gate_closes_again
-                syn_5_every_part_of_a_gate_key_counts
-            );
             $crate::store_conformance!(@role query, $store;
                 a_scan_comes_in_pages_in_the_order_of_ids
                 a_scan_of_nothing_is_empty
@@ -314,29 +338,24 @@ macro_rules! store_conformance {
                 oll_3_a_cursor_of_another_question_is_refused
                 oll_2_contacts_are_found_by_account
                 oll_1_pages_of_contacts_follow_one_another
-                oll_1_opportunities_sort_by_name
-                oll_1_opportunities_sort_by_close_date
-                oll_1_opportunities_sort_by_value
-                oll_1_pages_of_opportunities_follow_one_another
-                oll_1_ties_go_by_connection_and_id
-                oll_1_opportunities_are_filtered_by_account
-                oll_1_opportunities_are_filtered_by_owner
-                oll_1_opportunities_are_filtered_by_status
-                oll_1_opportunities_are_filtered_by_currency
-                oll_1_opportunities_are_filtered_by_value
-                oll_1_opportunities_are_filtered_by_close_date
-                oll_1_opportunities_are_filtered_by_name
-                dea_3_opportunities_are_filtered_by_their_best_stage
-                oll_1_the_parts_of_a_filter_are_combined
                 syn_7_missing_rows_still_count
+                oll_4_questions_stay_in_their_scope
+            );
+            $crate::store_conformance!(@role skipped, $store;
+                dea_2_a_skipped_opportunity_is_listed
+                dea_2_since_stays_while_the_reason_stays
+                dea_2_since_moves_with_another_reason
+                dea_2_a_created_deal_leaves_the_list_of_skipped_ones
+                dea_2_every_other_decision_takes_off_the_list
+                dea_2_skipped_ones_come_in_pages_in_the_order_of_their_ids
+            );
+            $crate::store_conformance!(@role totals, $store;
                 oll_2_totals_are_exact_beyond_floating_point
                 oll_2_totals_may_be_negative_or_zero
                 oll_2_totals_count_what_has_no_value
                 oll_2_totals_in_base_currency
                 oll_2_base_values_need_a_known_base_currency
                 oll_2_totals_span_connections
-                oll_1_large_tables_are_answered_in_full
-                oll_4_questions_stay_in_their_scope
             );
         }
     };
@@ -362,14 +381,20 @@ mod tests {
     #[test]
     fn host_2_the_macro_runs_every_behaviour() {
         let suites = [
+            include_str!("store/candidates.rs"),
             include_str!("store/connections.rs"),
             include_str!("store/deals.rs"),
             include_str!("store/due.rs"),
             include_str!("store/feed.rs"),
             include_str!("store/gates.rs"),
             include_str!("store/mirror.rs"),
+            include_str!("store/opportunities.rs"),
+            include_str!("store/presence.rs"),
+            include_str!("store/progress.rs"),
             include_str!("store/publications.rs"),
             include_str!("store/query.rs"),
+            include_str!("store/skipped.rs"),
+            include_str!("store/totals.rs"),
         ];
         let listed: Vec<_> = include_str!("store.rs").lines().map(str::trim).collect();
         let behaviours = suites.iter().flat_map(|suite| suite.split("\npub async fn ").skip(1));

@@ -1,7 +1,6 @@
 //! Behaviours of [`Query`](crate::storage::Query): scans, questions, totals.
 
 use time::Date;
-use time::macros::date;
 
 use crate::error::Result;
 use crate::model::query::{
@@ -9,46 +8,45 @@ use crate::model::query::{
     OpportunityQuery, OpportunitySort, QueryCursor, Scope, Totals, TotalsQuery,
 };
 use crate::model::{
-    Account, AssignmentState, Contact, Currency, CurrencyRole, CustomerRef, Money, Opportunity,
-    OpportunityStatus, OwnerRef, Record, RecordId, RowVersion, Rows, Stage, StageAssignment, Table,
+    Account, Contact, Currency, CurrencyRole, CustomerRef, Money, Opportunity, Record, RecordId,
+    RowVersion, Rows, Table,
 };
 use crate::storage::WorkKind;
 use crate::testkit::conformance::store::StoreUnderTest;
 use crate::testkit::conformance::store::fixtures::{
-    Site, account, amount, assert_invalid, assignment, contact, currency, opportunities,
-    opportunity, stage, stage_id, user, workspace,
+    Site, account, amount, assert_invalid, contact, currency, opportunities, opportunity, workspace,
 };
 
 /// The ids of an answer's rows, in their order.
-fn ids<R: Record>(answer: &Answer<R>) -> Vec<String> {
+pub(super) fn ids<R: Record>(answer: &Answer<R>) -> Vec<String> {
     answer.rows.iter().map(|found| found.row.record_id().to_string()).collect()
 }
 
 impl Site {
-    fn scope(&self) -> Scope {
+    pub(super) fn scope(&self) -> Scope {
         Scope::connection(self.workspace.clone(), self.connection)
     }
 
     /// The opportunities that pass a filter, by name.
-    async fn filtered(&self, filter: OpportunityFilter) -> Vec<String> {
+    pub(super) async fn filtered(&self, filter: OpportunityFilter) -> Vec<String> {
         let mut query = OpportunityQuery::new(self.scope());
         query.filter = filter;
         ids(&self.stores.query.opportunities(&query).await.unwrap())
     }
 
-    async fn sorted(&self, sort: OpportunitySort) -> Vec<String> {
+    pub(super) async fn sorted(&self, sort: OpportunitySort) -> Vec<String> {
         let mut query = OpportunityQuery::new(self.scope());
         query.sort = sort;
         ids(&self.stores.query.opportunities(&query).await.unwrap())
     }
 
-    async fn accounts_named(&self, name: &str) -> Vec<String> {
+    pub(super) async fn accounts_named(&self, name: &str) -> Vec<String> {
         let mut query = AccountQuery::new(self.scope());
         query.name = Some(name.to_owned());
         ids(&self.stores.query.accounts(&query).await.unwrap())
     }
 
-    async fn totals(&self, filter: OpportunityFilter) -> Totals {
+    pub(super) async fn totals(&self, filter: OpportunityFilter) -> Totals {
         let mut query = TotalsQuery::new(self.scope());
         query.filter = filter;
         self.stores.query.totals(&query).await.unwrap()
@@ -57,42 +55,42 @@ impl Site {
 
 impl StoreUnderTest {
     /// A connection that pulled these tables.
-    async fn holding(&self, tables: impl IntoIterator<Item = Rows>) -> Site {
+    pub(super) async fn holding(&self, tables: impl IntoIterator<Item = Rows>) -> Site {
         let (site, claim) = self.pulling().await;
         site.pull(&claim, 1, tables).await;
         site
     }
 
     /// A connection that pulled these accounts, by id and name.
-    async fn holding_accounts(&self, accounts: &[(&str, &str)]) -> Site {
+    pub(super) async fn holding_accounts(&self, accounts: &[(&str, &str)]) -> Site {
         let rows = accounts.iter().map(|(id, name)| account(id, name)).collect();
         self.holding([Account::batch(rows)]).await
     }
 }
 
-fn valued(id: &str, value: &str, of: &str) -> Opportunity {
+pub(super) fn valued(id: &str, value: &str, of: &str) -> Opportunity {
     let mut found = opportunity(id);
     found.value = Some(amount(value));
     found.currency = Some(currency(of, of).id);
     found
 }
 
-fn closing(id: &str, on: Date) -> Opportunity {
+pub(super) fn closing(id: &str, on: Date) -> Opportunity {
     Opportunity { close_date: Some(on), ..opportunity(id) }
 }
 
-fn currencies() -> Rows {
+pub(super) fn currencies() -> Rows {
     let mut base = currency("USD", "USD");
     base.role = CurrencyRole::Base;
     Currency::batch(vec![currency("EUR", "EUR"), base])
 }
 
-fn total(sum: &str, of: &str, count: u64) -> CurrencyTotal {
+pub(super) fn total(sum: &str, of: &str, count: u64) -> CurrencyTotal {
     CurrencyTotal { total: Money::new(amount(sum), currency(of, of).code), count }
 }
 
 /// Follows the cursors of an answer to its end.
-async fn all_pages<R: Record>(
+pub(super) async fn all_pages<R: Record>(
     mut page: impl AsyncFnMut(Option<QueryCursor>) -> Result<Answer<R>>,
 ) -> Vec<Vec<String>> {
     let (mut cursor, mut pages) = (None, Vec::new());
@@ -379,297 +377,6 @@ pub async fn oll_1_pages_of_contacts_follow_one_another(store: &StoreUnderTest) 
     assert_eq!(pages.await, [["c1"], ["c2"], ["c4"], ["c3"]]);
 }
 
-/// OLL-1: opportunities sort by name without regard to case.
-pub async fn oll_1_opportunities_sort_by_name(store: &StoreUnderTest) {
-    let named =
-        |id, name: Option<&str>| Opportunity { name: name.map(str::to_owned), ..opportunity(id) };
-    let rows = vec![
-        named("o1", None),
-        named("o2", Some("b")),
-        named("o3", Some("A")),
-        named("o4", Some("a")),
-    ];
-    let site = store.holding([Opportunity::batch(rows)]).await;
-    assert_eq!(site.sorted(OpportunitySort::Name).await, ["o3", "o4", "o2", "o1"]);
-}
-
-/// OLL-1: by close date, the soonest first, those without one last.
-pub async fn oll_1_opportunities_sort_by_close_date(store: &StoreUnderTest) {
-    let rows = vec![
-        opportunity("o1"),
-        closing("o2", date!(2026 - 12 - 31)),
-        closing("o3", date!(2026 - 02 - 01)),
-        closing("o5", date!(999 - 02 - 01)),
-        closing("o4", date!(2026 - 02 - 01)),
-    ];
-    let site = store.holding([Opportunity::batch(rows)]).await;
-    let sorted = site.sorted(OpportunitySort::CloseDate).await;
-    assert_eq!(sorted, ["o5", "o3", "o4", "o2", "o1"]);
-}
-
-/// OLL-1: by value, the largest first, exactly; those without one last.
-pub async fn oll_1_opportunities_sort_by_value(store: &StoreUnderTest) {
-    let rows = vec![
-        opportunity("o0"),
-        valued("o1", "922337203685477.5806", "EUR"),
-        valued("o2", "922337203685477.5807", "USD"),
-        valued("o3", "-5", "EUR"),
-        valued("o4", "9", "EUR"),
-        valued("o5", "10", "EUR"),
-        valued("o6", "0.0001", "EUR"),
-        valued("o7", "9.0000", "EUR"),
-        valued("o8", "-40", "EUR"),
-    ];
-    let site = store.holding([Opportunity::batch(rows)]).await;
-    let sorted = site.sorted(OpportunitySort::ValueDescending).await;
-    assert_eq!(sorted, ["o2", "o1", "o5", "o4", "o7", "o6", "o3", "o8", "o0"]);
-}
-
-/// OLL-1: pages follow one another in every order, through ties and missing values.
-pub async fn oll_1_pages_of_opportunities_follow_one_another(store: &StoreUnderTest) {
-    let priced = |id, value: &str, on| Opportunity { close_date: on, ..valued(id, value, "EUR") };
-    let (soon, late) = (Some(date!(2026 - 03 - 01)), Some(date!(2026 - 04 - 01)));
-    let rows = vec![
-        priced("o1", "5", late),
-        priced("o2", "922337203685477.5807", None),
-        priced("o3", "5.0", soon),
-        opportunity("o4"),
-        priced("o5", "922337203685477.5806", soon),
-        opportunity("o6"),
-    ];
-    let site = store.holding([Opportunity::batch(rows)]).await;
-    let orders = [
-        (OpportunitySort::Name, ["o1", "o2", "o3", "o4", "o5", "o6"]),
-        (OpportunitySort::CloseDate, ["o3", "o5", "o1", "o2", "o4", "o6"]),
-        (OpportunitySort::ValueDescending, ["o2", "o5", "o1", "o3", "o4", "o6"]),
-    ];
-    for (sort, expected) in orders {
-        for limit in [1, 2, 4] {
-            let pages = all_pages(async |cursor| {
-                let mut query = OpportunityQuery::new(site.scope());
-                query.sort = sort;
-                (query.page.limit, query.page.cursor) = (limit, cursor);
-                site.stores.query.opportunities(&query).await
-            });
-            assert_eq!(pages.await.concat(), expected, "{sort:?} in pages of {limit}");
-        }
-    }
-}
-
-/// OLL-1: ties between connections go by connection, then id; each row says where it is from.
-pub async fn oll_1_ties_go_by_connection_and_id(store: &StoreUnderTest) {
-    let mut sites = Vec::new();
-    for number in [2, 1] {
-        let site = store.connect("acme", number).await;
-        let claim = site.claim().await;
-        let same = |id| Opportunity { name: Some("same".to_owned()), ..opportunity(id) };
-        site.pull(&claim, 1, [Opportunity::batch(vec![same("o2"), same("o1")])]).await;
-        sites.push(site.connection);
-    }
-    let scope = Scope::workspace(workspace("acme"));
-    for sort in
-        [OpportunitySort::Name, OpportunitySort::CloseDate, OpportunitySort::ValueDescending]
-    {
-        let mut query = OpportunityQuery::new(scope.clone());
-        (query.sort, query.page.limit) = (sort, 3);
-        let first = store.stores.query.opportunities(&query).await.unwrap();
-        query.page.cursor.clone_from(&first.next);
-        let second = store.stores.query.opportunities(&query).await.unwrap();
-        let found: Vec<_> = first
-            .rows
-            .iter()
-            .chain(&second.rows)
-            .map(|found| (found.connection, found.row.id.to_string()))
-            .collect();
-        let expected = [(sites[1], "o1"), (sites[1], "o2"), (sites[0], "o1"), (sites[0], "o2")];
-        assert_eq!(found, expected.map(|(site, id)| (site, id.to_owned())), "{sort:?}");
-    }
-}
-
-/// OLL-1: the account is the one set beside the customer, else the customer.
-pub async fn oll_1_opportunities_are_filtered_by_account(store: &StoreUnderTest) {
-    let (contoso, other) = (account("a1", "").id, account("a2", "").id);
-    let with = |id, account, customer| Opportunity { account, customer, ..opportunity(id) };
-    let customer = |id: &crate::model::AccountId| Some(CustomerRef::Account(id.clone()));
-    let rows = vec![
-        with("o1", Some(contoso.clone()), None),
-        with("o2", None, customer(&contoso)),
-        with("o3", Some(other.clone()), customer(&contoso)),
-        with("o4", Some(contoso.clone()), customer(&other)),
-        with("o5", None, Some(CustomerRef::Contact(contact("a1", "").id))),
-        opportunity("o6"),
-    ];
-    let site = store.holding([Opportunity::batch(rows)]).await;
-    let filter = OpportunityFilter { account: Some(contoso), ..OpportunityFilter::default() };
-    assert_eq!(site.filtered(filter).await, ["o1", "o2", "o4"]);
-}
-
-/// OLL-1: the owner is a user; a team with the same id is another.
-pub async fn oll_1_opportunities_are_filtered_by_owner(store: &StoreUnderTest) {
-    let owned = |id, owner| Opportunity { owner, ..opportunity(id) };
-    let team = crate::model::TeamId::new("u1").unwrap();
-    let rows = vec![
-        owned("o1", Some(OwnerRef::User(user("u1").id))),
-        owned("o2", Some(OwnerRef::User(user("u2").id))),
-        owned("o3", Some(OwnerRef::Team(team))),
-        owned("o4", None),
-    ];
-    let site = store.holding([Opportunity::batch(rows)]).await;
-    let filter = OpportunityFilter { owner: Some(user("u1").id), ..OpportunityFilter::default() };
-    assert_eq!(site.filtered(filter).await, ["o1"]);
-}
-
-/// OLL-1: each status is told from the others.
-pub async fn oll_1_opportunities_are_filtered_by_status(store: &StoreUnderTest) {
-    let statuses = [
-        OpportunityStatus::Open,
-        OpportunityStatus::Won,
-        OpportunityStatus::Lost,
-        OpportunityStatus::Unknown,
-    ];
-    let rows = statuses.iter().enumerate().map(|(number, status)| Opportunity {
-        status: *status,
-        ..opportunity(&format!("o{number}"))
-    });
-    let site = store.holding([Opportunity::batch(rows.collect())]).await;
-    for (number, status) in statuses.into_iter().enumerate() {
-        let filter = OpportunityFilter { status: Some(status), ..OpportunityFilter::default() };
-        assert_eq!(site.filtered(filter).await, [format!("o{number}")]);
-    }
-}
-
-/// OLL-1: the currency is compared by its code, which the mirror has to know.
-pub async fn oll_1_opportunities_are_filtered_by_currency(store: &StoreUnderTest) {
-    let mut unpriced = opportunity("o3");
-    unpriced.currency = Some(currency("EUR", "EUR").id);
-    let rows = vec![
-        valued("o1", "1", "EUR"),
-        valued("o2", "1", "USD"),
-        unpriced,
-        valued("o4", "1", "GBP"),
-        opportunity("o5"),
-    ];
-    let site = store.holding([Opportunity::batch(rows), currencies()]).await;
-    let of = |code| OpportunityFilter {
-        currency: Some(currency(code, code).code),
-        ..OpportunityFilter::default()
-    };
-    assert_eq!(site.filtered(of("EUR")).await, ["o1", "o3"]);
-    assert_eq!(site.filtered(of("GBP")).await, [""; 0]);
-}
-
-/// OLL-1: both ends of a range of values count, to the last decimal place.
-pub async fn oll_1_opportunities_are_filtered_by_value(store: &StoreUnderTest) {
-    let values = ["-1", "0.0001", "9", "10", "922337203685477.5806", "922337203685477.5807"];
-    let rows = values.iter().enumerate();
-    let rows = rows.map(|(number, value)| valued(&format!("o{number}"), value, "EUR"));
-    let rows: Vec<_> = rows.chain([opportunity("o9")]).collect();
-    let site = store.holding([Opportunity::batch(rows)]).await;
-    let between = |min: Option<&str>, max: Option<&str>| OpportunityFilter {
-        min_value: min.map(amount),
-        max_value: max.map(amount),
-        ..OpportunityFilter::default()
-    };
-    assert_eq!(site.filtered(between(Some("9"), Some("10"))).await, ["o2", "o3"]);
-    assert_eq!(site.filtered(between(Some("0.0002"), Some("9.9999"))).await, ["o2"]);
-    assert_eq!(site.filtered(between(None, Some("0.0001"))).await, ["o0", "o1"]);
-    assert_eq!(site.filtered(between(Some("922337203685477.5807"), None)).await, ["o5"]);
-}
-
-/// OLL-1: a range of close dates holds its first day, and not its last.
-pub async fn oll_1_opportunities_are_filtered_by_close_date(store: &StoreUnderTest) {
-    let rows = vec![
-        closing("o1", date!(2026 - 03 - 31)),
-        closing("o2", date!(2026 - 04 - 01)),
-        closing("o3", date!(2026 - 06 - 30)),
-        closing("o4", date!(2026 - 07 - 01)),
-        opportunity("o5"),
-    ];
-    let site = store.holding([Opportunity::batch(rows)]).await;
-    let (first, after) = (Some(date!(2026 - 04 - 01)), Some(date!(2026 - 07 - 01)));
-    let quarter = OpportunityFilter {
-        close_from: first,
-        close_before: after,
-        ..OpportunityFilter::default()
-    };
-    assert_eq!(site.filtered(quarter).await, ["o2", "o3"]);
-    let from = OpportunityFilter { close_from: after, ..OpportunityFilter::default() };
-    assert_eq!(site.filtered(from).await, ["o4"]);
-    let before = OpportunityFilter { close_before: first, ..OpportunityFilter::default() };
-    assert_eq!(site.filtered(before).await, ["o1"]);
-}
-
-/// OLL-1: names are filtered by words, like those of accounts.
-pub async fn oll_1_opportunities_are_filtered_by_name(store: &StoreUnderTest) {
-    let named = |id, name: &str| Opportunity { name: Some(name.to_owned()), ..opportunity(id) };
-    let rows = vec![named("o1", "Big ÄNDERUNG"), named("o2", "Big deal"), named("o3", "änderung")];
-    let site = store.holding([Opportunity::batch(rows)]).await;
-    let words = |text: &str| OpportunityFilter {
-        name: Some(text.to_owned()),
-        ..OpportunityFilter::default()
-    };
-    assert_eq!(site.filtered(words("big")).await, ["o2", "o1"]);
-    assert_eq!(site.filtered(words("änderung BIG")).await, ["o1"]);
-}
-
-/// DEA-3: the newest active assignment says where an opportunity stands; the record comes after.
-pub async fn dea_3_opportunities_are_filtered_by_their_best_stage(store: &StoreUnderTest) {
-    let mut on_record = opportunity("o1");
-    on_record.record_stage.stage = Some(stage_id("s1"));
-    let mut assigned = opportunity("o2");
-    assigned.record_stage.stage = Some(stage_id("s1"));
-    let mut by_label = opportunity("o3");
-    by_label.record_stage.label = Some("s1".to_owned());
-    let mut aborted = opportunity("o5");
-    aborted.record_stage.stage = Some(stage_id("s1"));
-    let found = vec![on_record, assigned, by_label, opportunity("o4"), aborted];
-    let at = |id, of, at, minutes| {
-        let mut assignment = assignment(id, of, at);
-        assignment.modified_at = Some(store.now() + time::Duration::minutes(minutes));
-        assignment
-    };
-    let mut off = at("as5", "o5", "s2", 9);
-    off.state = AssignmentState::Aborted;
-    let assignments = vec![
-        at("as1", "o2", "s3", 2),
-        at("as2", "o2", "s2", 3),
-        at("as3", "o2", "s1", 1),
-        at("as4", "o4", "s1", 1),
-        off,
-    ];
-    let stages = ["s1", "s2", "s3"].map(|id| stage(id, "p")).to_vec();
-    let site = store
-        .holding([
-            Opportunity::batch(found),
-            StageAssignment::batch(assignments),
-            Stage::batch(stages),
-        ])
-        .await;
-    let at = |id| OpportunityFilter { stage: Some(stage_id(id)), ..OpportunityFilter::default() };
-    assert_eq!(site.filtered(at("s1")).await, ["o1", "o4", "o5"]);
-    assert_eq!(site.filtered(at("s2")).await, ["o2"]);
-    assert_eq!(site.filtered(at("s3")).await, [""; 0]);
-    assert_eq!(site.totals(at("s1")).await.count, 3);
-}
-
-/// OLL-1: every part of a filter must hold.
-pub async fn oll_1_the_parts_of_a_filter_are_combined(store: &StoreUnderTest) {
-    let on = |id, value, month| Opportunity { close_date: Some(month), ..valued(id, value, "EUR") };
-    let (march, april) = (date!(2026 - 03 - 15), date!(2026 - 04 - 15));
-    let rows = vec![on("o1", "5", march), on("o2", "50", march), on("o3", "50", april)];
-    let site = store.holding([Opportunity::batch(rows), currencies()]).await;
-    let filter = OpportunityFilter {
-        name: Some("opportunity".to_owned()),
-        status: Some(OpportunityStatus::Open),
-        currency: Some(currency("EUR", "EUR").code),
-        min_value: Some(amount("10")),
-        close_before: Some(date!(2026 - 04 - 01)),
-        ..OpportunityFilter::default()
-    };
-    assert_eq!(site.filtered(filter.clone()).await, ["o2"]);
-    assert_eq!(site.totals(filter).await.by_currency, [total("50", "EUR", 1)]);
-}
-
 /// SYN-7: a row marked missing still counts, until its absence is proved.
 pub async fn syn_7_missing_rows_still_count(store: &StoreUnderTest) {
     let (site, claim) = store.pulling().await;
@@ -679,128 +386,6 @@ pub async fn syn_7_missing_rows_still_count(store: &StoreUnderTest) {
     assert_eq!(site.accounts_named("a").await, ["a1"]);
     assert_eq!(site.filtered(OpportunityFilter::default()).await, ["o1", "o2"]);
     assert_eq!(site.totals(OpportunityFilter::default()).await.count, 2);
-}
-
-/// OLL-2: sums are exact where floating point would round.
-pub async fn oll_2_totals_are_exact_beyond_floating_point(store: &StoreUnderTest) {
-    let rows = vec![
-        valued("o1", "922337203685477.5807", "EUR"),
-        valued("o2", "0.0001", "EUR"),
-        valued("o3", "0.0001", "EUR"),
-        valued("o4", "9007199254740993", "USD"),
-        valued("o5", "0.1", "USD"),
-        valued("o6", "0.2", "USD"),
-    ];
-    let site = store.holding([Opportunity::batch(rows), currencies()]).await;
-    let totals = site.totals(OpportunityFilter::default()).await;
-    let expected = [total("922337203685477.5809", "EUR", 3), total("9007199254740993.3", "USD", 3)];
-    assert_eq!((totals.count, totals.by_currency.as_slice()), (6, expected.as_slice()));
-    assert_eq!((totals.without_value, totals.as_of), (0, Some(store.now())));
-}
-
-/// OLL-2: what cancels out is zero, and counted.
-pub async fn oll_2_totals_may_be_negative_or_zero(store: &StoreUnderTest) {
-    let rows = vec![
-        valued("o1", "10.5", "EUR"),
-        valued("o2", "-10.5000", "EUR"),
-        valued("o3", "-922337203685477.5808", "USD"),
-    ];
-    let site = store.holding([Opportunity::batch(rows), currencies()]).await;
-    let totals = site.totals(OpportunityFilter::default()).await;
-    let expected = [total("0", "EUR", 2), total("-922337203685477.5808", "USD", 1)];
-    assert_eq!(totals.by_currency, expected);
-}
-
-/// OLL-2: what carries no amount, or no currency that is known, is counted apart.
-pub async fn oll_2_totals_count_what_has_no_value(store: &StoreUnderTest) {
-    let mut amount_alone = opportunity("o2");
-    amount_alone.value = Some(amount("7"));
-    let mut currency_alone = opportunity("o3");
-    currency_alone.currency = Some(currency("EUR", "EUR").id);
-    let rows = vec![
-        valued("o1", "5", "EUR"),
-        amount_alone,
-        currency_alone,
-        opportunity("o4"),
-        valued("o5", "5", "GBP"),
-    ];
-    let site = store.holding([Opportunity::batch(rows), currencies()]).await;
-    let totals = site.totals(OpportunityFilter::default()).await;
-    assert_eq!((totals.count, totals.without_value), (5, 4));
-    assert_eq!(totals.by_currency, [total("5", "EUR", 1)]);
-}
-
-/// OLL-2: base values are summed in the base currency, as the CRM reported them.
-pub async fn oll_2_totals_in_base_currency(store: &StoreUnderTest) {
-    let mut rows = vec![valued("o1", "5", "EUR"), valued("o2", "5", "USD"), opportunity("o3")];
-    rows[0].base_value = Some(amount("5.4321"));
-    rows[1].base_value = Some(amount("922337203685477.5807"));
-    let site = store.holding([Opportunity::batch(rows), currencies()]).await;
-    let totals = site.totals(OpportunityFilter::default()).await;
-    assert_eq!(totals.by_base_currency, [total("922337203685483.0128", "USD", 2)]);
-}
-
-/// OLL-2: where the base currency is not known, base values are left out.
-pub async fn oll_2_base_values_need_a_known_base_currency(store: &StoreUnderTest) {
-    let mut found = valued("o1", "5", "EUR");
-    found.base_value = Some(amount("6"));
-    let euro = Currency::batch(vec![currency("EUR", "EUR")]);
-    let site = store.holding([Opportunity::batch(vec![found]), euro]).await;
-    let totals = site.totals(OpportunityFilter::default()).await;
-    assert_eq!((totals.by_base_currency, totals.by_currency.len()), (Vec::new(), 1));
-}
-
-/// OLL-2: connections with currencies and base currencies of their own are summed by code.
-pub async fn oll_2_totals_span_connections(store: &StoreUnderTest) {
-    for (number, base) in [(1, "USD"), (2, "EUR")] {
-        let site = store.connect("acme", number).await;
-        let claim = site.claim().await;
-        let mut found = valued("o1", "1.0001", "cur");
-        found.base_value = Some(amount("2"));
-        let mut own = currency("cur", "GBP");
-        own.role = CurrencyRole::Other;
-        let mut org = currency("base", base);
-        org.role = CurrencyRole::Base;
-        let tables = [Opportunity::batch(vec![found]), Currency::batch(vec![own, org])];
-        site.pull(&claim, 1, tables).await;
-    }
-    let query = TotalsQuery::new(Scope::workspace(workspace("acme")));
-    let totals = store.stores.query.totals(&query).await.unwrap();
-    assert_eq!(totals.by_currency, [total("2.0002", "GBP", 2)]);
-    assert_eq!(totals.by_base_currency, [total("2", "EUR", 1), total("2", "USD", 1)]);
-}
-
-/// OLL-1: more rows than any page of a scan are found, sorted and summed.
-pub async fn oll_1_large_tables_are_answered_in_full(store: &StoreUnderTest) {
-    let (site, claim) = store.pulling().await;
-    let (mut rows, mut assignments) = (Vec::new(), Vec::new());
-    for number in 0..5_203 {
-        let mut found = valued(&format!("o{number:05}"), "0.0001", "EUR");
-        found.name = Some(format!("Deal {:05}", 99_999 - number));
-        found.record_stage.stage = Some(stage_id(if number % 6 == 3 { "s1" } else { "s2" }));
-        if number % 6 == 0 {
-            assignments.push(assignment(&format!("as{number}"), found.id.as_str(), "s1"));
-        }
-        rows.push(found);
-    }
-    let assignments = StageAssignment::batch(assignments);
-    site.pull(&claim, 1, [Opportunity::batch(rows), assignments, currencies()]).await;
-    let at = OpportunityFilter { stage: Some(stage_id("s1")), ..OpportunityFilter::default() };
-    let totals = site.totals(at.clone()).await;
-    assert_eq!(totals.by_currency, [total("0.1735", "EUR", 1_735)]);
-    let mut query = OpportunityQuery::new(site.scope());
-    (query.filter, query.page.limit) = (at, MAX_LIMIT);
-    let pages = all_pages(async |cursor| {
-        let mut query = query.clone();
-        query.page.cursor = cursor;
-        site.stores.query.opportunities(&query).await
-    });
-    let found = pages.await;
-    assert_eq!(
-        found.iter().map(Vec::len).collect::<Vec<_>>(),
-        [[200; 8].as_slice(), &[135]].concat()
-    );
-    assert_eq!((found[0][0].as_str(), found[8][134].as_str()), ("o05202", "o00000"));
 }
 
 /// OLL-4: no question of one workspace, or about one connection, sees the rows of another.
