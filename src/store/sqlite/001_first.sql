@@ -92,7 +92,7 @@ CREATE TABLE contacts (
     modified_at   INTEGER,
     PRIMARY KEY (workspace, connection, id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX contacts_by_account ON contacts (workspace, parent, connection)
+CREATE INDEX contacts_by_account ON contacts (workspace, connection, parent)
     WHERE parent_kind = 'account';
 
 CREATE TABLE opportunities (
@@ -127,7 +127,7 @@ CREATE TABLE opportunities (
     modified_at    INTEGER,
     PRIMARY KEY (workspace, connection, id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX opportunities_by_account ON opportunities (workspace, of_account, connection)
+CREATE INDEX opportunities_by_account ON opportunities (workspace, connection, of_account)
     WHERE of_account IS NOT NULL;
 
 CREATE TABLE stages (
@@ -330,6 +330,7 @@ CREATE TABLE work (
     PRIMARY KEY (workspace, kind, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX work_by_due ON work (kind, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX work_by_lease ON work (leased_until) WHERE leased_until IS NOT NULL;
 
 CREATE TABLE gates (
     kind  TEXT NOT NULL,

@@ -76,11 +76,12 @@ impl Due for SqliteStore {
     async fn next_due(&self) -> Result<Option<OffsetDateTime>> {
         self.database
             .read("see what is due next", |tx| {
-                // Two halves, so that the first is answered by the index.
+                // Two halves, each the first entry of an index.
                 tx.prepare_cached(
                     "SELECT min(at) FROM ( \
-                         SELECT min(due_at) AS at FROM work \
-                         WHERE due_at IS NOT NULL AND leased_until IS NULL \
+                         SELECT * FROM (SELECT due_at AS at FROM work \
+                             WHERE due_at IS NOT NULL AND leased_until IS NULL \
+                             ORDER BY due_at LIMIT 1) \
                          UNION ALL \
                          SELECT min(leased_until) FROM work WHERE leased_until IS NOT NULL)",
                 )?
@@ -119,7 +120,7 @@ fn claimable(
 ) -> Result<Vec<(Work, OffsetDateTime)>, Trouble> {
     let mut statement = tx.prepare_cached(
         "SELECT workspace, kind, id, due_at FROM work \
-         WHERE kind = ?1 AND due_at IS NOT NULL AND coalesce(leased_until, due_at) <= ?2 \
+         WHERE kind = ?1 AND due_at <= ?2 AND (leased_until IS NULL OR leased_until <= ?2) \
          ORDER BY due_at, workspace, id LIMIT ?3",
     )?;
     let mut rows = statement.query(params![claims::word(kind), micros(now), limit])?;

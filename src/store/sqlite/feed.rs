@@ -24,8 +24,9 @@ impl Feed for SqliteStore {
             .write("add to the activity feed", Survives::PowerLoss, move |tx| {
                 let mut add = tx.prepare_cached(
                     "INSERT INTO feed (workspace, connection, seq, key, at, event) \
-                     SELECT ?1, ?2, coalesce(max(seq), 0) + 1, ?3, ?4, ?5 FROM feed \
-                     WHERE workspace = ?1 AND connection = ?2 \
+                     VALUES (?1, ?2, 1 + coalesce((SELECT seq FROM feed \
+                         WHERE workspace = ?1 AND connection = ?2 \
+                         ORDER BY seq DESC LIMIT 1), 0), ?3, ?4, ?5) \
                      ON CONFLICT (workspace, connection, key) DO NOTHING",
                 )?;
                 for entry in &entries {

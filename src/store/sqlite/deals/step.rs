@@ -176,8 +176,9 @@ impl Step<'_> {
         self.tx
             .prepare_cached(
                 "INSERT INTO deal_changes (workspace, connection, seq, at, opportunity, name, kind) \
-                 SELECT ?1, ?2, coalesce(max(seq), 0) + 1, ?3, ?4, ?5, ?6 FROM deal_changes \
-                 WHERE workspace = ?1 AND connection = ?2",
+                 VALUES (?1, ?2, 1 + coalesce((SELECT seq FROM deal_changes \
+                     WHERE workspace = ?1 AND connection = ?2 \
+                     ORDER BY seq DESC LIMIT 1), 0), ?3, ?4, ?5, ?6)",
             )?
             .execute(params_from_iter(self.owner.with([
                 time(self.at),

@@ -20,7 +20,7 @@ pub(crate) fn finish_pull(
 ) -> Result<Vec<TableSummary>, Trouble> {
     if runs::phase(tx, owner, run)? == PullPhase::Reading {
         for table in Table::ALL {
-            if has_begun(tx, owner, run, table)? {
+            if proved.contains(&table) || has_begun(tx, owner, run, table)? {
                 let seen = gather_seen(tx, owner, run, table)?;
                 let newly_missing =
                     if proved.contains(&table) { miss(tx, owner, table, now)? } else { 0 };
@@ -89,7 +89,8 @@ fn miss(
     Ok(marked as u64)
 }
 
-/// Keeps what ending the reading found, to report it again.
+/// Keeps what ending the reading found, to report it again: also of a table that was proved empty
+/// without a page.
 fn summarise(
     tx: &Transaction<'_>,
     owner: &Owner,
@@ -99,10 +100,13 @@ fn summarise(
     newly_missing: u64,
 ) -> Result<(), Trouble> {
     tx.prepare_cached(&format!(
-        "UPDATE run_tables SET seen = ?5, newly_missing = ?6, (present, missing) = ( \
-             SELECT count(*) FILTER (WHERE missing_since IS NULL), count(missing_since) \
-             FROM {table} WHERE workspace = ?1 AND connection = ?2) \
-         WHERE workspace = ?1 AND connection = ?2 AND run = ?3 AND name = ?4"
+        "INSERT INTO run_tables (workspace, connection, run, name, rows, written, pages, seen, \
+             newly_missing, present, missing) \
+         SELECT ?1, ?2, ?3, ?4, 0, 0, 0, ?5, ?6, \
+             count(*) FILTER (WHERE missing_since IS NULL), count(missing_since) \
+         FROM {table} WHERE workspace = ?1 AND connection = ?2 \
+         ON CONFLICT DO UPDATE SET seen = excluded.seen, present = excluded.present, \
+             missing = excluded.missing, newly_missing = excluded.newly_missing"
     ))?
     .execute(params_from_iter(owner.with([
         uuid(run.as_uuid()),

@@ -135,7 +135,7 @@ struct TableRow {
 fn table_rows(tx: &Transaction<'_>, owner: &Owner, run: RunId) -> Result<Vec<TableRow>, Trouble> {
     let mut statement = tx.prepare_cached(
         "SELECT name, rows, written, pages, estimate, doubt FROM run_tables \
-         WHERE workspace = ? AND connection = ? AND run = ?",
+         WHERE workspace = ? AND connection = ? AND run = ? AND pages > 0",
     )?;
     let mut rows = statement.query(params_from_iter(owner.with([uuid(run.as_uuid())])))?;
     let mut tables = Vec::new();
@@ -284,7 +284,7 @@ fn last_count(tx: &Transaction<'_>, owner: &Owner, table: Table) -> Result<Optio
             "SELECT coalesce(t.seen, t.rows) FROM run_tables t JOIN runs r \
                  ON r.workspace = t.workspace AND r.connection = t.connection AND r.run = t.run \
              WHERE t.workspace = ? AND t.connection = ? AND t.name = ? \
-                 AND r.finished_at IS NOT NULL ORDER BY r.number DESC LIMIT 1",
+                 AND t.pages > 0 AND r.finished_at IS NOT NULL ORDER BY r.number DESC LIMIT 1",
         )?
         .query_row(params_from_iter(owner.with([text(table.as_str())])), |row| row.get(0))
         .optional()?;
