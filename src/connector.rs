@@ -59,7 +59,7 @@ pub trait CrmConnector: fmt::Debug + Send + Sync {
     /// Asks the CRM who we are; the cheapest proof that the connection works.
     ///
     /// # Errors
-    /// The connection does not work; [`Error::remedy`] says who has to act.
+    /// The connection does not work; [`Error::remedy`](crate::Error::remedy) says who has to act.
     async fn check(&self) -> Result<Identity>;
 
     /// Reads the users.
@@ -134,19 +134,19 @@ pub trait CrmProvider: fmt::Debug + Send + Sync {
     /// Reads an address as a person pastes it and gives its canonical form.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] with a sentence for the person who typed it.
+    /// [`Error::InvalidInput`](crate::Error::InvalidInput) with a sentence for the person who typed it.
     fn parse_address(&self, input: &str) -> Result<String>;
 
     /// Builds the URL to send the browser to.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] or [`Error::Config`]; nothing was sent.
+    /// [`Error::InvalidInput`](crate::Error::InvalidInput) or [`Error::Config`](crate::Error::Config); nothing was sent.
     fn authorize(&self, request: &SignIn) -> Result<Authorization>;
 
     /// Redeems the callback's code and asks the CRM who signed in.
     ///
     /// # Errors
-    /// The sign-in did not work; [`Error::remedy`] says who has to act.
+    /// The sign-in did not work; [`Error::remedy`](crate::Error::remedy) says who has to act.
     async fn finish(
         &self,
         context: &ConnectorContext,
@@ -157,7 +157,7 @@ pub trait CrmProvider: fmt::Debug + Send + Sync {
     /// Opens the connector of a stored connection.
     ///
     /// # Errors
-    /// [`Error::Config`] when the connection's address is not usable; nothing was sent.
+    /// [`Error::Config`](crate::Error::Config) when the connection's address is not usable; nothing was sent.
     fn open(
         &self,
         context: &ConnectorContext,
@@ -283,8 +283,8 @@ pub trait TokenVault: fmt::Debug + Send + Sync {
     /// Reads the tokens.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] when there are none, [`Error::Store`] when the store fails,
-    /// [`Error::Config`] when the key that sealed them is not there.
+    /// [`Error::Unauthenticated`](crate::Error::Unauthenticated) when there are none, [`Error::Store`](crate::Error::Store) when the store fails,
+    /// [`Error::Config`](crate::Error::Config) when the key that sealed them is not there.
     async fn load(&self) -> Result<StoredTokens>;
 
     /// Replaces the tokens if their version is still `expected`.

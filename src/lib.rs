@@ -19,9 +19,18 @@ mod error;
 #[cfg(feature = "dynamics")]
 mod http;
 mod seal;
-mod sync;
 mod vault;
+mod connectors;
+mod connect;
+mod settings;
+mod sync;
+mod scheduler;
+mod crm;
 
 pub use clock::{Clock, Randomness, SystemClock};
+pub use connect::{ConnectRequest, ConnectStarted, MirrorFate};
+pub use crm::{Crm, CrmBuilder};
 pub use error::{BoxError, Error, Remedy, Result};
+pub use scheduler::{Budget, PublicationEnded, RunReport, SyncEnded};
 pub use seal::Sealed;
+pub use sync::SyncReport;

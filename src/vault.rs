@@ -86,6 +86,45 @@ impl TokenVault for StoreVault {
     }
 }
 
+/// A [`TokenVault`] around tokens that belong to no stored connection yet: enough to ask the CRM who
+/// they belong to. It stores nothing.
+#[derive(Debug)]
+pub(crate) struct LentVault {
+    connection: ConnectionId,
+    tokens: Tokens,
+}
+
+impl LentVault {
+    pub(crate) const fn new(connection: ConnectionId, tokens: Tokens) -> Self {
+        Self { connection, tokens }
+    }
+}
+
+#[async_trait]
+impl TokenVault for LentVault {
+    fn connection(&self) -> ConnectionId {
+        self.connection
+    }
+
+    async fn load(&self) -> Result<StoredTokens> {
+        Ok(StoredTokens { tokens: copy(&self.tokens), version: TokenVersion(1) })
+    }
+
+    async fn replace(&self, _expected: TokenVersion, _tokens: Tokens) -> Result<Replaced> {
+        // Storing a refreshed token here would lose it; the caller hands over fresh ones instead.
+        Err(Error::unsupported("refreshing tokens before the connection is stored"))
+    }
+}
+
+/// A second copy of tokens, for the two places that need one while an org is connected.
+pub(crate) fn copy(tokens: &Tokens) -> Tokens {
+    Tokens {
+        access: tokens.access.clone(),
+        expires_at: tokens.expires_at,
+        refresh: tokens.refresh.clone(),
+    }
+}
+
 /// Seals tokens for their connection.
 pub(crate) fn seal(
     sealer: &Sealer,

@@ -9,16 +9,17 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::model::{RecordId, Table};
+use crate::model::{RecordId, RunId, Table};
 
 /// Consumes the pages of one table of one run, and proves that they were all.
 ///
 /// # Example
 /// ```
 /// use fluint_crm::walk::{Page, Walk};
-/// use fluint_crm::model::{Table, User, UserId};
+/// use fluint_crm::model::{RunId, Table, User, UserId};
 /// # fn main() -> fluint_crm::Result<()> {
-/// let mut walk = Walk::new(Table::Users, &[]);
+/// let run = RunId::new(uuid::Uuid::from_u128(1));
+/// let mut walk = Walk::new(run, Table::Users);
 /// walk.take(&Page::whole_table(vec![User::new(UserId::new("u1")?)]))?;
 /// let proof = walk.finish().expect("the table's end was seen");
 /// assert_eq!((proof.table(), proof.rows()), (Table::Users, 1));
@@ -26,11 +27,11 @@ use crate::model::{RecordId, Table};
 /// ```
 #[derive(Debug)]
 pub struct Walk {
+    run: RunId,
     table: Table,
     /// Per chain, whether its end was seen.
     chains: BTreeMap<u32, ChainState>,
     of: Option<u32>,
-    table_ended: bool,
     rows: u64,
     doubt: Option<Incomplete>,
 }
@@ -42,9 +43,21 @@ enum ChainState {
 }
 
 impl Walk {
-    /// Starts a walk, or goes on with one from the cursors that a store kept of it.
+    /// Starts a walk.
     #[must_use]
-    pub fn new(table: Table, from: &[ChainCursor]) -> Self {
+    pub const fn new(run: RunId, table: Table) -> Self {
+        Self { run, table, chains: BTreeMap::new(), of: None, rows: 0, doubt: None }
+    }
+
+    /// Goes on with a walk of the same run from what a store kept of it: the cursors, and the doubt
+    /// that an earlier page raised.
+    #[must_use]
+    pub fn resume(
+        run: RunId,
+        table: Table,
+        from: &[ChainCursor],
+        doubt: Option<Incomplete>,
+    ) -> Self {
         let chains = from
             .iter()
             .map(|cursor| {
@@ -54,7 +67,7 @@ impl Walk {
             })
             .collect();
         let of = from.first().map(|cursor| cursor.chain.of);
-        Self { table, chains, of, table_ended: false, rows: 0, doubt: None }
+        Self { run, table, chains, of, rows: 0, doubt }
     }
 
     /// Takes the next page.
@@ -68,7 +81,7 @@ impl Walk {
         if index >= of || self.of.is_some_and(|known| known != of) {
             return broken("the number of chains changed during the read");
         }
-        if self.table_ended || self.chains.get(&index) == Some(&ChainState::Ended) {
+        if self.chains.get(&index) == Some(&ChainState::Ended) {
             return broken("a page came after the end of its chain");
         }
         if (page.position == Position::More) != page.resume.is_some() {
@@ -78,7 +91,6 @@ impl Walk {
         let state =
             if page.position == Position::More { ChainState::Open } else { ChainState::Ended };
         self.chains.insert(index, state);
-        self.table_ended = page.position == Position::TableEnd;
         self.rows += page.rows.len() as u64;
         if page.unreadable > 0 {
             self.doubt = Some(Incomplete::UnreadableRow);
@@ -88,11 +100,28 @@ impl Walk {
                 self.doubt = Some(Incomplete::SourceUnreadable { origin: origin.clone() });
             }
         }
+        if page.position == Position::TableEnd && !self.is_over() {
+            return broken("the table ended while a chain was still open");
+        }
         Ok(())
     }
 
-    /// Ends the walk: with a proof when every chain and the table were read to their end, and
-    /// every row's id could be read.
+    /// What a page so far has raised against a proof. Stores keep it with the page.
+    #[must_use]
+    pub const fn doubt(&self) -> Option<&Incomplete> {
+        self.doubt.as_ref()
+    }
+
+    /// Whether every chain was read to its end, so that nothing is left to read.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.of.is_some_and(|of| {
+            (0..of).all(|index| self.chains.get(&index) == Some(&ChainState::Ended))
+        })
+    }
+
+    /// Ends the walk: with a proof when every chain was read to its end, and every row's id could be
+    /// read.
     ///
     /// # Errors
     /// What is missing for a proof.
@@ -100,13 +129,10 @@ impl Walk {
         if let Some(doubt) = self.doubt {
             return Err(doubt);
         }
-        let every_chain = self.of.is_some_and(|of| {
-            (0..of).all(|index| self.chains.get(&index) == Some(&ChainState::Ended))
-        });
-        if !(self.table_ended && every_chain) {
+        if !self.is_over() {
             return Err(Incomplete::EndNotSeen);
         }
-        Ok(CompletenessProof { table: self.table, rows: self.rows })
+        Ok(CompletenessProof { run: self.run, table: self.table, rows: self.rows })
     }
 }
 
@@ -115,11 +141,18 @@ impl Walk {
 /// Only [`Walk`] makes one. A store calls rows missing only against it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CompletenessProof {
+    run: RunId,
     table: Table,
     rows: u64,
 }
 
 impl CompletenessProof {
+    /// The run that read it.
+    #[must_use]
+    pub const fn run(&self) -> RunId {
+        self.run
+    }
+
     /// The table that was read.
     #[must_use]
     pub const fn table(&self) -> Table {
@@ -134,7 +167,8 @@ impl CompletenessProof {
 }
 
 /// Why a walk proves nothing.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case", tag = "doubt")]
 #[non_exhaustive]
 pub enum Incomplete {
     /// The end of a chain or of the table was not seen.

@@ -1,1 +1,12 @@
 //! Questions over the synced data, as tools for an assistant.
+//!
+//! [`Tools`] lists each tool with a JSON Schema of its arguments and answers calls by name. Every
+//! answer carries a sentence, the data behind it, and how fresh that is; none is unbounded.
+
+mod account;
+mod arguments;
+mod opportunities;
+mod pipeline;
+mod tools;
+
+pub use tools::{ToolDefinition, Tools};

@@ -1,9 +1,10 @@
 //! Where to talk to: sign-in, token and Web API URLs of one org.
 
-use url::{Host, Url};
+use url::Url;
 
 use crate::dynamics::org_url::OrgUrl;
 use crate::error::{Error, Result};
+use crate::http::client::is_loopback;
 
 /// The path of the Web API on either host of an org; versions 9.x only ever add.
 const SERVICE_PATH: [&str; 3] = ["api", "data", "v9.2"];
@@ -59,16 +60,6 @@ impl Overrides {
     /// Whether any host is replaced.
     pub(crate) const fn any(&self) -> bool {
         self.authority.is_some() || self.org.is_some()
-    }
-}
-
-/// Whether a URL leads to this machine.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
     }
 }
 

@@ -1,8 +1,16 @@
 //! The only rooms that know Microsoft: Dataverse and Entra.
 
-mod bearer;
+mod provider;
 mod org_url;
 mod endpoints;
+mod handshake;
+mod token_endpoint;
+mod tokens;
+mod credentials;
+mod entra_error;
+mod who_am_i;
+mod resend;
+mod bearer;
 mod parts;
 mod challenge;
 mod call;
@@ -20,3 +28,7 @@ mod connector;
 
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod test_bench;
+
+pub use provider::{DYNAMICS, DynamicsProvider, DynamicsProviderBuilder};

@@ -239,14 +239,11 @@ impl WebApi {
     }
 }
 
-/// Throttles count per environment and user.
+/// Throttles count per environment and user, whatever the workspace.
 fn gate_key(connection: &Connection) -> GateKey {
-    GateKey {
-        workspace: connection.workspace.clone(),
-        kind: connection.kind.clone(),
-        address: connection.address.clone(),
-        user: connection.identity.user.clone(),
-    }
+    let identity = &connection.identity;
+    let scope = format!("{}/{}", identity.organisation, identity.user);
+    GateKey { kind: connection.kind.clone(), scope }
 }
 
 fn challenge(answer: &Response) -> Option<String> {

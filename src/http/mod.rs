@@ -2,6 +2,9 @@
 
 pub(crate) mod gate;
 pub(crate) mod retry;
+pub(crate) mod client;
+#[cfg(test)]
+pub(crate) mod fn_transport;
 pub(crate) mod transport;
 
 #[cfg(test)]

@@ -101,6 +101,22 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// The record to store when this connection takes the place of `before`, the same one connected
+    /// earlier: settings stay, and the revision counts on.
+    ///
+    /// Stores call it, so that every store keeps the same fields.
+    #[must_use]
+    pub fn reconnected(&self, before: &Self) -> Self {
+        Self {
+            filter: before.filter.clone(),
+            interval: before.interval,
+            revision: before.revision + 1,
+            ..self.clone()
+        }
+    }
+}
+
 /// Who the CRM says we are: the facts that must not change unnoticed between two syncs.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -5,7 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
-use super::{DealId, DocumentId, NoteRefusal, OpportunityId, Outcome, RunId, SkipReason, Table};
+use super::{
+    DealId, DocumentId, NoteRefusal, OpportunityId, Outcome, RunId, SkipReason, StageId, Table,
+};
 
 /// One line of a connection's activity feed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -77,6 +79,11 @@ pub enum FeedEvent {
     },
     /// The org was disconnected.
     Disconnected,
+    /// A stage of the filter is not in the CRM any more.
+    FilterStageGone {
+        /// The stage.
+        stage: StageId,
+    },
     /// The stage filter was changed; it applies from the next sync on.
     FilterChanged {
         /// How many stages pass now; 0 means all.
@@ -93,6 +100,15 @@ pub enum FeedEvent {
         document: DocumentId,
         /// Why.
         why: String,
+    },
+    /// A CRM user had replaced the attachment of a document's note; the new revision overwrote it.
+    NoteOverwritten {
+        /// The document.
+        document: DocumentId,
+        /// Its title.
+        title: String,
+        /// The revision that stands there now.
+        revision: u64,
     },
     /// A document reached the timeline for the first time.
     NotePublished {
@@ -214,8 +230,16 @@ impl fmt::Display for FeedEvent {
             Self::FilterChanged { stages } => {
                 write!(f, "Stage filter set to {stages} stages; applies from the next sync on")
             }
+            Self::FilterStageGone { stage } => {
+                write!(f, "Stage {stage} of the filter is not in the CRM any more")
+            }
             Self::HealthChanged { message } => f.write_str(message),
             Self::NoteHeld { why, .. } => write!(f, "Document waits: {why}"),
+            Self::NoteOverwritten { title, revision, .. } => write!(
+                f,
+                "The attachment of {title} had been replaced in the CRM; revision {revision} \
+                 overwrote it"
+            ),
             Self::NotePublished { title, revision, .. } => {
                 write!(f, "Document published: {title} (revision {revision})")
             }

@@ -212,6 +212,15 @@ uuid_id!(
     DealId
 );
 
+impl ConnectionId {
+    /// Derives the connection's id (UUID version 5): connecting the same org again, even twice at
+    /// once, gives the same connection.
+    #[must_use]
+    pub fn derive(workspace: &WorkspaceId, crm: &str, organisation: &OrganisationId) -> Self {
+        Self(derive_uuid("connection", &[workspace.as_str(), crm, organisation.as_str()]))
+    }
+}
+
 /// The name space of every id that this crate derives. Drawn once; changing it would orphan
 /// every deal and every published note.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f2d_7c1a_93b4_4e58_a1c7_0d5e_8b42_f69d);

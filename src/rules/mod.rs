@@ -1,1 +1,29 @@
 //! Pure decisions: data in, decision out. No I/O, no clock, no chance.
+//!
+//! Whatever depends on the time or on chance is handed in, so that every rule can be tried with
+//! literal values. Sync and diagnosis call the same functions and can never disagree.
+//!
+//! Read [`decide`] for what becomes of an opportunity; it is made of [`match_owner`],
+//! [`current_stage`] and [`passes_filter`]. [`next_health`], [`next_sync`] and
+//! [`publication_due_at`] say when work runs, [`judge_sweep`] when vanished rows may go, and
+//! [`Period`] what "this quarter" means.
+
+mod debounce;
+mod health;
+mod owner;
+mod period;
+mod promotion;
+mod schedule;
+mod stage;
+mod stage_filter;
+mod sweep_guard;
+
+pub use debounce::{Debounce, publication_due_at, publication_retry_at};
+pub use health::{HealthEvent, next_health};
+pub use owner::{MemberIndex, Owner, match_owner};
+pub use period::{DateRange, FiscalYear, Period, today};
+pub use promotion::{deal_details, decide};
+pub use schedule::{SyncOutcome, effective_interval, next_sync};
+pub use stage::current_stage;
+pub use stage_filter::{passes_filter, validate_filter, vanished_stages};
+pub use sweep_guard::{SweepEvidence, SweepVerdict, WithheldReason, judge_sweep};

@@ -1,6 +1,14 @@
 use super::*;
 use crate::model::{User, UserId};
 
+fn run() -> RunId {
+    RunId::new(uuid::Uuid::from_u128(1))
+}
+
+fn fresh() -> Walk {
+    Walk::new(run(), Table::Users)
+}
+
 fn page(index: u32, of: u32, position: Position) -> Page<User> {
     let resume = (position == Position::More).then(|| ResumeToken::new("next"));
     let user = User::new(UserId::new(format!("u{index}")).unwrap());
@@ -8,7 +16,7 @@ fn page(index: u32, of: u32, position: Position) -> Page<User> {
 }
 
 fn walk(pages: &[Page<User>]) -> Result<CompletenessProof, Incomplete> {
-    let mut walk = Walk::new(Table::Users, &[]);
+    let mut walk = fresh();
     for page in pages {
         walk.take(page).unwrap();
     }
@@ -31,7 +39,7 @@ fn r_16_a_cut_walk_proves_nothing() {
     assert_eq!(walk(&[page(0, 1, Position::More)]), Err(Incomplete::EndNotSeen));
     assert_eq!(walk(&[page(0, 2, Position::ChainEnd)]), Err(Incomplete::EndNotSeen));
     // A connector that forgets a chain.
-    assert_eq!(walk(&[page(0, 2, Position::TableEnd)]), Err(Incomplete::EndNotSeen));
+    assert!(fresh().take(&page(0, 2, Position::TableEnd)).is_err());
 }
 
 #[test]
@@ -49,7 +57,7 @@ fn r_16_an_unreadable_row_or_source_spoils_the_proof() {
 #[test]
 fn r_16_pages_that_contradict_each_other_are_refused() {
     let refused = |first: Page<User>, second: Page<User>| {
-        let mut walk = Walk::new(Table::Users, &[]);
+        let mut walk = fresh();
         walk.take(&first).unwrap();
         assert!(walk.take(&second).is_err());
     };
@@ -58,7 +66,7 @@ fn r_16_pages_that_contradict_each_other_are_refused() {
     refused(page(0, 2, Position::More), page(0, 3, Position::More));
     let mut lost = page(0, 1, Position::More);
     lost.resume = None;
-    assert!(Walk::new(Table::Users, &[]).take(&lost).is_err());
+    assert!(fresh().take(&lost).is_err());
 }
 
 #[test]
@@ -67,7 +75,16 @@ fn syn_8_a_resumed_walk_knows_the_chains_that_ended() {
         ChainCursor { chain: Chain { index: 0, of: 2 }, resume: None },
         ChainCursor { chain: Chain { index: 1, of: 2 }, resume: Some(ResumeToken::new("x")) },
     ];
-    let mut walk = Walk::new(Table::Users, &from);
+    let mut walk = Walk::resume(run(), Table::Users, &from, None);
     walk.take(&page(1, 2, Position::TableEnd)).unwrap();
-    assert!(walk.finish().is_ok());
+    assert_eq!(walk.finish().map(|proof| proof.run()), Ok(run()));
+}
+
+#[test]
+fn syn_8_a_doubt_survives_an_interruption() {
+    let from = [ChainCursor { chain: Chain::ONLY, resume: None }];
+    let doubt = Some(Incomplete::UnreadableRow);
+    let walk = Walk::resume(run(), Table::Users, &from, doubt);
+    assert!(walk.is_over(), "nothing is left to read");
+    assert_eq!(walk.finish(), Err(Incomplete::UnreadableRow));
 }

@@ -1,1 +1,12 @@
 //! The integration tests: one program, modules mirror `src/`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod connecting;
+mod fakes;
+mod render;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod store;
+mod support;
+mod sync;

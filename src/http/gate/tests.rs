@@ -1,15 +1,10 @@
 use super::*;
 use crate::http::fixtures::{JumpingClock, MemoryGates, START};
-use crate::model::{CrmKind, RecordId, WorkspaceId};
+use crate::model::CrmKind;
 use time::Duration;
 
 fn key(user: &str) -> GateKey {
-    GateKey {
-        workspace: WorkspaceId::new("acme").unwrap(),
-        kind: CrmKind::new("test"),
-        address: "https://crm.example".to_owned(),
-        user: RecordId::new(user).unwrap(),
-    }
+    GateKey { kind: CrmKind::new("test"), scope: format!("crm.example/{user}") }
 }
 
 fn worker(clock: &Arc<JumpingClock>, gates: &Arc<MemoryGates>, user: &str) -> Gate {

@@ -1,1 +1,3 @@
 //! Conformance suites: what every store must do, one function per behaviour.
+
+pub mod store;

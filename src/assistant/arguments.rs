@@ -1,0 +1,80 @@
+//! Arguments of tools: their schemas, and errors that a model can act on.
+
+use schemars::{JsonSchema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+
+/// The arguments of one tool.
+pub(crate) trait ToolArguments: DeserializeOwned + JsonSchema {
+    /// The tool's name.
+    const NAME: &'static str;
+
+    /// What the tool answers and when to use it.
+    const DESCRIPTION: &'static str;
+
+    /// Good arguments, each of them given; shown when a call's are not.
+    fn example() -> Value;
+}
+
+/// The JSON Schema of a tool's arguments, with an example.
+pub(crate) fn schema<A: ToolArguments>() -> Value {
+    let mut schema = SchemaGenerator::default().into_root_schema_for::<A>();
+    // The name of our struct means nothing to a model.
+    schema.remove("title");
+    schema.insert("examples".to_owned(), Value::Array(vec![A::example()]));
+    schema.to_value()
+}
+
+/// Reads a call's arguments.
+///
+/// # Errors
+/// [`Error::InvalidInput`] naming the argument at fault, with a good value for it.
+pub(crate) fn read<A: ToolArguments>(arguments: Value) -> Result<A> {
+    let arguments = match arguments {
+        Value::Null => Map::new(),
+        Value::Object(map) => map,
+        _ => {
+            let reason = format!("they must be an object, such as {}", A::example());
+            return Err(Error::invalid_input("the arguments", reason));
+        }
+    };
+    serde_json::from_value(Value::Object(arguments.clone()))
+        .map_err(|error| blame::<A>(&arguments, &error))
+}
+
+/// Finds the argument at fault: the one that spoils the example when it is put there.
+fn blame<A: ToolArguments>(arguments: &Map<String, Value>, error: &serde_json::Error) -> Error {
+    let Value::Object(example) = A::example() else {
+        return Error::invalid_input("the arguments", error.to_string());
+    };
+    for (name, value) in arguments {
+        let Some(good) = example.get(name) else {
+            let known = example.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            return refuse(name, &format!("there is no such argument; there are {known}"));
+        };
+        let mut spoilt = example.clone();
+        spoilt.insert(name.clone(), value.clone());
+        if let Err(error) = serde_json::from_value::<A>(Value::Object(spoilt)) {
+            return refuse(name, &format!("{error}; a good value is {good}"));
+        }
+    }
+    let missing = example.keys().find(|name| {
+        let mut without = example.clone();
+        without.remove(*name);
+        !arguments.contains_key(*name)
+            && serde_json::from_value::<A>(Value::Object(without)).is_err()
+    });
+    match missing {
+        Some(name) => refuse(name, &format!("it is missing; a good value is {}", example[name])),
+        None => Error::invalid_input("the arguments", error.to_string()),
+    }
+}
+
+/// An argument that cannot be used, with the reason.
+pub(crate) fn refuse(name: &str, reason: &str) -> Error {
+    let mut name = name.to_owned();
+    name.truncate(name.floor_char_boundary(60));
+    Error::invalid_input(format!("the argument {name}"), reason.to_owned())
+}

@@ -1,0 +1,73 @@
+//! The lines that publishing writes into the activity feed, each under a key of its own event.
+
+use time::OffsetDateTime;
+
+use crate::documents::delivery::How;
+use crate::documents::stamp::stamp_text;
+use crate::documents::title::title;
+use crate::documents::words::Words;
+use crate::model::{ContentHash, FeedEvent, NewFeedEntry, NoteRefusal, Publication};
+
+/// The newest revision stands in the CRM: one line, two when it overwrote somebody's file.
+///
+/// Both ways to get there share a key, so that an attempt repeated after a crash, which finds the
+/// note already there, adds no second line.
+pub(crate) fn stands(
+    publication: &Publication,
+    epoch: u32,
+    how: How,
+    at: OffsetDateTime,
+) -> Vec<NewFeedEntry> {
+    let (document, title) = names(publication);
+    let revision = publication.document.revision;
+    let key = format!("{}/{epoch}", prefix(publication));
+    let mut lines = Vec::with_capacity(2);
+    if how == How::Overwrote {
+        let (document, title) = (document.clone(), title.clone());
+        let event = FeedEvent::NoteOverwritten { document, title, revision };
+        lines.push(NewFeedEntry { key: format!("{key}/overwrote"), at, event });
+    }
+    let event = match how {
+        How::Created => FeedEvent::NotePublished { document, title, revision },
+        How::Overwrote | How::Updated => FeedEvent::NoteUpdated { document, title, revision },
+    };
+    lines.push(NewFeedEntry { key: format!("{key}/sent"), at, event });
+    lines
+}
+
+/// The CRM refused the revision.
+pub(crate) fn refused(
+    publication: &Publication,
+    refusal: &NoteRefusal,
+    at: OffsetDateTime,
+) -> NewFeedEntry {
+    let event = FeedEvent::NoteRefused {
+        document: publication.key.document.clone(),
+        refusal: refusal.clone(),
+    };
+    let reason = short_hash(&refusal.to_string());
+    NewFeedEntry { key: format!("{}/refused/{reason}", prefix(publication)), at, event }
+}
+
+/// The revision cannot be sent now. The same reason is told once per revision.
+pub(crate) fn held(publication: &Publication, why: &str, at: OffsetDateTime) -> NewFeedEntry {
+    let event =
+        FeedEvent::NoteHeld { document: publication.key.document.clone(), why: why.to_owned() };
+    NewFeedEntry { key: format!("{}/held/{}", prefix(publication), short_hash(why)), at, event }
+}
+
+fn prefix(publication: &Publication) -> String {
+    format!("note/{}/{}", publication.key.publication(), stamp_text(&publication.stamp()))
+}
+
+fn names(publication: &Publication) -> (crate::model::DocumentId, String) {
+    let document = &publication.document;
+    (publication.key.document.clone(), title(document, Words::of([None, None])))
+}
+
+/// Enough of a fingerprint to tell one reason from another.
+fn short_hash(text: &str) -> String {
+    let mut hash = ContentHash::of(text.as_bytes()).to_string();
+    hash.truncate(16);
+    hash
+}

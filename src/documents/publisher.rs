@@ -1,0 +1,324 @@
+//! Takes revisions in and brings the newest one to the CRM, as one note per document and deal.
+//!
+//! # Flow
+//! [`Publisher::publish`] writes the revision into the ledger and makes it due once edits pause.
+//! When the time has come the scheduler claims it and calls [`Publisher::send`]: the document is
+//! rendered, created or updated by the protocol of [`Delivery`], told to the activity feed, and
+//! recorded. A connection that does not work makes the scheduler call [`Publisher::hold`] instead.
+//!
+//! # Guarantees
+//! * A revision that was accepted is sent, held or parked with a reason, never lost: it stands in
+//!   the ledger before anything else happens, and every sync looks for what was not scheduled.
+//! * One note per document and deal, whatever crashes, is repeated or lands late; an older revision
+//!   never replaces a newer one.
+//! * One feed line per event: the line is written before the ledger, under a key that a repeated
+//!   attempt writes again without effect.
+//! * Dropping any of the futures at any await is the same as a crash there.
+//!
+//! # Assumptions
+//! The claim is of this publication, and the publication was read after claiming. The connector
+//! keeps its contract about notes; where it cannot choose ids ([`NoteIdentity::Search`]) two notes
+//! are possible if the CRM lets a write land later than its declared drain.
+//!
+//! [`NoteIdentity::Search`]: crate::connector::NoteIdentity::Search
+
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+use tracing::Instrument;
+
+use crate::clock::Clock;
+use crate::connector::CrmConnector;
+use crate::documents::delivery::{Delivery, Reached};
+use crate::documents::feed::{held, refused, stands};
+use crate::documents::render::RenderContext;
+use crate::error::{Error, Remedy, Result};
+use crate::model::{
+    AccountId, Connection, Deal, DealId, Document, NewFeedEntry, NoteKey, Publication,
+    PublicationState, PublishDeclined, Receipt, WorkspaceId,
+};
+use crate::rules::{Debounce, publication_due_at};
+use crate::storage::{Claim, PublishRequest, Stores, Work, WorkItem};
+
+/// Where a document is published to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum PublishTarget {
+    /// An account: declined, because notes go to opportunities.
+    Account(AccountId),
+    /// A deal.
+    Deal(DealId),
+}
+
+/// What became of a published revision.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a revision is taken in or it is not")]
+pub enum Published {
+    /// It is in the ledger.
+    Accepted {
+        /// The publication as it stands.
+        publication: Box<Publication>,
+        /// When it is due to be sent (UTC); `None` when nothing is left to send.
+        due_at: Option<OffsetDateTime>,
+    },
+    /// It cannot be published there at all.
+    Declined(PublishDeclined),
+}
+
+/// How documents are published.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct PublishOptions {
+    /// How long a revision waits for further ones.
+    pub debounce: Debounce,
+    /// What becomes of a note that a CRM user deleted.
+    pub deleted_note: DeletedNote,
+    /// What the reader of a note expects.
+    pub render: RenderContext,
+}
+
+/// What the next revision of a document does when a CRM user has deleted its note.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum DeletedNote {
+    /// It makes a fresh note.
+    #[default]
+    CreateAnew,
+    /// It is parked: the note stays deleted.
+    LeaveDeleted,
+}
+
+impl From<Debounce> for PublishOptions {
+    fn from(debounce: Debounce) -> Self {
+        Self { debounce, ..Self::default() }
+    }
+}
+
+/// Publishes documents; see the module.
+#[derive(Clone, Debug)]
+pub(crate) struct Publisher {
+    stores: Stores,
+    clock: Arc<dyn Clock>,
+    options: PublishOptions,
+}
+
+/// Where an attempt has left a publication.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Sent {
+    /// Its state.
+    pub(crate) state: PublicationState,
+    /// When to try again (UTC); `None` when nothing is left to do by itself.
+    pub(crate) next: Option<OffsetDateTime>,
+}
+
+impl Publisher {
+    pub(crate) fn new(
+        stores: Stores,
+        clock: Arc<dyn Clock>,
+        options: impl Into<PublishOptions>,
+    ) -> Self {
+        Self { stores, clock, options: options.into() }
+    }
+
+    /// Takes a revision in and makes it due.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn publish(
+        &self,
+        workspace: &WorkspaceId,
+        target: PublishTarget,
+        document: Document,
+    ) -> Result<Published> {
+        let deal = match target {
+            PublishTarget::Account(_) => {
+                return Ok(Published::Declined(PublishDeclined::AccountOnly));
+            }
+            PublishTarget::Deal(deal) => deal,
+        };
+        let Some((deal, connection)) = self.connected(workspace, deal).await? else {
+            return Ok(Published::Declined(PublishDeclined::DealNotConnected));
+        };
+        let key = NoteKey {
+            workspace: workspace.clone(),
+            organisation: connection.identity.organisation,
+            deal: deal.id,
+            document: document.id.clone(),
+        };
+        let (connection, opportunity) = (deal.connection, deal.opportunity);
+        let at = self.clock.now();
+        let request = PublishRequest { key, connection, opportunity, document, at };
+        let publication = self.stores.publications.accept(&request).await?;
+        let due_at = self.due_at(&publication);
+        if let Some(at) = due_at {
+            self.stores.due.schedule(&work(&publication), at).await?;
+        }
+        Ok(Published::Accepted { publication: Box::new(publication), due_at })
+    }
+
+    /// A deal with the connection that it came from, when both are there.
+    async fn connected(
+        &self,
+        workspace: &WorkspaceId,
+        deal: DealId,
+    ) -> Result<Option<(Deal, Connection)>> {
+        let Some(deal) = self.stores.deals.by_id(workspace, &[deal]).await?.pop() else {
+            return Ok(None);
+        };
+        let connections = self.stores.connections.connections(workspace).await?;
+        let connection = connections.into_iter().find(|one| one.id == deal.connection);
+        Ok(connection.map(|connection| (deal, connection)))
+    }
+
+    /// Sends the newest revision of a claimed publication.
+    ///
+    /// # Errors
+    /// The connection or the service as a whole does not work; the publication waits, and is held
+    /// when somebody has to act. [`Error::StaleClaim`] when somebody newer holds the claim.
+    pub(crate) async fn send(
+        &self,
+        claim: &Claim,
+        connector: &dyn CrmConnector,
+        publication: &Publication,
+    ) -> Result<Sent> {
+        if !is_due(publication) {
+            return Ok(Sent { state: publication.state.clone(), next: None });
+        }
+        let span = tracing::info_span!(
+            "publication",
+            id = %publication.key.publication(),
+            revision = publication.document.revision,
+        );
+        let reached =
+            Delivery::new(&self.stores, &*self.clock, &self.options, claim, connector, publication)
+                .run()
+                .instrument(span)
+                .await;
+        match reached {
+            Ok((epoch, reached)) => self.conclude(claim, publication, epoch, reached).await,
+            Err(error) => {
+                self.set_back(claim, publication, &error).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Holds a claimed publication because its connection does not work. It goes on once that does.
+    ///
+    /// # Errors
+    /// [`Error::Store`] or [`Error::StaleClaim`].
+    pub(crate) async fn hold(
+        &self,
+        claim: &Claim,
+        publication: &Publication,
+        why: String,
+    ) -> Result<Sent> {
+        let line = held(publication, &why, self.clock.now());
+        let state = PublicationState::Held { why };
+        if !is_due(publication) || publication.state == state {
+            return Ok(Sent { state: publication.state.clone(), next: None });
+        }
+        self.tell(publication, [line]).await?;
+        let after = self.set_aside(claim, publication, &state).await?;
+        Ok(Sent { state: after.state, next: None })
+    }
+
+    async fn conclude(
+        &self,
+        claim: &Claim,
+        publication: &Publication,
+        epoch: u32,
+        reached: Reached,
+    ) -> Result<Sent> {
+        let now = self.clock.now();
+        let after = match reached {
+            Reached::Later(at) => {
+                let state = PublicationState::Waiting;
+                let after = self.set_aside(claim, publication, &state).await?;
+                return Ok(Sent { state: after.state, next: Some(at) });
+            }
+            Reached::Refused(refusal) => {
+                self.tell(publication, [refused(publication, &refusal, now)]).await?;
+                self.set_aside(claim, publication, &PublicationState::Parked { refusal }).await?
+            }
+            Reached::Stands { handle, stamp, how } => {
+                if stamp == publication.stamp() {
+                    self.tell(publication, stands(publication, epoch, how, now)).await?;
+                }
+                let receipt = Receipt { handle, stamp, at: now };
+                let after = self.stores.publications.record_receipt(claim, &receipt).await?;
+                if after.is_pending() && !is_due(&after) {
+                    // Somebody has published a newer revision than the ledger knows of.
+                    self.set_aside(claim, &after, &PublicationState::Published).await?
+                } else {
+                    after
+                }
+            }
+        };
+        Ok(Sent { next: self.due_at(&after), state: after.state })
+    }
+
+    /// Notes down a failure of the connection or the service as a whole.
+    async fn set_back(
+        &self,
+        claim: &Claim,
+        publication: &Publication,
+        error: &Error,
+    ) -> Result<()> {
+        let state = match error {
+            Error::StaleClaim { .. } | Error::Store { .. } => return Ok(()),
+            _ => match error.remedy() {
+                Remedy::AskAdmin | Remedy::Reconnect => {
+                    let why = error.customer_message();
+                    self.tell(publication, [held(publication, &why, self.clock.now())]).await?;
+                    PublicationState::Held { why }
+                }
+                _ => PublicationState::Waiting,
+            },
+        };
+        self.set_aside(claim, publication, &state).await.map(drop)
+    }
+
+    async fn set_aside(
+        &self,
+        claim: &Claim,
+        publication: &Publication,
+        state: &PublicationState,
+    ) -> Result<Publication> {
+        self.stores.publications.set_aside(claim, publication.document.revision, state).await
+    }
+
+    async fn tell(
+        &self,
+        publication: &Publication,
+        entries: impl IntoIterator<Item = NewFeedEntry>,
+    ) -> Result<()> {
+        let entries: Vec<_> = entries.into_iter().collect();
+        let workspace = &publication.key.workspace;
+        self.stores.feed.append(workspace, publication.connection, &entries, None).await
+    }
+
+    /// When a publication is due, if it is at all.
+    fn due_at(&self, publication: &Publication) -> Option<OffsetDateTime> {
+        let Publication { first_pending_at, last_pending_at, .. } = publication;
+        let waits = !matches!(publication.state, PublicationState::Parked { .. });
+        (waits && is_due(publication)).then(|| {
+            publication_due_at(*first_pending_at, *last_pending_at, &self.options.debounce)
+        })
+    }
+}
+
+/// Whether a revision has to be sent. One that is older than what stands in the CRM has not.
+fn is_due(publication: &Publication) -> bool {
+    let newest = publication.document.revision;
+    publication.is_pending()
+        && publication.receipt.as_ref().is_none_or(|receipt| receipt.stamp.revision <= newest)
+}
+
+fn work(publication: &Publication) -> Work {
+    let item = WorkItem::Publish(publication.key.publication());
+    Work { workspace: publication.key.workspace.clone(), item }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! What a settings page changes on a connection.
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::connect;
+use crate::error::Result;
+use crate::model::{
+    Connection, ConnectionChange, ConnectionId, FeedEvent, NewFeedEntry, StageFilter, WorkspaceId,
+};
+use crate::rules::validate_filter;
+use crate::storage::{Stores, Work, WorkItem};
+
+/// Changes settings of connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    stores: Stores,
+    clock: Arc<dyn Clock>,
+}
+
+impl Settings {
+    pub(crate) fn new(stores: Stores, clock: Arc<dyn Clock>) -> Self {
+        Self { stores, clock }
+    }
+
+    /// Sets the stage filter; it applies from the next sync on (DEA-4).
+    pub(crate) async fn set_stage_filter(
+        &self,
+        workspace: &WorkspaceId,
+        id: ConnectionId,
+        filter: StageFilter,
+    ) -> Result<Connection> {
+        let known = self.stores.mirror.stages(workspace, id).await?;
+        let known: Vec<_> = known.into_iter().map(|choice| choice.stage).collect();
+        validate_filter(&filter, &known)?;
+        let stages = filter.iter().count();
+        let change = ConnectionChange::Filter(filter);
+        let changed = connect::change(&self.stores, workspace, id, &change).await?;
+        let entry = NewFeedEntry {
+            key: format!("filter/{}", changed.revision),
+            at: self.clock.now(),
+            event: FeedEvent::FilterChanged { stages },
+        };
+        self.stores.feed.append(workspace, id, &[entry], None).await?;
+        Ok(changed)
+    }
+
+    /// Makes a sync due at once.
+    pub(crate) async fn sync_now(&self, workspace: &WorkspaceId, id: ConnectionId) -> Result<()> {
+        connect::find(&self.stores, workspace, id).await?;
+        let work = Work { workspace: workspace.clone(), item: WorkItem::Pull(id) };
+        self.stores.due.schedule(&work, self.clock.now()).await
+    }
+}

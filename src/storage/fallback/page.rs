@@ -1,0 +1,148 @@
+//! One page of a sorted answer, and the cursor to the next.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::fmt::Debug;
+
+use serde::{Deserialize, Serialize};
+use time::{Date, OffsetDateTime};
+
+use crate::error::{Error, Result};
+use crate::model::query::{Answer, Found, MAX_LIMIT, PageRequest, QueryCursor};
+use crate::model::{Amount, ConnectionId, Record, RecordId, RowVersion};
+
+/// What rows are sorted by. A row that lacks the value comes last.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub(crate) enum SortKey {
+    Text(String),
+    Date(Date),
+    Value(Reverse<Amount>),
+    Absent,
+}
+
+impl SortKey {
+    /// Sorts by text without regard to case.
+    pub(crate) fn text(text: Option<&str>) -> Self {
+        text.map_or(Self::Absent, |text| Self::Text(text.to_lowercase()))
+    }
+
+    /// Sorts the soonest first.
+    pub(crate) fn date(date: Option<Date>) -> Self {
+        date.map_or(Self::Absent, Self::Date)
+    }
+
+    /// Sorts the largest first.
+    pub(crate) fn value_descending(value: Option<Amount>) -> Self {
+        value.map_or(Self::Absent, |value| Self::Value(Reverse(value)))
+    }
+}
+
+/// The place of a row in an answer: no two rows share one.
+type Place = (SortKey, ConnectionId, RecordId);
+
+/// Keeps the first rows of one page out of all that are offered, plus one to know of a next page.
+#[derive(Debug)]
+pub(crate) struct SortedPage<R> {
+    limit: usize,
+    after: Option<Place>,
+    /// Names the question, so that a cursor fits no other.
+    question: i64,
+    kept: BinaryHeap<Kept<R>>,
+}
+
+impl<R: Record> SortedPage<R> {
+    /// Opens a page of the answer to a question.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for a limit or a cursor that does not fit.
+    pub(crate) fn open(request: &PageRequest, question: &impl Debug) -> Result<Self> {
+        if !(1..=MAX_LIMIT).contains(&request.limit) {
+            return Err(Error::invalid_input("limit", format!("it must be 1 to {MAX_LIMIT}")));
+        }
+        let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
+        let question = RowVersion::from_content(&format!("{question:?}")).as_i64();
+        let after = request.cursor.as_ref().map(|cursor| read_cursor(cursor, question));
+        Ok(Self { limit, after: after.transpose()?, question, kept: BinaryHeap::new() })
+    }
+
+    /// The most rows that the page takes.
+    pub(crate) const fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// The place after which the page starts; `None` at the beginning.
+    pub(crate) fn after(&self) -> Option<(&SortKey, ConnectionId, &RecordId)> {
+        self.after.as_ref().map(|(key, connection, id)| (key, *connection, id))
+    }
+
+    /// Keeps a row if it is among the first of this page so far.
+    pub(crate) fn offer(&mut self, key: SortKey, connection: ConnectionId, row: R) {
+        let place = (key, connection, row.record_id());
+        if self.after.as_ref().is_some_and(|after| place <= *after) {
+            return;
+        }
+        self.kept.push(Kept { place, row });
+        if self.kept.len() > self.limit + 1 {
+            self.kept.pop();
+        }
+    }
+
+    /// The page.
+    pub(crate) fn answer(self, as_of: Option<OffsetDateTime>) -> Result<Answer<R>> {
+        let mut kept = self.kept.into_sorted_vec();
+        let more = kept.len() > self.limit;
+        kept.truncate(self.limit);
+        let next = kept.last().filter(|_| more);
+        let next = next.map(|last| write_cursor(&last.place, self.question)).transpose()?;
+        let rows = kept.into_iter().map(|Kept { place, row }| Found { connection: place.1, row });
+        Ok(Answer { rows: rows.collect(), next, as_of })
+    }
+}
+
+/// A row at its place; compared by the place alone.
+#[derive(Debug)]
+struct Kept<R> {
+    place: Place,
+    row: R,
+}
+
+impl<R> PartialEq for Kept<R> {
+    fn eq(&self, other: &Self) -> bool {
+        self.place == other.place
+    }
+}
+
+impl<R> Eq for Kept<R> {}
+
+impl<R> PartialOrd for Kept<R> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<R> Ord for Kept<R> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.place.cmp(&other.place)
+    }
+}
+
+/// Writes a cursor: JSON in hexadecimal digits, so that it passes unchanged through every
+/// transport.
+fn write_cursor(place: &Place, question: i64) -> Result<QueryCursor> {
+    let json = serde_json::to_vec(&(question, place))
+        .map_err(|cause| Error::store("write a cursor", cause))?;
+    Ok(QueryCursor::new(json.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+}
+
+fn read_cursor(cursor: &QueryCursor, question: i64) -> Result<Place> {
+    let refused = || Error::invalid_input("cursor", "it does not belong to this question");
+    let (pairs, rest) = cursor.as_str().as_bytes().as_chunks::<2>();
+    let byte = |pair: &[u8; 2]| {
+        let digits = std::str::from_utf8(pair).ok()?;
+        u8::from_str_radix(digits, 16).ok()
+    };
+    let json: Option<Vec<u8>> = pairs.iter().map(byte).collect();
+    let json = json.filter(|_| rest.is_empty()).ok_or_else(refused)?;
+    let (asked, place): (i64, Place) = serde_json::from_slice(&json).map_err(|_| refused())?;
+    if asked == question { Ok(place) } else { Err(refused()) }
+}

@@ -1,0 +1,56 @@
+//! Questions over the mirror.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use crate::error::Result;
+use crate::model::query::{
+    AccountQuery, Accounts, ContactQuery, Contacts, Opportunities, OpportunityQuery, Scope, Totals,
+    TotalsQuery,
+};
+use crate::model::{ConnectionId, RecordId, Rows, Table, WorkspaceId};
+use crate::storage::fallback;
+
+/// Questions over the mirror.
+///
+/// Only [`scan`](Query::scan) and [`as_of`](Query::as_of) are required: the questions have a
+/// fallback that scans, which every store with indexes replaces. Rows marked missing still count
+/// until their absence is proved.
+#[async_trait]
+pub trait Query: fmt::Debug + Send + Sync {
+    /// Rows of one table and connection in the order of their ids, from after `after`.
+    async fn scan(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+        table: Table,
+        after: Option<&RecordId>,
+        limit: u32,
+    ) -> Result<Rows>;
+
+    /// The connections in scope with the end of their last finished sync (UTC), in the order of
+    /// their ids. A connection that was never pulled is listed without one.
+    async fn as_of(&self, scope: &Scope) -> Result<Vec<(ConnectionId, Option<OffsetDateTime>)>>;
+
+    /// Accounts, by name and then id.
+    async fn accounts(&self, query: &AccountQuery) -> Result<Accounts> {
+        fallback::accounts(self, query).await
+    }
+
+    /// Contacts, by name and then id.
+    async fn contacts(&self, query: &ContactQuery) -> Result<Contacts> {
+        fallback::contacts(self, query).await
+    }
+
+    /// Opportunities.
+    async fn opportunities(&self, query: &OpportunityQuery) -> Result<Opportunities> {
+        fallback::opportunities(self, query).await
+    }
+
+    /// Totals of opportunities.
+    async fn totals(&self, query: &TotalsQuery) -> Result<Totals> {
+        fallback::totals(self, query).await
+    }
+}

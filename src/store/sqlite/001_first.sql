@@ -1,0 +1,339 @@
+-- The first schema.
+--
+-- Conventions: every key leads with the workspace, then the connection. Ids of ours are 16-byte
+-- blobs, ids of the CRM are text. Times are microseconds since 1970 (UTC), dates are ISO text.
+-- Amounts are 16-byte blobs that sort like the numbers they stand for. `missing_since` says since
+-- when complete pulls do not see a row any more.
+
+CREATE TABLE connections (
+    workspace     TEXT NOT NULL,
+    id            BLOB NOT NULL,
+    revision      INTEGER NOT NULL,
+    record        TEXT NOT NULL,
+    token_key     TEXT,
+    token_bytes   BLOB,
+    token_version INTEGER NOT NULL,
+    PRIMARY KEY (workspace, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE handshakes (
+    state_hash     BLOB NOT NULL PRIMARY KEY,
+    workspace      TEXT NOT NULL,
+    member         TEXT NOT NULL,
+    kind           TEXT NOT NULL,
+    address        TEXT NOT NULL,
+    verifier_key   TEXT NOT NULL,
+    verifier_bytes BLOB NOT NULL,
+    admin_consent  TEXT,
+    started_at     INTEGER NOT NULL,
+    expires_at     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX handshakes_by_workspace ON handshakes (workspace, started_at);
+
+CREATE TABLE users (
+    workspace     TEXT NOT NULL,
+    connection    BLOB NOT NULL,
+    id            TEXT NOT NULL,
+    version       INTEGER NOT NULL,
+    missing_since INTEGER,
+    name          TEXT,
+    email         TEXT,
+    sign_in_name  TEXT,
+    kind          TEXT NOT NULL,
+    status        TEXT NOT NULL,
+    PRIMARY KEY (workspace, connection, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE accounts (
+    workspace       TEXT NOT NULL,
+    connection      BLOB NOT NULL,
+    id              TEXT NOT NULL,
+    version         INTEGER NOT NULL,
+    missing_since   INTEGER,
+    name            TEXT,
+    name_key        TEXT,
+    website         TEXT,
+    email           TEXT,
+    phone           TEXT,
+    industry        TEXT,
+    employees       INTEGER,
+    city            TEXT,
+    country         TEXT,
+    parent          TEXT,
+    primary_contact TEXT,
+    owner_kind      TEXT,
+    owner           TEXT,
+    status          TEXT NOT NULL,
+    merged_into     TEXT,
+    created_at      INTEGER,
+    modified_at     INTEGER,
+    PRIMARY KEY (workspace, connection, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE contacts (
+    workspace     TEXT NOT NULL,
+    connection    BLOB NOT NULL,
+    id            TEXT NOT NULL,
+    version       INTEGER NOT NULL,
+    missing_since INTEGER,
+    name          TEXT,
+    name_key      TEXT,
+    emails        TEXT NOT NULL,
+    phone         TEXT,
+    job_title     TEXT,
+    department    TEXT,
+    parent_kind   TEXT,
+    parent        TEXT,
+    owner_kind    TEXT,
+    owner         TEXT,
+    status        TEXT NOT NULL,
+    merged_into   TEXT,
+    created_at    INTEGER,
+    modified_at   INTEGER,
+    PRIMARY KEY (workspace, connection, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX contacts_by_account ON contacts (workspace, parent, connection)
+    WHERE parent_kind = 'account';
+
+CREATE TABLE opportunities (
+    workspace      TEXT NOT NULL,
+    connection     BLOB NOT NULL,
+    id             TEXT NOT NULL,
+    version        INTEGER NOT NULL,
+    missing_since  INTEGER,
+    name           TEXT,
+    name_key       TEXT,
+    owner_kind     TEXT,
+    owner          TEXT,
+    status         TEXT NOT NULL,
+    status_reason  TEXT,
+    customer_kind  TEXT,
+    customer       TEXT,
+    account        TEXT,
+    contact        TEXT,
+    -- The account and the contact that the opportunity belongs to by either of the above.
+    of_account     TEXT,
+    of_contact     TEXT,
+    record_stage   TEXT,
+    record_process TEXT,
+    record_label   TEXT,
+    value          BLOB,
+    base_value     BLOB,
+    currency       TEXT,
+    close_date     TEXT,
+    closed_on      TEXT,
+    probability    INTEGER,
+    created_at     INTEGER,
+    modified_at    INTEGER,
+    PRIMARY KEY (workspace, connection, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX opportunities_by_account ON opportunities (workspace, of_account, connection)
+    WHERE of_account IS NOT NULL;
+
+CREATE TABLE stages (
+    workspace        TEXT NOT NULL,
+    connection       BLOB NOT NULL,
+    id               TEXT NOT NULL,
+    version          INTEGER NOT NULL,
+    missing_since    INTEGER,
+    name             TEXT,
+    process          TEXT,
+    process_name     TEXT,
+    process_position INTEGER,
+    position         INTEGER,
+    category         TEXT,
+    PRIMARY KEY (workspace, connection, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE stage_assignments (
+    workspace     TEXT NOT NULL,
+    connection    BLOB NOT NULL,
+    id            TEXT NOT NULL,
+    version       INTEGER NOT NULL,
+    missing_since INTEGER,
+    opportunity   TEXT NOT NULL,
+    process       TEXT,
+    stage         TEXT NOT NULL,
+    state         TEXT NOT NULL,
+    since         INTEGER,
+    modified_at   INTEGER,
+    origin        TEXT NOT NULL,
+    PRIMARY KEY (workspace, connection, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX stage_assignments_by_opportunity
+    ON stage_assignments (workspace, connection, opportunity, state);
+
+CREATE TABLE currencies (
+    workspace     TEXT NOT NULL,
+    connection    BLOB NOT NULL,
+    id            TEXT NOT NULL,
+    version       INTEGER NOT NULL,
+    missing_since INTEGER,
+    code          TEXT NOT NULL,
+    name          TEXT,
+    symbol        TEXT,
+    precision     INTEGER,
+    role          TEXT NOT NULL,
+    PRIMARY KEY (workspace, connection, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE runs (
+    workspace   TEXT NOT NULL,
+    connection  BLOB NOT NULL,
+    run         BLOB NOT NULL,
+    -- Counts the runs of a connection; the newest is the largest.
+    number      INTEGER NOT NULL,
+    phase       TEXT NOT NULL,
+    started_at  INTEGER NOT NULL,
+    finished_at INTEGER,
+    PRIMARY KEY (workspace, connection, run)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX runs_by_number ON runs (workspace, connection, number);
+
+-- How far a run has read a table, and what ending the reading found.
+CREATE TABLE run_tables (
+    workspace     TEXT NOT NULL,
+    connection    BLOB NOT NULL,
+    run           BLOB NOT NULL,
+    name          TEXT NOT NULL,
+    rows          INTEGER NOT NULL,
+    written       INTEGER NOT NULL,
+    pages         INTEGER NOT NULL,
+    estimate      INTEGER,
+    doubt         TEXT,
+    seen          INTEGER,
+    present       INTEGER,
+    missing       INTEGER,
+    newly_missing INTEGER,
+    PRIMARY KEY (workspace, connection, run, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE chains (
+    workspace  TEXT NOT NULL,
+    connection BLOB NOT NULL,
+    run        BLOB NOT NULL,
+    name       TEXT NOT NULL,
+    place      INTEGER NOT NULL,
+    of         INTEGER NOT NULL,
+    resume     TEXT,
+    PRIMARY KEY (workspace, connection, run, name, place)
+) STRICT, WITHOUT ROWID;
+
+-- One row a page: which ids it showed (one a line), and what storing it did. A rowid table,
+-- because a row may have hundreds of kilobytes.
+CREATE TABLE seen_pages (
+    workspace  TEXT NOT NULL,
+    connection BLOB NOT NULL,
+    run        BLOB NOT NULL,
+    name       TEXT NOT NULL,
+    chain      INTEGER NOT NULL,
+    seq        INTEGER NOT NULL,
+    inserted   INTEGER NOT NULL,
+    updated    INTEGER NOT NULL,
+    unchanged  INTEGER NOT NULL,
+    ids        TEXT NOT NULL,
+    PRIMARY KEY (workspace, connection, run, name, chain, seq)
+) STRICT;
+
+CREATE TABLE deals (
+    workspace    TEXT NOT NULL,
+    connection   BLOB NOT NULL,
+    id           BLOB NOT NULL,
+    opportunity  TEXT NOT NULL,
+    state        TEXT NOT NULL,
+    details      TEXT NOT NULL,
+    revision     INTEGER NOT NULL,
+    created_at   INTEGER NOT NULL,
+    updated_at   INTEGER NOT NULL,
+    PRIMARY KEY (workspace, connection, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX deals_by_id ON deals (workspace, id);
+
+CREATE TABLE deal_changes (
+    workspace   TEXT NOT NULL,
+    connection  BLOB NOT NULL,
+    seq         INTEGER NOT NULL,
+    at          INTEGER NOT NULL,
+    opportunity TEXT NOT NULL,
+    name        TEXT,
+    kind        TEXT NOT NULL,
+    PRIMARY KEY (workspace, connection, seq)
+) STRICT;
+
+CREATE TABLE skipped (
+    workspace   TEXT NOT NULL,
+    connection  BLOB NOT NULL,
+    opportunity TEXT NOT NULL,
+    name        TEXT,
+    reason      TEXT NOT NULL,
+    since       INTEGER NOT NULL,
+    PRIMARY KEY (workspace, connection, opportunity)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE feed (
+    workspace  TEXT NOT NULL,
+    connection BLOB NOT NULL,
+    seq        INTEGER NOT NULL,
+    key        TEXT NOT NULL,
+    at         INTEGER NOT NULL,
+    event      TEXT NOT NULL,
+    PRIMARY KEY (workspace, connection, seq)
+) STRICT;
+CREATE UNIQUE INDEX feed_by_key ON feed (workspace, connection, key);
+
+CREATE TABLE feed_followed (
+    workspace  TEXT NOT NULL,
+    connection BLOB NOT NULL,
+    followed   INTEGER NOT NULL,
+    PRIMARY KEY (workspace, connection)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE publications (
+    workspace        TEXT NOT NULL,
+    id               BLOB NOT NULL,
+    connection       BLOB NOT NULL,
+    opportunity      TEXT NOT NULL,
+    organisation     TEXT NOT NULL,
+    deal             BLOB NOT NULL,
+    document         TEXT NOT NULL,
+    title            TEXT NOT NULL,
+    html             TEXT NOT NULL,
+    revision         INTEGER NOT NULL,
+    author           TEXT,
+    revised_at       INTEGER NOT NULL,
+    language         TEXT,
+    first_pending_at INTEGER NOT NULL,
+    last_pending_at  INTEGER NOT NULL,
+    state            TEXT NOT NULL,
+    epoch            INTEGER NOT NULL,
+    create_sent_at   INTEGER,
+    receipt_note     TEXT,
+    receipt_version  TEXT,
+    receipt_revision INTEGER,
+    receipt_content  TEXT,
+    receipt_at       INTEGER,
+    attempts         INTEGER NOT NULL,
+    PRIMARY KEY (workspace, id)
+) STRICT;
+CREATE INDEX publications_by_connection ON publications (workspace, connection, id);
+
+-- Work items. `token` never goes down, so a row stays when nothing is due any more.
+-- A claimed item has `leased_until`; what is scheduled meanwhile waits in `again_at`.
+CREATE TABLE work (
+    workspace    TEXT NOT NULL,
+    kind         TEXT NOT NULL,
+    id           BLOB NOT NULL,
+    due_at       INTEGER,
+    token        INTEGER NOT NULL,
+    leased_until INTEGER,
+    again_at     INTEGER,
+    PRIMARY KEY (workspace, kind, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX work_by_due ON work (kind, due_at) WHERE due_at IS NOT NULL;
+
+CREATE TABLE gates (
+    kind  TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (kind, scope)
+) STRICT, WITHOUT ROWID;

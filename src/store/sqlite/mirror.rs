@@ -1,0 +1,130 @@
+//! The synced copy, and the runs that bring it up to date.
+
+use async_trait::async_trait;
+use rusqlite::params_from_iter;
+
+use crate::error::{Error, Result};
+use crate::model::{Candidate, ConnectionId, OpportunityId, RunId, Table, WorkspaceId};
+use crate::storage::{
+    Claim, Mirror, MirrorPage, PageWritten, Pull, PullProgress, StageChoice, TableSummary,
+};
+use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::claims;
+use crate::store::sqlite::codec::Owner;
+use crate::store::sqlite::database::Survives;
+use crate::walk::CompletenessProof;
+
+mod apply;
+mod candidates;
+mod choices;
+mod finish;
+pub(crate) mod rows;
+mod runs;
+
+#[async_trait]
+impl Mirror for SqliteStore {
+    async fn start_pull(&self, claim: &Claim, fresh: RunId) -> Result<Pull> {
+        let (claim, now) = (claim.clone(), self.now());
+        self.database
+            .write("start a pull", Survives::PowerLoss, move |tx| {
+                runs::start(tx, &claims::pulled(tx, &claim)?, fresh, now)
+            })
+            .await
+    }
+
+    async fn restart_table(&self, claim: &Claim, run: RunId, table: Table) -> Result<()> {
+        let claim = claim.clone();
+        self.database
+            .write("restart a table", Survives::PowerLoss, move |tx| {
+                runs::restart(tx, &claims::pulled(tx, &claim)?, run, table)
+            })
+            .await
+    }
+
+    async fn apply_page(&self, claim: &Claim, page: &MirrorPage) -> Result<PageWritten> {
+        let (claim, page) = (claim.clone(), page.clone());
+        self.database
+            .write("apply a page", Survives::Crash, move |tx| {
+                apply::apply(tx, &claims::pulled(tx, &claim)?, &page)
+            })
+            .await
+    }
+
+    async fn finish_pull(
+        &self,
+        claim: &Claim,
+        run: RunId,
+        proofs: &[CompletenessProof],
+    ) -> Result<Vec<TableSummary>> {
+        let (claim, now) = (claim.clone(), self.now());
+        if proofs.iter().any(|proof| proof.run() != run) {
+            return Err(Error::invalid_input("proof", "it is about another run"));
+        }
+        let proved: Vec<Table> = proofs.iter().map(CompletenessProof::table).collect();
+        self.database
+            .write("finish a pull", Survives::PowerLoss, move |tx| {
+                finish::finish_pull(tx, &claims::pulled(tx, &claim)?, run, &proved, now)
+            })
+            .await
+    }
+
+    async fn finish_run(&self, claim: &Claim, run: RunId) -> Result<()> {
+        let (claim, now) = (claim.clone(), self.now());
+        self.database
+            .write("finish a run", Survives::PowerLoss, move |tx| {
+                runs::finish(tx, &claims::pulled(tx, &claim)?, run, now)
+            })
+            .await
+    }
+
+    async fn progress(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+    ) -> Result<Option<PullProgress>> {
+        let owner = Owner::new(workspace, connection);
+        self.database
+            .read("read the progress of a pull", move |tx| runs::progress(tx, &owner))
+            .await
+    }
+
+    async fn candidates(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+        after: Option<&OpportunityId>,
+        limit: u32,
+    ) -> Result<Vec<Candidate>> {
+        let (owner, after) = (Owner::new(workspace, connection), after.cloned());
+        self.database
+            .read("read opportunities to decide about", move |tx| {
+                candidates::read(tx, &owner, after.as_ref(), limit)
+            })
+            .await
+    }
+
+    async fn stages(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+    ) -> Result<Vec<StageChoice>> {
+        let owner = Owner::new(workspace, connection);
+        self.database.read("list the stages", move |tx| choices::read(tx, &owner)).await
+    }
+
+    async fn purge(&self, workspace: &WorkspaceId, connection: ConnectionId) -> Result<()> {
+        let owner = Owner::new(workspace, connection);
+        self.database
+            .write("purge the synced copy", Survives::PowerLoss, move |tx| {
+                let mirrored = Table::ALL.iter().map(|table| table.as_str());
+                for table in mirrored.chain(["runs", "run_tables", "chains", "seen_pages"]) {
+                    tx.prepare_cached(&format!(
+                        "DELETE FROM {table} WHERE workspace = ? AND connection = ?"
+                    ))?
+                    .execute(params_from_iter(owner.values()))?;
+                }
+                Ok(())
+            })
+            .await
+    }
+}

@@ -1,0 +1,200 @@
+//! Stores one page: rows, what was seen, and the cursor.
+
+use rusqlite::{CachedStatement, OptionalExtension, Transaction, params_from_iter};
+
+use crate::error::Error;
+use crate::model::{RecordId, RowVersion, Rows};
+use crate::storage::{MirrorPage, PageWritten, PullPhase};
+use crate::store::sqlite::codec::{
+    Columns, Owner, counter, integer, maybe_text, owned_text, text, uuid,
+};
+use crate::store::sqlite::mirror::rows::Mirrored;
+use crate::store::sqlite::mirror::runs;
+use crate::store::sqlite::trouble::Trouble;
+use crate::walk::ResumeToken;
+
+/// Stores a page of the connection's run, unless it was stored before.
+pub(crate) fn apply(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    page: &MirrorPage,
+) -> Result<PageWritten, Trouble> {
+    let phase = runs::phase(tx, owner, page.run)?;
+    if let Some(written) = stored_before(tx, owner, page)? {
+        return Ok(written);
+    }
+    if phase != PullPhase::Reading {
+        return Err(Error::conflict(format!("run {}", page.run)).into());
+    }
+    let written = put_rows(tx, owner, &page.rows)?;
+    see(tx, owner, page)?;
+    remember(tx, owner, page, written)?;
+    runs::advance(tx, owner, page, written)?;
+    Ok(written)
+}
+
+fn stored_before(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    page: &MirrorPage,
+) -> Result<Option<PageWritten>, Trouble> {
+    let key = owner.with([
+        uuid(page.run.as_uuid()),
+        text(page.rows.table().as_str()),
+        integer(page.chain.index.into()),
+        counter(page.seq),
+    ]);
+    tx.prepare_cached(
+        "SELECT inserted, updated, unchanged FROM seen_pages WHERE workspace = ? \
+             AND connection = ? AND run = ? AND name = ? AND chain = ? AND seq = ?",
+    )?
+    .query_row(params_from_iter(key), |row| {
+        let mut columns = Columns::of(row);
+        Ok(read_written(&mut columns))
+    })
+    .optional()?
+    .transpose()
+}
+
+fn read_written(columns: &mut Columns<'_>) -> Result<PageWritten, Trouble> {
+    Ok(PageWritten {
+        inserted: columns.counter()?,
+        updated: columns.counter()?,
+        unchanged: columns.counter()?,
+    })
+}
+
+fn put_rows(tx: &Transaction<'_>, owner: &Owner, rows: &Rows) -> Result<PageWritten, Trouble> {
+    match rows {
+        Rows::Users(rows) => put(tx, owner, rows),
+        Rows::Accounts(rows) => put(tx, owner, rows),
+        Rows::Contacts(rows) => put(tx, owner, rows),
+        Rows::Opportunities(rows) => put(tx, owner, rows),
+        Rows::Stages(rows) => put(tx, owner, rows),
+        Rows::StageAssignments(rows) => put(tx, owner, rows),
+        Rows::Currencies(rows) => put(tx, owner, rows),
+    }
+}
+
+/// Writes the rows that are new or whose version is not the stored one.
+fn put<R: Mirrored>(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    rows: &[R],
+) -> Result<PageWritten, Trouble> {
+    let mut known = tx.prepare_cached(&format!(
+        "SELECT version, missing_since FROM {} \
+         WHERE workspace = ? AND connection = ? AND id = ?",
+        R::TABLE
+    ))?;
+    let mut write = tx.prepare_cached(&upsert::<R>())?;
+    let mut reappear = tx.prepare_cached(&reappear(R::TABLE.as_str()))?;
+    let mut written = PageWritten::default();
+    for row in rows {
+        let id = row.record_id();
+        match held(&mut known, owner, &id)? {
+            Some((version, missing)) if version == row.version() => {
+                written.unchanged += 1;
+                if missing {
+                    reappear.execute(params_from_iter(owner.with([text(id.as_str())])))?;
+                }
+                continue;
+            }
+            Some(_) => written.updated += 1,
+            None => written.inserted += 1,
+        }
+        let mut values = owner.with([text(id.as_str()), integer(row.version().as_i64())]);
+        values.reserve(R::COLUMNS.len());
+        row.bind(&mut values)?;
+        write.execute(params_from_iter(values))?;
+    }
+    Ok(written)
+}
+
+/// The version of a stored row, and whether it is marked missing.
+fn held(
+    known: &mut CachedStatement<'_>,
+    owner: &Owner,
+    id: &RecordId,
+) -> Result<Option<(RowVersion, bool)>, Trouble> {
+    let found = known.query_row(params_from_iter(owner.with([text(id.as_str())])), |row| {
+        Ok((RowVersion::new(row.get(0)?), row.get::<_, Option<i64>>(1)?.is_some()))
+    });
+    Ok(found.optional()?)
+}
+
+/// Inserts a row, or replaces the one with its id; it is missing no more.
+fn upsert<R: Mirrored>() -> String {
+    let columns = R::COLUMNS.join(", ");
+    let places = vec!["?"; R::COLUMNS.len() + 4].join(", ");
+    let new: Vec<_> = R::COLUMNS.iter().map(|name| format!("{name} = excluded.{name}")).collect();
+    format!(
+        "INSERT INTO {} (workspace, connection, id, version, {columns}) VALUES ({places}) \
+         ON CONFLICT DO UPDATE SET version = excluded.version, missing_since = NULL, {}",
+        R::TABLE,
+        new.join(", ")
+    )
+}
+
+fn reappear(table: &str) -> String {
+    format!(
+        "UPDATE {table} SET missing_since = NULL WHERE workspace = ? AND connection = ? \
+             AND id = ? AND missing_since IS NOT NULL"
+    )
+}
+
+/// Takes the mark off rows that were seen though their content could not be read.
+fn see(tx: &Transaction<'_>, owner: &Owner, page: &MirrorPage) -> Result<(), Trouble> {
+    let mut statement = tx.prepare_cached(&reappear(page.rows.table().as_str()))?;
+    for id in &page.also_seen {
+        statement.execute(params_from_iter(owner.with([text(id.as_str())])))?;
+    }
+    Ok(())
+}
+
+/// Remembers which ids the page showed, and where its chain goes on.
+fn remember(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    page: &MirrorPage,
+    written: PageWritten,
+) -> Result<(), Trouble> {
+    let table = page.rows.table();
+    tx.prepare_cached(
+        "INSERT INTO seen_pages (workspace, connection, run, name, chain, seq, inserted, \
+             updated, unchanged, ids) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params_from_iter(owner.with([
+        uuid(page.run.as_uuid()),
+        text(table.as_str()),
+        integer(page.chain.index.into()),
+        counter(page.seq),
+        counter(written.inserted),
+        counter(written.updated),
+        counter(written.unchanged),
+        owned_text(ids(page)),
+    ])))?;
+    let cursor = &page.cursor;
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO chains (workspace, connection, run, name, place, of, resume) \
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params_from_iter(owner.with([
+        uuid(page.run.as_uuid()),
+        text(table.as_str()),
+        integer(cursor.chain.index.into()),
+        integer(cursor.chain.of.into()),
+        maybe_text(cursor.resume.as_ref().map(ResumeToken::as_str)),
+    ])))?;
+    Ok(())
+}
+
+/// The ids, one a line: an id holds no control character.
+fn ids(page: &MirrorPage) -> String {
+    let mut lines = String::with_capacity((page.rows.len() + page.also_seen.len()) * 37);
+    for id in page.rows.ids().iter().chain(&page.also_seen) {
+        lines.push_str(id.as_str());
+        lines.push('\n');
+    }
+    lines
+}

@@ -1,0 +1,139 @@
+//! Ends the reading part of a pull: finds what the run did not see.
+
+use rusqlite::{Transaction, params_from_iter};
+use time::OffsetDateTime;
+
+use crate::model::{RunId, Table};
+use crate::storage::{PullPhase, TableSummary};
+use crate::store::sqlite::codec::{Columns, Owner, counter, text, time, uuid};
+use crate::store::sqlite::mirror::runs;
+use crate::store::sqlite::trouble::Trouble;
+
+/// Marks the rows of the proved tables that the run did not see, and counts what it saw of every
+/// table that it began.
+pub(crate) fn finish_pull(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    run: RunId,
+    proved: &[Table],
+    now: OffsetDateTime,
+) -> Result<Vec<TableSummary>, Trouble> {
+    if runs::phase(tx, owner, run)? == PullPhase::Reading {
+        for table in Table::ALL {
+            if has_begun(tx, owner, run, table)? {
+                let seen = gather_seen(tx, owner, run, table)?;
+                let newly_missing =
+                    if proved.contains(&table) { miss(tx, owner, table, now)? } else { 0 };
+                summarise(tx, owner, run, table, seen, newly_missing)?;
+            }
+        }
+        tx.prepare_cached("DELETE FROM temp.seen")?.execute([])?;
+        runs::enter(tx, owner, run, PullPhase::Promoting)?;
+    }
+    summaries(tx, owner, run)
+}
+
+fn has_begun(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    run: RunId,
+    table: Table,
+) -> Result<bool, Trouble> {
+    let key = owner.with([uuid(run.as_uuid()), text(table.as_str())]);
+    Ok(tx
+        .prepare_cached(
+            "SELECT 1 FROM run_tables \
+             WHERE workspace = ? AND connection = ? AND run = ? AND name = ?",
+        )?
+        .exists(params_from_iter(key))?)
+}
+
+/// Unfolds the pages of a table into one row an id, a page at a time; counts the ids.
+fn gather_seen(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    run: RunId,
+    table: Table,
+) -> Result<u64, Trouble> {
+    tx.prepare_cached("DELETE FROM temp.seen")?.execute([])?;
+    let mut add = tx.prepare_cached("INSERT OR IGNORE INTO temp.seen (id) VALUES (?)")?;
+    let mut pages = tx.prepare_cached(
+        "SELECT ids FROM seen_pages \
+         WHERE workspace = ? AND connection = ? AND run = ? AND name = ?",
+    )?;
+    let key = owner.with([uuid(run.as_uuid()), text(table.as_str())]);
+    let mut rows = pages.query(params_from_iter(key))?;
+    let mut seen = 0_u64;
+    while let Some(row) = rows.next()? {
+        for id in Columns::of(row).str()?.lines() {
+            seen += add.execute([id])? as u64;
+        }
+    }
+    Ok(seen)
+}
+
+/// Marks the rows missing that were not seen; counts the new ones.
+fn miss(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    table: Table,
+    since: OffsetDateTime,
+) -> Result<u64, Trouble> {
+    let marked = tx
+        .prepare_cached(&format!(
+            "UPDATE {table} SET missing_since = ?3 \
+             WHERE workspace = ?1 AND connection = ?2 AND missing_since IS NULL \
+                 AND NOT EXISTS (SELECT 1 FROM temp.seen WHERE seen.id = {table}.id)"
+        ))?
+        .execute(params_from_iter(owner.with([time(since)])))?;
+    Ok(marked as u64)
+}
+
+/// Keeps what ending the reading found, to report it again.
+fn summarise(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    run: RunId,
+    table: Table,
+    seen: u64,
+    newly_missing: u64,
+) -> Result<(), Trouble> {
+    tx.prepare_cached(&format!(
+        "UPDATE run_tables SET seen = ?5, newly_missing = ?6, (present, missing) = ( \
+             SELECT count(*) FILTER (WHERE missing_since IS NULL), count(missing_since) \
+             FROM {table} WHERE workspace = ?1 AND connection = ?2) \
+         WHERE workspace = ?1 AND connection = ?2 AND run = ?3 AND name = ?4"
+    ))?
+    .execute(params_from_iter(owner.with([
+        uuid(run.as_uuid()),
+        text(table.as_str()),
+        counter(seen),
+        counter(newly_missing),
+    ])))?;
+    Ok(())
+}
+
+fn summaries(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    run: RunId,
+) -> Result<Vec<TableSummary>, Trouble> {
+    let mut statement = tx.prepare_cached(
+        "SELECT name, seen, present, missing, newly_missing FROM run_tables \
+         WHERE workspace = ? AND connection = ? AND run = ? AND seen IS NOT NULL",
+    )?;
+    let mut rows = statement.query(params_from_iter(owner.with([uuid(run.as_uuid())])))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let mut columns = Columns::of(row);
+        found.push(TableSummary {
+            table: columns.word()?,
+            seen: columns.counter()?,
+            present: columns.counter()?,
+            missing: columns.counter()?,
+            newly_missing: columns.counter()?,
+        });
+    }
+    found.sort_by_key(|summary| summary.table);
+    Ok(found)
+}

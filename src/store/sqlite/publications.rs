@@ -1,0 +1,282 @@
+//! The ledger of publications.
+
+use async_trait::async_trait;
+use rusqlite::{OptionalExtension, Row, Transaction, params_from_iter};
+use time::OffsetDateTime;
+
+use crate::error::{Error, Result};
+use crate::model::{
+    ConnectionId, ContentHash, DealId, Document, NoteHandle, NoteKey, Publication, PublicationId,
+    PublicationState, Receipt, RevisionStamp, WorkspaceId,
+};
+use crate::storage::{Claim, Publications, PublishRequest};
+use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::claims;
+use crate::store::sqlite::codec::{
+    Columns, NULL, Owner, Values, counter, integer, json, maybe_text, maybe_time, owned_text,
+    stored_time, text, time, uuid,
+};
+use crate::store::sqlite::database::Survives;
+use crate::store::sqlite::trouble::Trouble;
+
+#[async_trait]
+impl Publications for SqliteStore {
+    async fn accept(&self, request: &PublishRequest) -> Result<Publication> {
+        let mut request = request.clone();
+        request.at = stored_time(request.at);
+        self.database
+            .write("take a revision in", Survives::PowerLoss, move |tx| {
+                let id = request.key.publication();
+                let known = held(tx, &request.key.workspace, id)?;
+                let current = known.clone().map_or_else(
+                    || fresh(&request),
+                    |mut held| {
+                        take_in(&mut held, &request);
+                        held
+                    },
+                );
+                if known.as_ref() != Some(&current) {
+                    put(tx, &current)?;
+                }
+                Ok(current)
+            })
+            .await
+    }
+
+    async fn by_id(
+        &self,
+        workspace: &WorkspaceId,
+        id: PublicationId,
+    ) -> Result<Option<Publication>> {
+        let workspace = workspace.clone();
+        self.database.read("read a publication", move |tx| held(tx, &workspace, id)).await
+    }
+
+    async fn list(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+        after: Option<PublicationId>,
+        limit: u32,
+    ) -> Result<Vec<Publication>> {
+        let owner = Owner::new(workspace, connection);
+        self.database
+            .read("list publications", move |tx| {
+                let after = after.map_or(NULL, |id| uuid(id.as_uuid()));
+                let mut statement = tx.prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM publications WHERE workspace = ? AND connection = ? \
+                         AND id > coalesce(?, x'') ORDER BY id LIMIT ?"
+                ))?;
+                let values = owner.with([after, integer(limit.into())]);
+                let mut rows = statement.query(params_from_iter(values))?;
+                let mut found = Vec::new();
+                while let Some(row) = rows.next()? {
+                    found.push(read(row)?);
+                }
+                Ok(found)
+            })
+            .await
+    }
+
+    async fn record_create(&self, claim: &Claim, epoch: u32, at: OffsetDateTime) -> Result<()> {
+        let claim = claim.clone();
+        self.database
+            .write("record a create", Survives::PowerLoss, move |tx| {
+                let mut publication = claimed(tx, &claim)?;
+                if epoch < publication.epoch {
+                    return Err(Error::conflict(claim.work.to_string()).into());
+                }
+                if epoch > publication.epoch {
+                    publication.epoch = epoch;
+                    publication.receipt = None;
+                }
+                publication.create_sent_at = Some(at);
+                publication.attempts += 1;
+                put(tx, &publication)
+            })
+            .await
+    }
+
+    async fn record_receipt(&self, claim: &Claim, receipt: &Receipt) -> Result<Publication> {
+        let (claim, mut receipt) = (claim.clone(), receipt.clone());
+        receipt.at = stored_time(receipt.at);
+        self.database
+            .write("record a receipt", Survives::PowerLoss, move |tx| {
+                let mut publication = claimed(tx, &claim)?;
+                publication.receipt = Some(receipt);
+                publication.attempts = 0;
+                if publication.is_pending() {
+                    publication.first_pending_at = publication.last_pending_at;
+                    publication.state = PublicationState::Waiting;
+                } else {
+                    publication.state = PublicationState::Published;
+                }
+                put(tx, &publication)?;
+                Ok(publication)
+            })
+            .await
+    }
+
+    async fn set_aside(
+        &self,
+        claim: &Claim,
+        seen: u64,
+        to: &PublicationState,
+    ) -> Result<Publication> {
+        let (claim, to) = (claim.clone(), to.clone());
+        self.database
+            .write("set a publication aside", Survives::PowerLoss, move |tx| {
+                let mut publication = claimed(tx, &claim)?;
+                if publication.document.revision <= seen {
+                    publication.state = to;
+                    publication.attempts += 1;
+                    put(tx, &publication)?;
+                }
+                Ok(publication)
+            })
+            .await
+    }
+}
+
+fn fresh(request: &PublishRequest) -> Publication {
+    let PublishRequest { key, connection, opportunity, mut document, at } = request.clone();
+    document.revised_at = stored_time(document.revised_at);
+    Publication::new(key, connection, opportunity, document, at)
+}
+
+/// Takes a newer revision in; an older one, or the very same one, changes nothing.
+fn take_in(held: &mut Publication, request: &PublishRequest) {
+    let (new, known) = (&request.document, &held.document);
+    let newer = new.revision > known.revision
+        || (new.revision == known.revision && new.content_hash() != known.content_hash());
+    if !newer {
+        return;
+    }
+    if !held.is_pending() {
+        held.first_pending_at = request.at;
+    }
+    held.last_pending_at = request.at;
+    held.document = new.clone();
+    held.document.revised_at = stored_time(new.revised_at);
+    held.connection = request.connection;
+    held.opportunity = request.opportunity.clone();
+    held.attempts = 0;
+    // A held one goes on by itself once its connection works.
+    if !matches!(held.state, PublicationState::Held { .. }) {
+        held.state = PublicationState::Waiting;
+    }
+}
+
+/// The publication that a claim is about.
+fn claimed(tx: &Transaction<'_>, claim: &Claim) -> Result<Publication, Trouble> {
+    let (workspace, id) = claims::published(tx, claim)?;
+    held(tx, &workspace, id)?.ok_or_else(|| Error::not_found(claim.work.to_string()).into())
+}
+
+fn held(
+    tx: &Transaction<'_>,
+    workspace: &WorkspaceId,
+    id: PublicationId,
+) -> Result<Option<Publication>, Trouble> {
+    tx.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM publications WHERE workspace = ? AND id = ?"
+    ))?
+    .query_row(params_from_iter([text(workspace.as_str()), uuid(id.as_uuid())]), |row| {
+        Ok(read(row))
+    })
+    .optional()?
+    .transpose()
+}
+
+const COLUMNS: &str = "workspace, connection, opportunity, organisation, deal, document, title, \
+    html, revision, author, revised_at, language, first_pending_at, last_pending_at, state, \
+    epoch, create_sent_at, receipt_note, receipt_version, receipt_revision, receipt_content, \
+    receipt_at, attempts";
+
+/// Writes a publication, new or changed.
+fn put(tx: &Transaction<'_>, publication: &Publication) -> Result<(), Trouble> {
+    let mut values = vec![uuid(publication.key.publication().as_uuid())];
+    bind(publication, &mut values)?;
+    let places = vec!["?"; values.len()].join(", ");
+    tx.prepare_cached(&format!(
+        "INSERT OR REPLACE INTO publications (id, {COLUMNS}) VALUES ({places})"
+    ))?
+    .execute(params_from_iter(values))?;
+    Ok(())
+}
+
+fn bind<'a>(publication: &'a Publication, values: &mut Values<'a>) -> Result<(), Trouble> {
+    let Publication { key, document, receipt, .. } = publication;
+    values.extend([
+        text(key.workspace.as_str()),
+        uuid(publication.connection.as_uuid()),
+        text(publication.opportunity.as_str()),
+        text(key.organisation.as_str()),
+        uuid(key.deal.as_uuid()),
+        text(key.document.as_str()),
+        text(&document.title),
+        text(&document.html),
+        counter(document.revision),
+        maybe_text(document.author.as_deref()),
+        time(document.revised_at),
+        maybe_text(document.language.as_deref()),
+        time(publication.first_pending_at),
+        time(publication.last_pending_at),
+        json(&publication.state)?,
+        integer(publication.epoch.into()),
+        maybe_time(publication.create_sent_at),
+    ]);
+    match receipt {
+        Some(receipt) => values.extend([
+            text(receipt.handle.id.as_str()),
+            maybe_text(receipt.handle.version.as_deref()),
+            counter(receipt.stamp.revision),
+            owned_text(receipt.stamp.content.to_string()),
+            time(receipt.at),
+        ]),
+        None => values.extend([NULL; 5]),
+    }
+    values.push(integer(publication.attempts.into()));
+    Ok(())
+}
+
+fn read(row: &Row<'_>) -> Result<Publication, Trouble> {
+    let mut columns = Columns::of(row);
+    let workspace = columns.id()?;
+    let connection = ConnectionId::new(columns.uuid()?);
+    let opportunity = columns.id()?;
+    let organisation = columns.id()?;
+    let deal = DealId::new(columns.uuid()?);
+    let document = read_document(&mut columns)?;
+    let key = NoteKey { workspace, organisation, deal, document: document.id.clone() };
+    let at = columns.time()?;
+    let mut publication = Publication::new(key, connection, opportunity, document, at);
+    publication.last_pending_at = columns.time()?;
+    publication.state = columns.json()?;
+    publication.epoch = columns.small()?;
+    publication.create_sent_at = columns.maybe_time()?;
+    publication.receipt = read_receipt(&mut columns)?;
+    publication.attempts = columns.small()?;
+    Ok(publication)
+}
+
+fn read_document(columns: &mut Columns<'_>) -> Result<Document, Trouble> {
+    let (id, title, html) = (columns.id()?, columns.text()?, columns.text()?);
+    let (revision, author) = (columns.counter()?, columns.maybe_text()?);
+    let mut document = Document::new(id, title, html, revision, columns.time()?);
+    document.author = author;
+    document.language = columns.maybe_text()?;
+    Ok(document)
+}
+
+fn read_receipt(columns: &mut Columns<'_>) -> Result<Option<Receipt>, Trouble> {
+    if columns.next_is_null()? {
+        columns.skip(5);
+        return Ok(None);
+    }
+    let handle = NoteHandle { id: columns.id()?, version: columns.maybe_text()? };
+    let revision = columns.counter()?;
+    let content = ContentHash::from_hex(columns.str()?)
+        .ok_or_else(|| Trouble::stored("a content hash is not hexadecimal"))?;
+    Ok(Some(Receipt { handle, stamp: RevisionStamp { revision, content }, at: columns.time()? }))
+}

@@ -1,0 +1,212 @@
+//! Questions over the synced copy, and plain reads of it.
+//!
+//! Rows, order and cursors are those of the answers that scan: one says what another means.
+
+use async_trait::async_trait;
+use rusqlite::{Transaction, params_from_iter};
+use time::OffsetDateTime;
+
+use crate::error::Result;
+use crate::model::query::{
+    AccountQuery, Accounts, ContactQuery, Contacts, Opportunities, OpportunityQuery,
+    OpportunitySort, Scope, Totals, TotalsQuery,
+};
+use crate::model::{
+    Account, ConnectionId, Contact, Currency, Opportunity, RecordId, Rows, Stage, StageAssignment,
+    Table, User, WorkspaceId,
+};
+use crate::storage::Query;
+use crate::storage::fallback::{SortKey, SortedPage, oldest};
+use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::codec::{Columns, NULL, Owner, integer, text, uuid};
+use crate::store::sqlite::mirror::rows::{Mirrored, select_list};
+use crate::store::sqlite::trouble::Trouble;
+
+mod conditions;
+mod totals;
+
+use conditions::{Conditions, Order};
+
+#[async_trait]
+impl Query for SqliteStore {
+    async fn scan(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+        table: Table,
+        after: Option<&RecordId>,
+        limit: u32,
+    ) -> Result<Rows> {
+        let scan = Scan { owner: Owner::new(workspace, connection), after: after.cloned(), limit };
+        self.database
+            .read("scan a table", move |tx| match table {
+                Table::Users => scan.rows::<User>(tx),
+                Table::Accounts => scan.rows::<Account>(tx),
+                Table::Contacts => scan.rows::<Contact>(tx),
+                Table::Opportunities => scan.rows::<Opportunity>(tx),
+                Table::Stages => scan.rows::<Stage>(tx),
+                Table::StageAssignments => scan.rows::<StageAssignment>(tx),
+                Table::Currencies => scan.rows::<Currency>(tx),
+            })
+            .await
+    }
+
+    async fn as_of(&self, scope: &Scope) -> Result<Vec<(ConnectionId, Option<OffsetDateTime>)>> {
+        let scope = scope.clone();
+        self.database.read("see how fresh the copy is", move |tx| as_of(tx, &scope)).await
+    }
+
+    async fn accounts(&self, query: &AccountQuery) -> Result<Accounts> {
+        let page = SortedPage::open(&query.page, &("accounts", &query.scope, &query.name))?;
+        let query = query.clone();
+        self.database
+            .read("answer a question for accounts", move |tx| {
+                let connections = as_of(tx, &query.scope)?;
+                let mut rows = Conditions::in_scope(&query.scope, &connections);
+                rows.named(query.name.as_deref());
+                let key = |account: &Account| SortKey::text(account.name.as_deref());
+                let page = fill(tx, page, &rows, Order::Ascending("r.name_key"), key)?;
+                Ok(page.answer(oldest(&connections))?)
+            })
+            .await
+    }
+
+    async fn contacts(&self, query: &ContactQuery) -> Result<Contacts> {
+        let question = ("contacts", &query.scope, &query.name, &query.account);
+        let page = SortedPage::open(&query.page, &question)?;
+        let query = query.clone();
+        self.database
+            .read("answer a question for contacts", move |tx| {
+                let connections = as_of(tx, &query.scope)?;
+                let mut rows = Conditions::in_scope(&query.scope, &connections);
+                rows.named(query.name.as_deref());
+                if let Some(account) = &query.account {
+                    rows.and(
+                        "r.parent_kind = 'account' AND r.parent = ?",
+                        [text(account.as_str())],
+                    );
+                }
+                let key = |contact: &Contact| SortKey::text(contact.name.as_deref());
+                let page = fill(tx, page, &rows, Order::Ascending("r.name_key"), key)?;
+                Ok(page.answer(oldest(&connections))?)
+            })
+            .await
+    }
+
+    async fn opportunities(&self, query: &OpportunityQuery) -> Result<Opportunities> {
+        let question = ("opportunities", &query.scope, &query.filter, query.sort);
+        let page = SortedPage::open(&query.page, &question)?;
+        let query = query.clone();
+        self.database
+            .read("answer a question for opportunities", move |tx| {
+                let connections = as_of(tx, &query.scope)?;
+                let mut rows = Conditions::in_scope(&query.scope, &connections);
+                rows.passing(&query.filter);
+                let order = match query.sort {
+                    OpportunitySort::CloseDate => Order::Ascending("r.close_date"),
+                    OpportunitySort::Name => Order::Ascending("r.name_key"),
+                    OpportunitySort::ValueDescending => Order::Descending("r.value"),
+                };
+                let key = |found: &Opportunity| match query.sort {
+                    OpportunitySort::CloseDate => SortKey::date(found.close_date),
+                    OpportunitySort::Name => SortKey::text(found.name.as_deref()),
+                    OpportunitySort::ValueDescending => SortKey::value_descending(found.value),
+                };
+                let page = fill(tx, page, &rows, order, key)?;
+                Ok(page.answer(oldest(&connections))?)
+            })
+            .await
+    }
+
+    async fn totals(&self, query: &TotalsQuery) -> Result<Totals> {
+        let query = query.clone();
+        self.database
+            .read("answer a question for totals", move |tx| {
+                let connections = as_of(tx, &query.scope)?;
+                let mut rows = Conditions::in_scope(&query.scope, &connections);
+                rows.passing(&query.filter);
+                let mut totals = totals::read(tx, &query.scope, &rows)?;
+                totals.as_of = oldest(&connections);
+                Ok(totals)
+            })
+            .await
+    }
+}
+
+/// Fills a page with the rows that meet conditions, in an order.
+fn fill<R: Mirrored>(
+    tx: &Transaction<'_>,
+    mut page: SortedPage<R>,
+    conditions: &Conditions<'_>,
+    order: Order,
+    key: impl Fn(&R) -> SortKey,
+) -> Result<SortedPage<R>, Trouble> {
+    let mut conditions = conditions.clone();
+    if let Some((key, connection, id)) = page.after() {
+        conditions.after(order, key, connection, id);
+    }
+    let mut statement = tx.prepare_cached(&format!(
+        "SELECT r.connection, {} FROM {} r WHERE {} ORDER BY {} LIMIT ?",
+        select_list::<R>("r"),
+        R::TABLE,
+        conditions.sql(),
+        order.sql(),
+    ))?;
+    // One more than the page, to know whether another follows.
+    let limit = i64::try_from(page.limit()).unwrap_or(i64::MAX).saturating_add(1);
+    let mut rows = statement.query(params_from_iter(conditions.values_and(integer(limit))))?;
+    while let Some(row) = rows.next()? {
+        let mut columns = Columns::of(row);
+        let connection = ConnectionId::new(columns.uuid()?);
+        let row = R::read(&mut columns)?;
+        page.offer(key(&row), connection, row);
+    }
+    drop(rows);
+    drop(statement);
+    Ok(page)
+}
+
+struct Scan {
+    owner: Owner,
+    after: Option<RecordId>,
+    limit: u32,
+}
+
+impl Scan {
+    fn rows<R: Mirrored>(&self, tx: &Transaction<'_>) -> Result<Rows, Trouble> {
+        let mut statement = tx.prepare_cached(&format!(
+            "SELECT {} FROM {} r WHERE workspace = ? AND connection = ? AND id > ? \
+             ORDER BY id LIMIT ?",
+            select_list::<R>("r"),
+            R::TABLE
+        ))?;
+        let after = self.after.as_ref().map_or("", RecordId::as_str);
+        let values = self.owner.with([text(after), integer(self.limit.into())]);
+        let mut rows = statement.query(params_from_iter(values))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(R::read(&mut Columns::of(row))?);
+        }
+        Ok(R::batch(found))
+    }
+}
+
+/// The connections in scope with the end of their last finished sync.
+fn as_of(
+    tx: &Transaction<'_>,
+    scope: &Scope,
+) -> Result<Vec<(ConnectionId, Option<OffsetDateTime>)>, Trouble> {
+    let mut statement = tx.prepare_cached(
+        "SELECT c.id, (SELECT max(r.finished_at) FROM runs r \
+             WHERE r.workspace = c.workspace AND r.connection = c.id) \
+         FROM connections c WHERE c.workspace = ?1 AND (?2 IS NULL OR c.id = ?2) ORDER BY c.id",
+    )?;
+    let only = scope.connection.map_or(NULL, |connection| uuid(connection.as_uuid()));
+    let mut rows = statement.query(params_from_iter([text(scope.workspace.as_str()), only]))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let mut columns = Columns::of(row);
+        found.push((ConnectionId::new(columns.uuid()?), columns.maybe_time()?));
+    }
+    Ok(found)
+}

@@ -1,0 +1,85 @@
+//! The fake org: its tables and who may see what.
+
+use std::collections::HashSet;
+
+use uuid::Uuid;
+
+use crate::testkit::dataverse::cell::Cell;
+use crate::testkit::dataverse::refusal::{Answer, Refusal};
+use crate::testkit::dataverse::table::Table;
+
+/// A Dynamics environment: tables of rows, made by [`OrgBuilder`](crate::testkit::OrgBuilder).
+#[derive(Clone, Debug)]
+pub struct Org {
+    pub(crate) tables: Vec<Table>,
+    pub(crate) organization: Uuid,
+    pub(crate) business_unit: Uuid,
+    pub(crate) tenant: Uuid,
+    pub(crate) next_version: u64,
+    /// Rows that the signed-in user may not see.
+    pub(crate) hidden: HashSet<Uuid>,
+    /// Privileges that the signed-in user lacks.
+    pub(crate) missing_privileges: HashSet<String>,
+}
+
+impl Org {
+    /// The id of the organisation.
+    #[must_use]
+    pub fn organization(&self) -> Uuid {
+        self.organization
+    }
+
+    pub(crate) fn table(&self, set: &str) -> Answer<&Table> {
+        let found = self.tables.iter().find(|table| table.definition.set_name == set);
+        found.ok_or_else(|| Refusal::unknown_set(set))
+    }
+
+    pub(crate) fn table_named(&self, logical_name: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| table.definition.logical_name == logical_name)
+    }
+
+    /// A table under its logical name or its set name.
+    pub(crate) fn table_mut(&mut self, name: &str) -> Option<&mut Table> {
+        self.tables.iter_mut().find(|table| {
+            table.definition.logical_name == name || table.definition.set_name == name
+        })
+    }
+
+    pub(crate) fn is_hidden(&self, id: Uuid) -> bool {
+        !self.hidden.is_empty() && self.hidden.contains(&id)
+    }
+
+    /// A version number that no row has yet.
+    pub(crate) fn draw_version(&mut self) -> u64 {
+        self.next_version += 1;
+        self.next_version
+    }
+
+    /// Changes a value; false when the row or column is not there.
+    pub(crate) fn set(&mut self, table: &str, id: Uuid, column: &str, value: Cell) -> bool {
+        let version = self.draw_version();
+        self.table_mut(table).is_some_and(|table| table.set(id, column, value, version))
+    }
+
+    /// The user of an Entra object id.
+    pub(crate) fn user_of(&self, object_id: Uuid) -> Option<Uuid> {
+        let users = self.table_named("systemuser")?;
+        let of = |column| users.definition.column(column);
+        let column = of("azureactivedirectoryobjectid")?;
+        let user = users.held().find(|row| row.cell(column).id() == Some(object_id))?;
+        Some(user.id())
+    }
+
+    /// Refuses when the user lacks a privilege.
+    pub(crate) fn demand(&self, user: Uuid, action: &str, table: &Table) -> Answer<()> {
+        let privilege = format!("prv{action}{}", table.definition.schema_name);
+        self.demand_named(user, &privilege, &table.definition.logical_name)
+    }
+
+    pub(crate) fn demand_named(&self, user: Uuid, privilege: &str, table: &str) -> Answer<()> {
+        if self.missing_privileges.contains(privilege) {
+            return Err(Refusal::privilege(user, privilege, table));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+//! The fakes behind the transport seam, without a socket.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use url::Url;
+
+use crate::http::transport::{Request, Response, Transport, TransportError, TransportErrorKind};
+use crate::testkit::entra::tokens::Places;
+use crate::testkit::microsoft::FakeMicrosoft;
+
+/// Routes requests by host; an unknown host cannot be reached.
+#[derive(Clone, Debug)]
+pub(crate) struct InProcess {
+    fake: FakeMicrosoft,
+    strangers: Arc<Mutex<Vec<String>>>,
+}
+
+impl InProcess {
+    pub(crate) fn new(fake: FakeMicrosoft) -> Self {
+        Self { fake, strangers: Arc::default() }
+    }
+
+    /// The hosts that were asked for although they are neither Entra nor the org.
+    pub(crate) fn strangers(&self) -> Vec<String> {
+        self.strangers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[async_trait]
+impl Transport for InProcess {
+    async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        let places = self.fake.places();
+        let origin = request.url.origin();
+        if origin == places.authority.origin() {
+            return Ok(self.fake.answer_entra(&request));
+        }
+        let origin = origin.ascii_serialization();
+        if places.orgs.contains(&origin) {
+            return self.fake.answer_dataverse(&request);
+        }
+        self.strangers.lock().unwrap_or_else(PoisonError::into_inner).push(origin);
+        let source = std::io::Error::other("no such host");
+        Err(TransportError { kind: TransportErrorKind::NotSent, source: Box::new(source) })
+    }
+}
+
+/// Where the fakes are in process: under the real names.
+pub(crate) fn places() -> Places {
+    Places { authority: authority(), orgs: orgs().map(str::to_owned).to_vec() }
+}
+
+fn authority() -> Url {
+    // A literal that parses; the fallback only keeps this free of panics.
+    Url::parse("https://login.microsoftonline.com").unwrap_or_else(|_| unreachable!())
+}
+
+const fn orgs() -> [&'static str; 2] {
+    [FakeMicrosoft::ORG_ADDRESS, "https://contoso.api.crm4.dynamics.com"]
+}

@@ -1,0 +1,104 @@
+//! Both ways to the fakes give the same answers.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Method};
+use time::macros::datetime;
+
+use crate::http::transport::{Request, Response, Transport, TransportErrorKind};
+use crate::testkit::{FakeMicrosoft, Fault, ManualClock, Org, OrgBuilder, Place};
+
+fn org() -> Org {
+    let mut org = OrgBuilder::new(7);
+    let ada = org.add_user("Ada Lovelace", "ada@contoso.com").id();
+    let account = org.add_account("Fabrikam").owned_by(ada).id();
+    for number in 0..5 {
+        org.add_opportunity(&format!("Deal {number}"), account).owned_by(ada).worth("7.25");
+    }
+    org.build()
+}
+
+fn fake() -> FakeMicrosoft {
+    FakeMicrosoft::new(org(), Arc::new(ManualClock::new(datetime!(2026-02-02 09:00 UTC))))
+}
+
+fn request(fake: &FakeMicrosoft, base: &str, path: &str) -> Request {
+    let base: url::Url = base.parse().unwrap();
+    let mut headers = HeaderMap::new();
+    let token = format!("Bearer {}", fake.entra().mint_token(&base));
+    headers.insert("authorization", token.parse().unwrap());
+    for (name, value) in [
+        ("accept", "application/json"),
+        ("odata-version", "4.0"),
+        ("odata-maxversion", "4.0"),
+        ("prefer", "odata.maxpagesize=2,odata.include-annotations=\"*\""),
+    ] {
+        headers.insert(name, value.parse().unwrap());
+    }
+    let url = base.join("/api/data/v9.2/").unwrap().join(path).unwrap();
+    Request { method: Method::GET, url, headers, body: bytes::Bytes::new() }
+}
+
+async fn over_loopback(request: Request) -> Result<Response, reqwest::Error> {
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    let client = client.build().unwrap();
+    let sent = client.request(request.method, request.url).headers(request.headers);
+    let answer = sent.send().await?;
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    Ok(Response { status, headers, body: answer.bytes().await? })
+}
+
+fn text(response: &Response, base: &str) -> String {
+    String::from_utf8_lossy(&response.body).replace(base.trim_end_matches('/'), "BASE")
+}
+
+#[tokio::test]
+async fn host_4_both_adapters_agree() {
+    let (near, far) = (fake(), fake());
+    let transport = near.in_process();
+    let server = far.start().await;
+    let base = server.org_base();
+    for path in [
+        "",
+        "WhoAmI",
+        "opportunities?$select=name,estimatedvalue&$orderby=name desc",
+        "opportunities?$filter=statecode eq 9",
+        "opportunities?$select=nome",
+        "nowhere",
+        "EntityDefinitions?$select=LogicalName,EntitySetName&$filter=IsBPFEntity eq true",
+    ] {
+        let near = request(&near, FakeMicrosoft::ORG_ADDRESS, path);
+        let near = transport.send(near).await.unwrap();
+        let far = over_loopback(request(&far, base.as_str(), path)).await.unwrap();
+        assert_eq!(near.status, far.status, "{path}");
+        assert_eq!(near.headers.get("content-type"), far.headers.get("content-type"), "{path}");
+        let near = text(&near, FakeMicrosoft::ORG_ADDRESS);
+        // The cookie's sum covers path and query only, so even the links agree.
+        assert_eq!(near, text(&far, base.as_str()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn host_4_a_reset_is_a_broken_connection_on_both() {
+    let (near, far) = (fake(), fake());
+    for fake in [&near, &far] {
+        fake.dataverse().plant(Place::next_to("WhoAmI"), Fault::Reset);
+    }
+    let sent = request(&near, FakeMicrosoft::ORG_ADDRESS, "WhoAmI");
+    let error = near.in_process().send(sent).await.unwrap_err();
+    assert_eq!(error.kind, TransportErrorKind::MaybeSent);
+    let server = far.start().await;
+    let sent = request(&far, server.org_base().as_str(), "WhoAmI");
+    assert!(over_loopback(sent).await.is_err());
+    assert_eq!(far.dataverse().requests("WhoAmI"), 1);
+}
+
+#[tokio::test]
+async fn r_11_a_stranger_gets_no_connection_and_is_remembered() {
+    let fake = fake();
+    let transport = fake.in_process();
+    let sent = request(&fake, "https://contoso.crm4.dynamics.com.evil.example", "WhoAmI");
+    let error = transport.send(sent).await.unwrap_err();
+    assert_eq!(error.kind, TransportErrorKind::NotSent);
+    assert_eq!(transport.strangers(), ["https://contoso.crm4.dynamics.com.evil.example"]);
+}

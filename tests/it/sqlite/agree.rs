@@ -1,0 +1,351 @@
+//! The memory store is the model: SQLite gives the same answers over generated rows.
+
+use std::fmt::Debug;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fluint_crm::model::query::{
+    AccountQuery, Answer, ContactQuery, OpportunityFilter, OpportunityQuery, OpportunitySort,
+    PageRequest, QueryCursor, Scope, TotalsQuery,
+};
+use fluint_crm::model::{
+    Account, AccountId, Amount, AssignmentState, Contact, ContactId, Currency, CurrencyCode,
+    CurrencyId, CurrencyRole, CustomerRef, Opportunity, OpportunityId, OpportunityStatus, OwnerRef,
+    RecordId, RowVersion, Rows, RunId, Stage, StageAssignment, StageId, Table, TeamId, UserId,
+};
+use fluint_crm::storage::{Claim, Stores};
+use fluint_crm::store::{MemoryStore, SqliteStore};
+use fluint_crm::testkit::ManualClock;
+use proptest::prelude::*;
+use proptest::sample::select;
+use time::macros::{date, datetime};
+use time::{Date, OffsetDateTime};
+use uuid::Uuid;
+
+use crate::sqlite::{connection_record, page, sealed, workspace};
+
+fn name() -> impl Strategy<Value = Option<String>> {
+    let names = [
+        "Alpha Beta",
+        "ALPHA",
+        "alpha",
+        "",
+        "100%_x",
+        "\u{130}stanbul",
+        "\u{c9}T\u{c9}",
+        "été",
+        "a'b\"c",
+        "stra\u{df}e",
+        "Beta\u{0}Gamma",
+        "ﬁn",
+    ];
+    proptest::option::weighted(0.9, select(names.map(str::to_owned).to_vec()))
+}
+
+fn words() -> impl Strategy<Value = Option<String>> {
+    let words = ["alpha", "BETA a", "%", "_", "É", "i\u{307}", "'", " ", "stan", "ß", "\u{0}g"];
+    proptest::option::weighted(0.4, select(words.map(str::to_owned).to_vec()))
+}
+
+fn id(kind: &'static str, many: u8) -> impl Strategy<Value = String> {
+    (0..many).prop_map(move |number| format!("{kind}{number}"))
+}
+
+fn amount() -> impl Strategy<Value = Option<Amount>> {
+    let amounts = ["0", "-1", "1.0000000001", "1", "999999999999999999", "-999999999999999.99"];
+    let amounts = amounts.map(|text| text.parse::<Amount>().unwrap());
+    proptest::option::of(select(amounts.to_vec()))
+}
+
+fn day() -> impl Strategy<Value = Option<Date>> {
+    let days = [date!(1753 - 01 - 01), date!(2026 - 02 - 28), date!(2026 - 03 - 01)];
+    proptest::option::of(select(days.to_vec()))
+}
+
+fn moment() -> impl Strategy<Value = Option<OffsetDateTime>> {
+    let moments = [datetime!(2025-12-31 23:59:59.999999 UTC), datetime!(2026-01-01 00:00 UTC)];
+    proptest::option::of(select(moments.to_vec()))
+}
+
+fn status() -> impl Strategy<Value = OpportunityStatus> {
+    select(vec![OpportunityStatus::Open, OpportunityStatus::Won, OpportunityStatus::Unknown])
+}
+
+fn customer() -> impl Strategy<Value = Option<CustomerRef>> {
+    prop_oneof![
+        Just(None),
+        id("a", 4).prop_map(|id| Some(CustomerRef::Account(AccountId::new(id).unwrap()))),
+        id("p", 4).prop_map(|id| Some(CustomerRef::Contact(ContactId::new(id).unwrap()))),
+    ]
+}
+
+fn owner() -> impl Strategy<Value = Option<OwnerRef>> {
+    prop_oneof![
+        Just(None),
+        id("u", 3).prop_map(|id| Some(OwnerRef::User(UserId::new(id).unwrap()))),
+        id("u", 3).prop_map(|id| Some(OwnerRef::Team(TeamId::new(id).unwrap()))),
+    ]
+}
+
+fn opportunity() -> impl Strategy<Value = Opportunity> {
+    let links = (customer(), proptest::option::of(id("a", 4)), owner(), status());
+    let figures = (amount(), amount(), proptest::option::of(id("c", 4)), day());
+    let stage = proptest::option::of(id("s", 3));
+    (id("o", 30), name(), links, figures, stage, 0..3_i64).prop_map(
+        |(id, name, links, figures, stage, version)| {
+            let mut row = Opportunity::new(OpportunityId::new(id).unwrap());
+            row.name = name;
+            let account;
+            (row.customer, account, row.owner, row.status) = links;
+            row.account = account.map(|id| AccountId::new(id).unwrap());
+            let currency;
+            (row.value, row.base_value, currency, row.close_date) = figures;
+            row.currency = currency.map(|id| CurrencyId::new(id).unwrap());
+            row.record_stage.stage = stage.map(|id| StageId::new(id).unwrap());
+            row.version = RowVersion::new(version);
+            row
+        },
+    )
+}
+
+fn account() -> impl Strategy<Value = Account> {
+    (id("a", 12), name()).prop_map(|(id, name)| {
+        let mut row = Account::new(AccountId::new(id).unwrap());
+        row.name = name;
+        row
+    })
+}
+
+fn contact() -> impl Strategy<Value = Contact> {
+    (id("p", 12), name(), customer(), owner()).prop_map(|(id, name, parent, owner)| {
+        let mut row = Contact::new(ContactId::new(id).unwrap());
+        (row.name, row.parent, row.owner) = (name, parent, owner);
+        row
+    })
+}
+
+fn assignment() -> impl Strategy<Value = StageAssignment> {
+    let states = [AssignmentState::Active, AssignmentState::Active, AssignmentState::Finished];
+    (id("t", 40), id("o", 30), id("s", 3), select(states.to_vec()), moment(), moment()).prop_map(
+        |(id, opportunity, stage, state, since, modified_at)| {
+            let mut row = StageAssignment::new(
+                RecordId::new(id).unwrap(),
+                OpportunityId::new(opportunity).unwrap(),
+                StageId::new(stage).unwrap(),
+            );
+            (row.state, row.since, row.modified_at) = (state, since, modified_at);
+            row
+        },
+    )
+}
+
+fn currency() -> impl Strategy<Value = Currency> {
+    (id("c", 3), select(vec!["EUR", "USD"]), any::<bool>()).prop_map(|(id, code, base)| {
+        let code = CurrencyCode::new(code).unwrap();
+        let mut row = Currency::new(CurrencyId::new(id).unwrap(), code);
+        row.role = if base { CurrencyRole::Base } else { CurrencyRole::Other };
+        row
+    })
+}
+
+fn stage() -> impl Strategy<Value = Stage> {
+    (id("s", 4), name(), proptest::option::of(0..3)).prop_map(|(id, name, position)| {
+        let mut row = Stage::new(StageId::new(id).unwrap());
+        (row.name, row.position) = (name, position);
+        row
+    })
+}
+
+fn rows() -> impl Strategy<Value = Rows> {
+    use proptest::collection::vec;
+    prop_oneof![
+        4 => vec(opportunity(), 1..30).prop_map(Rows::Opportunities),
+        1 => vec(account(), 1..10).prop_map(Rows::Accounts),
+        1 => vec(contact(), 1..10).prop_map(Rows::Contacts),
+        2 => vec(assignment(), 1..20).prop_map(Rows::StageAssignments),
+        1 => vec(currency(), 1..4).prop_map(Rows::Currencies),
+        1 => vec(stage(), 1..5).prop_map(Rows::Stages),
+    ]
+}
+
+fn filter() -> impl Strategy<Value = OpportunityFilter> {
+    let rarely = |id: BoxedStrategy<String>| proptest::option::weighted(0.15, id);
+    let ids = (
+        rarely(id("a", 4).boxed()),
+        rarely(id("u", 3).boxed()),
+        rarely(id("s", 3).boxed()),
+        proptest::option::weighted(0.2, status()),
+        proptest::option::weighted(0.2, select(vec!["EUR", "USD", "GBP"])),
+    );
+    let ranges = (
+        proptest::option::weighted(0.2, amount()),
+        proptest::option::weighted(0.2, amount()),
+        proptest::option::weighted(0.2, day()),
+        proptest::option::weighted(0.2, day()),
+    );
+    (words(), ids, ranges).prop_map(|(name, ids, ranges)| {
+        let mut filter = OpportunityFilter::default();
+        filter.name = name;
+        filter.account = ids.0.map(|id| AccountId::new(id).unwrap());
+        filter.owner = ids.1.map(|id| UserId::new(id).unwrap());
+        filter.stage = ids.2.map(|id| StageId::new(id).unwrap());
+        filter.status = ids.3;
+        filter.currency = ids.4.map(|code| CurrencyCode::new(code).unwrap());
+        filter.min_value = ranges.0.flatten();
+        filter.max_value = ranges.1.flatten();
+        filter.close_from = ranges.2.flatten();
+        filter.close_before = ranges.3.flatten();
+        filter
+    })
+}
+
+/// A question of every kind.
+#[derive(Clone, Debug)]
+struct Questions {
+    only: Option<u8>,
+    name: Option<String>,
+    account: Option<String>,
+    filter: OpportunityFilter,
+    limit: u32,
+}
+
+fn questions() -> impl Strategy<Value = Questions> {
+    (
+        proptest::option::weighted(0.3, 0..3_u8),
+        words(),
+        proptest::option::weighted(0.3, id("a", 4)),
+        filter(),
+        1..9_u32,
+    )
+        .prop_map(|(only, name, account, filter, limit)| Questions {
+            only,
+            name,
+            account,
+            filter,
+            limit,
+        })
+}
+
+/// The first two connections are connected and pulled; the third is not there.
+fn connection(number: u8) -> fluint_crm::model::ConnectionId {
+    fluint_crm::model::ConnectionId::new(Uuid::from_u128(u128::from(number) + 1))
+}
+
+async fn claims(stores: &Stores) -> Vec<Claim> {
+    for number in 0..2 {
+        let record = connection_record(connection(number));
+        stores.connections.connect(&record, &sealed()).await.unwrap();
+    }
+    stores.due.claim(fluint_crm::storage::WorkKind::Pull, 2, Duration::from_secs(60)).await.unwrap()
+}
+
+/// Applies the same pages as one pull per connection, the second half after a finished run.
+async fn fill(stores: &Stores, pages: &[(u8, Rows)]) -> Vec<String> {
+    let mut told = Vec::new();
+    for (claim, number) in claims(stores).await.iter().zip(0..2_u8) {
+        let of_it: Vec<_> = pages.iter().filter(|(to, _)| *to == number).collect();
+        let (first, second) = of_it.split_at(of_it.len() / 2);
+        for (half, run) in [(first, 10), (second, 20)] {
+            let run = RunId::new(Uuid::from_u128(run));
+            stores.mirror.start_pull(claim, run).await.unwrap();
+            for ((_, rows), seq) in half.iter().zip(0..) {
+                let mut page = page(seq, rows.clone());
+                page.run = run;
+                told.push(show(&stores.mirror.apply_page(claim, &page).await.unwrap()));
+            }
+            let proofs = Table::ALL.map(|table| crate::sqlite::proof(run, table));
+            told.push(show(&stores.mirror.finish_pull(claim, run, &proofs).await.unwrap()));
+            stores.mirror.finish_run(claim, run).await.unwrap();
+        }
+    }
+    told
+}
+
+fn show(value: &impl Debug) -> String {
+    format!("{value:?}")
+}
+
+/// Everything that a store answers to the questions, page after page.
+async fn ask(stores: &Stores, questions: &Questions) -> Vec<String> {
+    let Questions { only, name, account, filter, limit } = questions;
+    let scope = match only {
+        Some(number) => Scope::connection(workspace(), connection(*number)),
+        None => Scope::workspace(workspace()),
+    };
+    let mut told = Vec::new();
+    let mut accounts = AccountQuery::new(scope.clone());
+    (accounts.name, accounts.page.limit) = (name.clone(), *limit);
+    loop {
+        let answer = stores.query.accounts(&accounts).await.unwrap();
+        if follow(&mut told, &mut accounts.page, answer).is_break() {
+            break;
+        }
+    }
+    let mut contacts = ContactQuery::new(scope.clone());
+    (contacts.name, contacts.page.limit) = (name.clone(), *limit);
+    contacts.account = account.clone().map(|id| AccountId::new(id).unwrap());
+    loop {
+        let answer = stores.query.contacts(&contacts).await.unwrap();
+        if follow(&mut told, &mut contacts.page, answer).is_break() {
+            break;
+        }
+    }
+    for sort in
+        [OpportunitySort::Name, OpportunitySort::CloseDate, OpportunitySort::ValueDescending]
+    {
+        let mut query = OpportunityQuery::new(scope.clone());
+        (query.filter, query.sort, query.page.limit) = (filter.clone(), sort, *limit);
+        loop {
+            let answer = stores.query.opportunities(&query).await.unwrap();
+            if follow(&mut told, &mut query.page, answer).is_break() {
+                break;
+            }
+        }
+    }
+    let mut totals = TotalsQuery::new(scope);
+    totals.filter = filter.clone();
+    // Two of the largest amounts together do not fit, which both must say.
+    told.push(show(&stores.query.totals(&totals).await.map_err(|error| error.to_string())));
+    for number in 0..2 {
+        let number = connection(number);
+        told.push(show(&stores.mirror.stages(&workspace(), number).await.unwrap()));
+        told.push(show(&stores.mirror.candidates(&workspace(), number, None, 50).await.unwrap()));
+        told.push(show(&stores.mirror.progress(&workspace(), number).await.unwrap()));
+    }
+    told
+}
+
+/// Notes an answer and turns to its next page; breaks at the last one.
+fn follow<R: Debug>(
+    told: &mut Vec<String>,
+    page: &mut PageRequest,
+    answer: Answer<R>,
+) -> ControlFlow<()> {
+    told.push(show(&answer.rows));
+    told.push(show(&(answer.as_of, answer.next.as_ref().map(QueryCursor::as_str))));
+    page.cursor = answer.next;
+    if page.cursor.is_some() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn oll_1_sqlite_answers_as_the_memory_store_does(
+        pages in proptest::collection::vec((0..2_u8, rows()), 0..14),
+        questions in proptest::collection::vec(questions(), 6),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let clock = || Arc::new(ManualClock::new(datetime!(2026-02-01 09:00 UTC)));
+            let memory = Stores::all(Arc::new(MemoryStore::new(clock())));
+            let sqlite = Stores::all(Arc::new(SqliteStore::in_memory(clock()).unwrap()));
+            prop_assert_eq!(fill(&memory, &pages).await, fill(&sqlite, &pages).await);
+            for questions in &questions {
+                prop_assert_eq!(ask(&memory, questions).await, ask(&sqlite, questions).await);
+            }
+            Ok(())
+        })?;
+    }
+}

@@ -1,0 +1,346 @@
+//! A CRM of plain vectors, so that everything above the connector can be tested without a vendor.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fluint_crm::connector::{
+    Authorization, Callback, Capabilities, ConnectorContext, CrmConnector, CrmProvider, Lookup,
+    NoteIdentity, PageStream, SignIn, SignedIn, TokenVault, Tokens,
+};
+use fluint_crm::host::{SealingKey, StaticKeys};
+use fluint_crm::model::{
+    Account, Connection, Contact, CrmKind, Currency, EmailAddress, Identity, Member, MemberId,
+    NoteDraft, NoteHandle, NoteKey, NoteWrite, Opportunity, OpportunityId, OrganisationId,
+    OwnerRef, Record, RecordId, RemoteNote, Stage, StageAssignment, Table, User, UserId,
+    WorkspaceId,
+};
+use fluint_crm::storage::Stores;
+use fluint_crm::store::MemoryStore;
+use fluint_crm::testkit::ManualClock;
+use fluint_crm::walk::{Chain, ChainCursor, Notice, Page, Position, ResumeToken};
+use fluint_crm::{ConnectRequest, Crm, Error, Randomness, Result};
+use futures_util::StreamExt;
+use futures_util::stream;
+use secrecy::ExposeSecret;
+use time::macros::datetime;
+use url::Url;
+
+pub(crate) const KIND: CrmKind = CrmKind::new("plain");
+
+/// The rows of the CRM and what goes wrong with it.
+#[derive(Debug, Default)]
+pub(crate) struct PlainState {
+    pub(crate) organisation: String,
+    pub(crate) user: String,
+    pub(crate) users: Vec<User>,
+    pub(crate) accounts: Vec<Account>,
+    pub(crate) contacts: Vec<Contact>,
+    pub(crate) opportunities: Vec<Opportunity>,
+    pub(crate) stages: Vec<Stage>,
+    pub(crate) assignments: Vec<StageAssignment>,
+    pub(crate) currencies: Vec<Currency>,
+    /// Reading this table fails after so many pages.
+    pub(crate) fail: Option<(Table, usize, Failure)>,
+    /// Reading this table raises a notice on its first page.
+    pub(crate) notice: Option<(Table, Notice)>,
+    /// Pages handed out so far, by table.
+    pub(crate) pages: Vec<Table>,
+    /// How often a code was redeemed.
+    pub(crate) redeemed: u32,
+    pub(crate) notes: Vec<(RecordId, NoteDraft)>,
+    pub(crate) note_refusal: Option<Failure>,
+}
+
+/// What goes wrong, as a value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Failure {
+    Unavailable,
+    SignedOut,
+    PlaceNotTaken,
+    NeverAnswers,
+}
+
+impl Failure {
+    fn error(self) -> Error {
+        match self {
+            Self::Unavailable | Self::NeverAnswers => {
+                Error::Unavailable { operation: "read a page".into(), retry_at: None, source: None }
+            }
+            Self::SignedOut => {
+                Error::Unauthenticated { reason: "Please sign in again.".into(), source: None }
+            }
+            Self::PlaceNotTaken => Error::invalid_input("page token", "it is not taken any more"),
+        }
+    }
+}
+
+/// The CRM, its provider and its connector in one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PlainCrm(Arc<Mutex<PlainState>>);
+
+const PAGE: usize = 2;
+
+impl PlainCrm {
+    pub(crate) fn state(&self) -> MutexGuard<'_, PlainState> {
+        self.0.lock().unwrap()
+    }
+
+    fn read<R: Record>(&self, rows: Vec<R>, from: &[ChainCursor]) -> PageStream<'_, R> {
+        let start = from
+            .first()
+            .and_then(|cursor| cursor.resume.as_ref())
+            .map_or(0, |token| token.as_str().parse::<usize>().unwrap());
+        let pages = rows.len().div_ceil(PAGE).max(1);
+        let read_page = move |index: usize| {
+            let rows: Vec<R> = rows.iter().skip(index * PAGE).take(PAGE).cloned().collect();
+            self.page(index, pages, rows)
+        };
+        let from_start = start;
+        stream::iter(from_start..pages).then(read_page).boxed()
+    }
+
+    fn page<R: Record>(
+        &self,
+        index: usize,
+        pages: usize,
+        rows: Vec<R>,
+    ) -> futures_util::future::BoxFuture<'static, Result<Page<R>>> {
+        let mut state = self.state();
+        state.pages.push(R::TABLE);
+        if let Some((table, after, failure)) = state.fail
+            && table == R::TABLE
+            && index >= after
+        {
+            if matches!(failure, Failure::PlaceNotTaken) {
+                state.fail = None;
+            }
+            return Box::pin(async move {
+                if matches!(failure, Failure::NeverAnswers) {
+                    std::future::pending::<()>().await;
+                }
+                Err(failure.error())
+            });
+        }
+        let notices = match &state.notice {
+            Some((table, notice)) if *table == R::TABLE && index == 0 => vec![notice.clone()],
+            _ => vec![],
+        };
+        let last = index + 1 == pages;
+        let page = Page {
+            rows,
+            unreadable: 0,
+            chain: Chain::ONLY,
+            resume: (!last).then(|| ResumeToken::new((index + 1).to_string())),
+            position: if last { Position::TableEnd } else { Position::More },
+            estimate: None,
+            notices,
+        };
+        Box::pin(async move { Ok(page) })
+    }
+}
+
+#[async_trait]
+impl CrmConnector for PlainCrm {
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::new();
+        capabilities.note_identity = NoteIdentity::ClientChosen;
+        capabilities
+    }
+
+    async fn check(&self) -> Result<Identity> {
+        let state = self.state();
+        Ok(Identity::new(
+            OrganisationId::new(state.organisation.clone())?,
+            RecordId::new(state.user.clone())?,
+        ))
+    }
+
+    fn users(&self, from: &[ChainCursor]) -> PageStream<'_, User> {
+        let rows = self.state().users.clone();
+        self.read(rows, from)
+    }
+
+    fn accounts(&self, from: &[ChainCursor]) -> PageStream<'_, Account> {
+        let rows = self.state().accounts.clone();
+        self.read(rows, from)
+    }
+
+    fn contacts(&self, from: &[ChainCursor]) -> PageStream<'_, Contact> {
+        let rows = self.state().contacts.clone();
+        self.read(rows, from)
+    }
+
+    fn opportunities(&self, from: &[ChainCursor]) -> PageStream<'_, Opportunity> {
+        let rows = self.state().opportunities.clone();
+        self.read(rows, from)
+    }
+
+    fn stages(&self, from: &[ChainCursor]) -> PageStream<'_, Stage> {
+        let rows = self.state().stages.clone();
+        self.read(rows, from)
+    }
+
+    fn stage_assignments(&self, from: &[ChainCursor]) -> PageStream<'_, StageAssignment> {
+        let rows = self.state().assignments.clone();
+        self.read(rows, from)
+    }
+
+    fn currencies(&self, from: &[ChainCursor]) -> PageStream<'_, Currency> {
+        let rows = self.state().currencies.clone();
+        self.read(rows, from)
+    }
+
+    async fn lookup(&self, _table: Table, ids: &[RecordId]) -> Result<Vec<Lookup>> {
+        Ok(vec![Lookup::Hidden; ids.len()])
+    }
+
+    async fn create_note(&self, key: &NoteKey, epoch: u32, draft: &NoteDraft) -> Result<NoteWrite> {
+        let mut state = self.state();
+        if let Some(failure) = state.note_refusal {
+            return Err(failure.error());
+        }
+        let id = RecordId::new(key.note_id(epoch).to_string())?;
+        state.notes.push((id.clone(), draft.clone()));
+        Ok(NoteWrite::Written(NoteHandle { id, version: Some("1".into()) }))
+    }
+
+    async fn update_note(&self, handle: &NoteHandle, draft: &NoteDraft) -> Result<NoteWrite> {
+        self.state().notes.push((handle.id.clone(), draft.clone()));
+        Ok(NoteWrite::Written(handle.clone()))
+    }
+
+    async fn find_note(&self, _key: &NoteKey, _epoch: u32) -> Result<Option<RemoteNote>> {
+        Ok(None)
+    }
+
+    fn opportunity_url(&self, opportunity: &OpportunityId) -> Option<Url> {
+        Url::parse("https://plain.example/").unwrap().join(opportunity.as_str()).ok()
+    }
+}
+
+#[async_trait]
+impl CrmProvider for PlainCrm {
+    fn kind(&self) -> CrmKind {
+        KIND
+    }
+
+    fn default_interval(&self) -> Duration {
+        Duration::from_secs(3600)
+    }
+
+    fn parse_address(&self, input: &str) -> Result<String> {
+        Ok(input.trim().to_owned())
+    }
+
+    fn authorize(&self, request: &SignIn) -> Result<Authorization> {
+        let mut url = Url::parse("https://plain.example/authorize").unwrap();
+        url.query_pairs_mut().append_pair("state", request.state.expose_secret());
+        Ok(Authorization { url, admin_consent: Url::parse("https://plain.example/admin").ok() })
+    }
+
+    async fn finish(
+        &self,
+        _context: &ConnectorContext,
+        request: &SignIn,
+        _callback: &Callback,
+    ) -> Result<SignedIn> {
+        self.state().redeemed += 1;
+        Ok(SignedIn {
+            identity: self.check().await?,
+            tokens: Tokens {
+                access: "marker-access".to_owned().into(),
+                expires_at: None,
+                refresh: Some("marker-refresh".to_owned().into()),
+            },
+            address: request.address.clone(),
+        })
+    }
+
+    fn open(
+        &self,
+        _context: &ConnectorContext,
+        _connection: &Connection,
+        _tokens: Arc<dyn TokenVault>,
+    ) -> Result<Arc<dyn CrmConnector>> {
+        Ok(Arc::new(self.clone()))
+    }
+}
+
+/// A host with one workspace, its members, a memory store and a clock moved by hand.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) crm: Crm,
+    pub(crate) plain: PlainCrm,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) stores: Stores,
+}
+
+pub(crate) fn workspace() -> WorkspaceId {
+    WorkspaceId::new("acme").unwrap()
+}
+
+pub(crate) fn ada() -> MemberId {
+    MemberId::new("ada").unwrap()
+}
+
+pub(crate) fn host() -> Host {
+    let clock = Arc::new(ManualClock::new(datetime!(2026-02-02 09:00 UTC)));
+    let stores = Stores::all(Arc::new(MemoryStore::new(Arc::clone(&clock) as _)));
+    host_on(stores, clock, PlainCrm::default())
+}
+
+pub(crate) fn host_on(stores: Stores, clock: Arc<ManualClock>, plain: PlainCrm) -> Host {
+    {
+        let mut state = plain.state();
+        if state.organisation.is_empty() {
+            state.organisation = "org-1".into();
+            state.user = "u-admin".into();
+        }
+    }
+    let members = vec![member("ada", "ada@contoso.com")];
+    let crm = Crm::builder(stores.clone(), Arc::new(members), keys())
+        .provider(plain.clone())
+        .clock(Arc::clone(&clock) as _)
+        .randomness(Randomness::seeded(1))
+        .build()
+        .unwrap();
+    Host { crm, plain, clock, stores }
+}
+
+pub(crate) fn keys() -> Arc<StaticKeys> {
+    Arc::new(StaticKeys::new(SealingKey::new("k1", [7; 32]).unwrap(), vec![]))
+}
+
+pub(crate) fn member(id: &str, email: &str) -> Member {
+    Member::new(MemberId::new(id).unwrap(), EmailAddress::new(email).unwrap())
+}
+
+impl Host {
+    /// Walks through the sign-in.
+    pub(crate) async fn connect(&self) -> Connection {
+        let callback = self.begin().await;
+        self.crm.finish_connect(&workspace(), &ada(), &callback).await.unwrap()
+    }
+
+    /// Starts a sign-in and gives the callback of a user who agrees.
+    pub(crate) async fn begin(&self) -> Callback {
+        let request = ConnectRequest::new(workspace(), ada(), KIND, "plain.example");
+        let started = self.crm.begin_connect(request).await.unwrap();
+        let state = started.url.query_pairs().next().unwrap().1.into_owned();
+        Callback::new([("state", state), ("code", "marker-code".to_owned())])
+    }
+}
+
+pub(crate) fn user(id: &str, email: &str) -> User {
+    let mut user = User::new(UserId::new(id).unwrap());
+    user.email = EmailAddress::new(email).ok();
+    user
+}
+
+pub(crate) fn opportunity(id: &str, owner: &str) -> Opportunity {
+    let mut opportunity = Opportunity::new(OpportunityId::new(id).unwrap());
+    opportunity.name = Some(format!("Deal {id}"));
+    opportunity.owner = Some(OwnerRef::User(UserId::new(owner).unwrap()));
+    opportunity
+}
