@@ -154,7 +154,7 @@ const STOCK: &[Spec] = &[
          ownershipcode:p tickersymbol sic description address1_line1 address1_city \
          address1_stateorprovince address1_postalcode address1_country address1_composite \
          parentaccountid:account primarycontactid:contact masterid:account merged:b \
-         transactioncurrencyid:transactioncurrency exchangerate:d ownerid:systemuser|team \
+         transactioncurrencyid:transactioncurrency exchangerate:d ownerid:systemuser|team owninguser:systemuser owningteam:team \
          owningbusinessunit:businessunit statecode:p statuscode:p createdon:t modifiedon:t \
          overriddencreatedon:t versionnumber:i",
     ),
@@ -165,7 +165,7 @@ const STOCK: &[Spec] = &[
         "contactid:g fullname firstname lastname middlename emailaddress1 emailaddress2 \
          emailaddress3 telephone1 mobilephone jobtitle department salutation \
          parentcustomerid:account|contact accountid:account accountrolecode:p birthdate:day \
-         anniversary:day donotemail:b masterid:contact merged:b ownerid:systemuser|team \
+         anniversary:day donotemail:b masterid:contact merged:b ownerid:systemuser|team owninguser:systemuser owningteam:team \
          owningbusinessunit:businessunit statecode:p statuscode:p createdon:t modifiedon:t \
          overriddencreatedon:t versionnumber:i",
     ),
@@ -174,7 +174,7 @@ const STOCK: &[Spec] = &[
         "opportunities",
         "Opportunity",
         "opportunityid:g name customerid:account|contact parentaccountid:account \
-         parentcontactid:contact ownerid:systemuser|team owningbusinessunit:businessunit \
+         parentcontactid:contact ownerid:systemuser|team owninguser:systemuser owningteam:team owningbusinessunit:businessunit \
          transactioncurrencyid:transactioncurrency exchangerate:d estimatedvalue:$ \
          estimatedvalue_base:$ actualvalue:$ actualvalue_base:$ budgetamount:$ budgetamount_base:$ \
          totalamount:$ totalamount_base:$ isrevenuesystemcalculated:b estimatedclosedate:day \
@@ -223,7 +223,7 @@ const STOCK: &[Spec] = &[
         "annotations",
         "Note",
         "annotationid:g subject notetext documentbody filename mimetype isdocument:b \
-         objectid:opportunity|account|contact objecttypecode filesize:i ownerid:systemuser|team \
+         objectid:opportunity|account|contact objecttypecode filesize:i ownerid:systemuser|team owninguser:systemuser owningteam:team \
          owningbusinessunit:businessunit langid createdon:t modifiedon:t \
          createdby:systemuser modifiedby:systemuser versionnumber:i",
     ),
