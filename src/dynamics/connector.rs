@@ -204,5 +204,5 @@ async fn base_currency(api: &WebApi) -> Result<Result<Option<CurrencyId>, Notice
 
 #[cfg(test)]
 mod tests;
-#[cfg(all(test, feature = "testkit"))]
+#[cfg(test)]
 mod with_fake;

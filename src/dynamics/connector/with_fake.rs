@@ -15,6 +15,7 @@ use crate::dynamics::fixtures::Org;
 use crate::dynamics::notes::stamp;
 use crate::dynamics::parts::ConnectorParts;
 use crate::error::Result;
+use crate::http::fixtures::JumpingClock;
 use crate::http::transport::Transport;
 use crate::model::{
     Attachment, ContentHash, DealId, DocumentId, NoteDraft, NoteKey, NoteRefusal, NoteWrite,
@@ -59,7 +60,7 @@ fn contoso() -> Contoso {
         org.add_opportunity("Three", account).owned_by(ada).id(),
     ];
     let local = Org::new(|_, _| panic!("replaced"));
-    let fake = FakeMicrosoft::new(org.build(), local.clock.clone());
+    let fake = FakeMicrosoft::new(org.build(), Arc::<JumpingClock>::clone(&local.clock));
     let transport: Arc<dyn Transport> = Arc::new(fake.in_process());
     let tokens: Arc<dyn BearerTokens> = Arc::new(Minted(fake.clone()));
     let parts = ConnectorParts { transport, tokens, ..local.parts() };
@@ -69,7 +70,7 @@ fn contoso() -> Contoso {
 /// Reads a table to its end: its rows, after the walk has proved that they are all.
 async fn all<R: Record>(pages: PageStream<'_, R>) -> Vec<R> {
     let pages: Vec<_> = pages.try_collect().await.unwrap();
-    let mut walk = Walk::new(crate::model::RunId::new(uuid::Uuid::from_u128(1)), R::TABLE);
+    let mut walk = Walk::new(crate::model::RunId::new(Uuid::from_u128(1)), R::TABLE);
     for page in &pages {
         assert_eq!((page.notices.len(), page.unreadable), (0, 0), "{:?}", page.notices);
         walk.take(page).unwrap();
