@@ -204,3 +204,5 @@ async fn base_currency(api: &WebApi) -> Result<Result<Option<CurrencyId>, Notice
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod with_fake;

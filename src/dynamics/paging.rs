@@ -187,7 +187,7 @@ impl<S: Source> Reader<S> {
         if let Some(cursor) = self.from.first() {
             let parts = self.parts.len().max(1);
             if usize::try_from(cursor.chain.of) != Ok(parts) {
-                return Err(Error::conflict("the list of tables to go on with"));
+                return Err(stale_cursor());
             }
         }
         while self.index < self.parts.len() && self.was_ended(self.index) {
@@ -339,7 +339,7 @@ fn is_stale_cookie(refusal: &Refusal) -> bool {
 
 /// What was kept of an earlier run is of no use any more: read the table from its start.
 fn stale_cursor() -> Error {
-    Error::conflict("the place to go on reading from")
+    Error::invalid_input("the place to go on reading from", "the table changed since it was kept")
 }
 
 fn hash(link: &str) -> u64 {

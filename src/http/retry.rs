@@ -14,7 +14,7 @@ use time::macros::format_description;
 
 use crate::http::transport::TransportErrorKind;
 
-/// The longest wait that a worker sits out itself. Dataverse counts over five minutes, so a longer
+/// The longest wait that a worker sits out itself. Services count over minutes, so a longer
 /// one means that the budget is spent for good; then the work is worth more elsewhere.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(15 * 60);
 

@@ -96,18 +96,18 @@ async fn syn_8_a_cursor_of_no_use_says_so() {
     let org = three_pages();
     let cursor = ChainCursor { chain: Chain::ONLY, resume: Some(hostile) };
     let error = read(&org, &[cursor]).try_collect::<Vec<_>>().await.unwrap_err();
-    assert!(matches!(error, Error::Conflict { .. }), "{error:?}");
+    assert!(matches!(error, Error::InvalidInput { .. }), "{error:?}");
     assert_eq!(org.transport.sent().len(), 0);
 
     let org = Org::new(|_, _| Ok(answer(400, &[], refusal("0x8004112A", "bad cookie"))));
     let cursor = ChainCursor { chain: Chain::ONLY, resume: Some(ResumeToken::new(link(2))) };
     let error = read(&org, &[cursor]).try_collect::<Vec<_>>().await.unwrap_err();
-    assert!(matches!(error, Error::Conflict { .. }), "{error:?}");
+    assert!(matches!(error, Error::InvalidInput { .. }), "{error:?}");
 
     let org = three_pages();
     let other = ChainCursor { chain: Chain { index: 0, of: 4 }, resume: None };
     let error = read(&org, &[other]).try_collect::<Vec<_>>().await.unwrap_err();
-    assert!(matches!(error, Error::Conflict { .. }), "{error:?}");
+    assert!(matches!(error, Error::InvalidInput { .. }), "{error:?}");
 }
 
 /// The next page is asked for before the reader has done anything with this one.

@@ -90,7 +90,7 @@ impl Synthetic {
         match column {
             "createdon" | "modifiedon" => Cell::Moment(self.created(index)),
             "statecode" => Cell::Int(self.state(index)),
-            "ownerid" => self.pick_lookup("systemuser", &self.world.users, index),
+            "ownerid" | "owninguser" => self.pick_lookup("systemuser", &self.world.users, index),
             "transactioncurrencyid" => Cell::lookup("transactioncurrency", self.world.currency),
             _ => match self.subject {
                 Subject::Account => self.account(index, column),

@@ -42,12 +42,14 @@ impl<'a> Entry<'a> {
 
     /// Makes a user the owner.
     pub fn owned_by(self, user: Uuid) -> Self {
-        self.set("ownerid", Cell::lookup("systemuser", user))
+        let user = Cell::lookup("systemuser", user);
+        self.set("owningteam", Cell::Null).set("owninguser", user.clone()).set("ownerid", user)
     }
 
     /// Makes a team the owner.
     pub fn owned_by_team(self, team: Uuid) -> Self {
-        self.set("ownerid", Cell::lookup("team", team))
+        let team = Cell::lookup("team", team);
+        self.set("owninguser", Cell::Null).set("owningteam", team.clone()).set("ownerid", team)
     }
 
     /// Sets the estimated value in the base currency.
