@@ -10,6 +10,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::connector::{Capabilities, CrmConnector, Lookup, NoteIdentity, PageStream, StageModel};
+use crate::dynamics::call::Call;
 use crate::dynamics::error::Failure;
 use crate::dynamics::lookup::{lookup, lookup_among};
 use crate::dynamics::notes;
@@ -23,7 +24,7 @@ use crate::dynamics::tables::currencies::Currencies;
 use crate::dynamics::tables::opportunities::Opportunities;
 use crate::dynamics::tables::stages::Stages;
 use crate::dynamics::tables::users::Users;
-use crate::dynamics::web_api::{Call, WebApi};
+use crate::dynamics::web_api::WebApi;
 use crate::error::Result;
 use crate::model::{
     Account, Contact, Currency, CurrencyId, Identity, NoteDraft, NoteHandle, NoteKey, NoteWrite,

@@ -7,10 +7,11 @@ use http::StatusCode;
 use uuid::Uuid;
 
 use crate::connector::Lookup;
+use crate::dynamics::call::Call;
 use crate::dynamics::decode::{BodyFault, Converted, Source, page, row};
 use crate::dynamics::error::{Code, Failure};
 use crate::dynamics::paging::{Part, Plan, operation};
-use crate::dynamics::web_api::{Call, WebApi};
+use crate::dynamics::web_api::WebApi;
 use crate::error::{Error, Result};
 use crate::model::{OpportunityStatus, Outcome, Record, RecordId, Rows};
 

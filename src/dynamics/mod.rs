@@ -17,6 +17,7 @@ mod bearer;
 mod parts;
 mod connector;
 mod challenge;
+mod call;
 mod error;
 mod web_api;
 mod wire;
@@ -33,3 +34,6 @@ mod fixtures;
 mod test_bench;
 
 pub use provider::{DYNAMICS, DynamicsProvider, DynamicsProviderBuilder};
+/// The HTTP client that [`DynamicsProviderBuilder::http_client`] takes, in the version that fits.
+#[doc(no_inline)]
+pub use reqwest;

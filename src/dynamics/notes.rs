@@ -10,9 +10,10 @@ use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::dynamics::call::{Call, Precondition};
 use crate::dynamics::error::{Code, Failure, Refusal};
 use crate::dynamics::processes::json;
-use crate::dynamics::web_api::{Call, Precondition, WebApi};
+use crate::dynamics::web_api::WebApi;
 use crate::error::{Error, Result};
 use crate::http::transport::Response;
 use crate::model::{

@@ -13,10 +13,11 @@ use tracing::Instrument;
 use url::{Position as UrlPosition, Url};
 
 use crate::connector::PageStream;
+use crate::dynamics::call::Call;
 use crate::dynamics::decode::{BodyFault, Decoded, Source, page};
 use crate::dynamics::endpoints::Endpoints;
 use crate::dynamics::error::{Code, Failure, Refusal};
-use crate::dynamics::web_api::{Call, WebApi};
+use crate::dynamics::web_api::WebApi;
 use crate::error::{Error, Result};
 use crate::http::transport::Response;
 use crate::model::Record;

@@ -4,9 +4,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use crate::dynamics::call::Call;
 use crate::dynamics::decode::{BodyFault, not_json};
 use crate::dynamics::error::Failure;
-use crate::dynamics::web_api::{Call, WebApi};
+use crate::dynamics::web_api::WebApi;
 use crate::error::{Error, Result};
 use crate::http::transport::Response;
 use crate::model::ProcessId;

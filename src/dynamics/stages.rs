@@ -6,12 +6,13 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::dynamics::call::Call;
 use crate::dynamics::decode::{Converted, Source};
 use crate::dynamics::error::{Code, Failure, Refusal};
 use crate::dynamics::paging::{Part, Plan};
 use crate::dynamics::processes::{Process, Processes, StartsOn, active_processes, json};
 use crate::dynamics::tables::version;
-use crate::dynamics::web_api::{Call, WebApi};
+use crate::dynamics::web_api::WebApi;
 use crate::dynamics::wire::{Column, WireRow, wire_row};
 use crate::error::Result;
 use crate::model::{AssignmentState, RecordId, StageAssignment};

@@ -1,22 +1,18 @@
-//! Sends calls to the Web API: builds the request, passes the gate, asks for the token at every
-//! attempt, and follows the retry decision.
+//! Sends calls to the Web API: passes the gate, asks for the token at every attempt, and follows
+//! the retry decision.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH,
-    WWW_AUTHENTICATE,
-};
-use http::{HeaderMap, Method, StatusCode};
-use secrecy::{ExposeSecret, SecretString};
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderMap, StatusCode};
+use secrecy::SecretString;
 use time::OffsetDateTime;
 use tracing::Instrument;
-use url::Url;
 
 use crate::clock::{Clock, Randomness};
 use crate::dynamics::bearer::BearerTokens;
+use crate::dynamics::call::Call;
 use crate::dynamics::challenge::claims_challenge;
 use crate::dynamics::endpoints::Endpoints;
 use crate::dynamics::error::{Failure, Refusal};
@@ -27,112 +23,12 @@ use crate::http::retry::{
     Attempt, Budget, Hint, Idempotency, Outcome, Retry, RetryBudget, Token, decide, hold,
     retry_after,
 };
-use crate::http::transport::{Request, Response, Transport, TransportError, TransportErrorKind};
+use crate::http::transport::{Response, Transport, TransportError, TransportErrorKind};
 use crate::model::Connection;
 use crate::storage::GateKey;
 
-const MAX_VERSION: HeaderName = HeaderName::from_static("odata-maxversion");
-const VERSION: HeaderName = HeaderName::from_static("odata-version");
-const PREFER: HeaderName = HeaderName::from_static("prefer");
-
 /// How many requests at once the environment recommends.
 const PARALLELISM_HINT: &str = "x-ms-dop-hint";
-
-/// The lean setting for reads: full pages, and of the annotations only the one that tells which
-/// table a lookup points to.
-const PREFER_PAGES: HeaderValue = HeaderValue::from_static(
-    "odata.maxpagesize=5000,odata.include-annotations=\"Microsoft.Dynamics.CRM.lookuplogicalname\"",
-);
-
-/// Asks a write for the row, so that the answer carries the etag.
-const PREFER_ROW: HeaderValue = HeaderValue::from_static("return=representation");
-
-/// A call, before it becomes a request.
-#[derive(Clone, Debug)]
-pub(crate) struct Call {
-    /// What is attempted, in words that stand behind "may not" and "refused to".
-    pub(crate) operation: Cow<'static, str>,
-    url: Url,
-    kind: Kind,
-}
-
-#[derive(Clone, Debug)]
-enum Kind {
-    Read,
-    Write { precondition: Precondition, body: Bytes },
-}
-
-/// Under which condition a write may happen. There is no unconditional one.
-#[derive(Clone, Debug)]
-pub(crate) enum Precondition {
-    /// Nothing is there under this id.
-    Absent,
-    /// The row still has this etag.
-    Unchanged(HeaderValue),
-}
-
-impl Call {
-    /// Reads from a URL.
-    pub(crate) fn read(operation: impl Into<Cow<'static, str>>, url: Url) -> Self {
-        Self { operation: operation.into(), url, kind: Kind::Read }
-    }
-
-    /// Writes a row under a condition.
-    pub(crate) fn write(
-        operation: impl Into<Cow<'static, str>>,
-        url: Url,
-        precondition: Precondition,
-        body: Bytes,
-    ) -> Self {
-        Self { operation: operation.into(), url, kind: Kind::Write { precondition, body } }
-    }
-
-    /// Builds the request, without I/O.
-    pub(crate) fn request(&self, token: &SecretString) -> Result<Request> {
-        let mut headers = HeaderMap::with_capacity(8);
-        headers.insert(AUTHORIZATION, bearer_header(token)?);
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(MAX_VERSION, HeaderValue::from_static("4.0"));
-        headers.insert(VERSION, HeaderValue::from_static("4.0"));
-        let (method, body) = match &self.kind {
-            Kind::Read => {
-                // Keeps caches on the way from answering.
-                headers.insert(IF_NONE_MATCH, HeaderValue::from_static("null"));
-                headers.insert(PREFER, PREFER_PAGES);
-                (Method::GET, Bytes::new())
-            }
-            Kind::Write { precondition, body } => {
-                match precondition {
-                    Precondition::Absent => {
-                        headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*"))
-                    }
-                    Precondition::Unchanged(etag) => headers.insert(IF_MATCH, etag.clone()),
-                };
-                headers.insert(PREFER, PREFER_ROW);
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                (Method::PATCH, body.clone())
-            }
-        };
-        Ok(Request { method, url: self.url.clone(), headers, body })
-    }
-
-    fn idempotency(&self) -> Idempotency {
-        match self.kind {
-            Kind::Read => Idempotency::Read,
-            Kind::Write { .. } => Idempotency::Conditional,
-        }
-    }
-}
-
-fn bearer_header(token: &SecretString) -> Result<HeaderValue> {
-    let value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()));
-    let mut value = value.map_err(|_| Error::Unauthenticated {
-        reason: "The stored sign-in cannot be used. Please connect again.".into(),
-        source: None,
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
-}
 
 /// One connection's line to the Web API.
 #[derive(Debug)]

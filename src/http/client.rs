@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use tracing::Instrument;
 use url::{Host, Url};
 
 use crate::error::{Error, Result};

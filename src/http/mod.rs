@@ -5,6 +5,8 @@ pub(crate) mod client;
 pub(crate) mod fn_transport;
 pub(crate) mod gate;
 pub(crate) mod retry;
+#[cfg(test)]
+pub(crate) mod log;
 pub(crate) mod transport;
 
 #[cfg(test)]

@@ -74,7 +74,10 @@ async fn read(org: &Org, from: &[ChainCursor]) -> Vec<Page<StageAssignment>> {
 }
 
 fn proof(pages: &[Page<StageAssignment>]) -> Result<u64, Incomplete> {
-    let mut walk = Walk::new(crate::model::RunId::new(uuid::Uuid::nil()), crate::model::Table::StageAssignments);
+    let mut walk = Walk::new(
+        crate::model::RunId::new(uuid::Uuid::nil()),
+        crate::model::Table::StageAssignments,
+    );
     pages.iter().for_each(|page| walk.take(page).unwrap());
     walk.finish().map(|proof| proof.rows())
 }

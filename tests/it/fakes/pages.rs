@@ -5,6 +5,9 @@ use reqwest::Method;
 
 use crate::fakes::{Answer, World, send};
 
+#[path = "../../../examples/data/mod.rs"]
+mod data;
+
 async fn follow(world: &World, link: &str, size: usize) -> Answer {
     let request = world.request(Method::GET, link);
     send(request.header("prefer", format!("odata.maxpagesize={size}"))).await
@@ -145,7 +148,8 @@ async fn a_million_rows_are_paged_without_a_scan_and_changed_like_others() {
 #[tokio::test]
 async fn contoso_is_believable() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/contoso");
-    let world = World::new(OrgBuilder::from_dir(folder).unwrap().build()).await;
+    assert!(OrgBuilder::from_dir(folder).is_ok());
+    let world = World::new(data::contoso().unwrap().build()).await;
     for (set, at_least) in [
         ("systemusers?$select=fullname&$filter=isdisabled eq false and applicationid eq null", 35),
         ("systemusers?$select=fullname&$filter=contains(internalemailaddress,'onmicrosoft')", 4),
