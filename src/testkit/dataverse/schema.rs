@@ -153,27 +153,28 @@ const STOCK: &[Spec] = &[
         "systemusers",
         "User",
         "systemuserid:g azureactivedirectoryobjectid:g domainname internalemailaddress fullname \
-         firstname lastname isdisabled:b accessmode:p applicationid:g islicensed:b title jobtitle \
-         mobilephone personalemailaddress businessunitid:businessunit \
+         firstname lastname isdisabled:b accessmode:p applicationid:g islicensed:b title \
+         jobtitle mobilephone personalemailaddress businessunitid:businessunit \
          parentsystemuserid:systemuser createdon:t modifiedon:t versionnumber:i",
     ),
     (
         "team",
         "teams",
         "Team",
-        "teamid:g name teamtype:p description emailaddress businessunitid:businessunit createdon:t \
-         modifiedon:t versionnumber:i",
+        "teamid:g name teamtype:p description emailaddress businessunitid:businessunit \
+         createdon:t modifiedon:t versionnumber:i",
     ),
     (
         "account",
         "accounts",
         "Account",
         "accountid:g name accountnumber emailaddress1 websiteurl telephone1 revenue:$ \
-         revenue_base:$ numberofemployees:i industrycode:p customertypecode:p accountcategorycode:p \
-         ownershipcode:p tickersymbol sic description address1_line1 address1_city \
-         address1_stateorprovince address1_postalcode address1_country address1_composite \
-         parentaccountid:account primarycontactid:contact masterid:account merged:b \
-         transactioncurrencyid:transactioncurrency exchangerate:d ownerid:systemuser|team owninguser:systemuser owningteam:team \
+         revenue_base:$ numberofemployees:i industrycode:p customertypecode:p \
+         accountcategorycode:p ownershipcode:p tickersymbol sic description address1_line1 \
+         address1_city address1_stateorprovince address1_postalcode address1_country \
+         address1_composite parentaccountid:account primarycontactid:contact masterid:account \
+         merged:b transactioncurrencyid:transactioncurrency exchangerate:d \
+         ownerid:systemuser|team owninguser:systemuser owningteam:team \
          owningbusinessunit:businessunit statecode:p statuscode:p createdon:t modifiedon:t \
          overriddencreatedon:t versionnumber:i",
     ),
@@ -184,21 +185,22 @@ const STOCK: &[Spec] = &[
         "contactid:g fullname firstname lastname middlename emailaddress1 emailaddress2 \
          emailaddress3 telephone1 mobilephone jobtitle department salutation \
          parentcustomerid:account|contact accountid:account accountrolecode:p birthdate:day \
-         anniversary:day donotemail:b masterid:contact merged:b ownerid:systemuser|team owninguser:systemuser owningteam:team \
-         owningbusinessunit:businessunit statecode:p statuscode:p createdon:t modifiedon:t \
-         overriddencreatedon:t versionnumber:i",
+         anniversary:day donotemail:b masterid:contact merged:b ownerid:systemuser|team \
+         owninguser:systemuser owningteam:team owningbusinessunit:businessunit statecode:p \
+         statuscode:p createdon:t modifiedon:t overriddencreatedon:t versionnumber:i",
     ),
     (
         "opportunity",
         "opportunities",
         "Opportunity",
         "opportunityid:g name customerid:account|contact parentaccountid:account \
-         parentcontactid:contact ownerid:systemuser|team owninguser:systemuser owningteam:team owningbusinessunit:businessunit \
-         transactioncurrencyid:transactioncurrency exchangerate:d estimatedvalue:$ \
-         estimatedvalue_base:$ actualvalue:$ actualvalue_base:$ budgetamount:$ budgetamount_base:$ \
-         totalamount:$ totalamount_base:$ isrevenuesystemcalculated:b estimatedclosedate:day \
-         actualclosedate:day finaldecisiondate:day closeprobability:i statecode:p statuscode:p \
-         stepname stageid:g processid:g traversedpath stepid:g salesstage:p salesstagecode:p \
+         parentcontactid:contact ownerid:systemuser|team owninguser:systemuser owningteam:team \
+         owningbusinessunit:businessunit transactioncurrencyid:transactioncurrency \
+         exchangerate:d estimatedvalue:$ estimatedvalue_base:$ actualvalue:$ actualvalue_base:$ \
+         budgetamount:$ budgetamount_base:$ totalamount:$ totalamount_base:$ \
+         isrevenuesystemcalculated:b estimatedclosedate:day actualclosedate:day \
+         finaldecisiondate:day closeprobability:i statecode:p statuscode:p stepname stageid:g \
+         processid:g traversedpath stepid:g salesstage:p salesstagecode:p \
          opportunityratingcode:p msdyn_forecastcategory:p description currentsituation \
          customerneed proposedsolution emailaddress originatingleadid:lead campaignid:campaign \
          pricelevelid:pricelevel createdon:t modifiedon:t overriddencreatedon:t versionnumber:i",
@@ -234,22 +236,22 @@ const STOCK: &[Spec] = &[
          allowedmimetypes basecurrencyid:transactioncurrency pricingdecimalprecision:i \
          fiscalcalendarstart:t fiscalperiodtype:i fiscalyearformat fiscalperiodformat \
          expirechangetrackingindays:i isdisabled:b disabledreason languagecode:i \
-         fullnameconventioncode:p maximumactivebusinessprocessflowsallowedperentity:i createdon:t \
-         modifiedon:t versionnumber:i",
+         fullnameconventioncode:p maximumactivebusinessprocessflowsallowedperentity:i \
+         createdon:t modifiedon:t versionnumber:i",
     ),
     (
         "annotation",
         "annotations",
         "Note",
         "annotationid:g subject notetext documentbody filename mimetype isdocument:b \
-         objectid:opportunity|account|contact objecttypecode filesize:i ownerid:systemuser|team owninguser:systemuser owningteam:team \
-         owningbusinessunit:businessunit langid createdon:t modifiedon:t \
-         createdby:systemuser modifiedby:systemuser versionnumber:i",
+         objectid:opportunity|account|contact objecttypecode filesize:i ownerid:systemuser|team \
+         owninguser:systemuser owningteam:team owningbusinessunit:businessunit langid \
+         createdon:t modifiedon:t createdby:systemuser modifiedby:systemuser versionnumber:i",
     ),
 ];
 
-const INSTANCE: &str = "businessprocessflowinstanceid:g name activestageid:processstage \
-     activestagestartedon:t completedon:t PREFIXopportunityid:opportunity PREFIXleadid:lead \
-     PREFIXquoteid:quote PREFIXsalesorderid:salesorder processid:workflow traversedpath duration:i \
-     statecode:p statuscode:p transactioncurrencyid:transactioncurrency createdon:t modifiedon:t \
-     versionnumber:i";
+const INSTANCE: &str = "businessprocessflowinstanceid:g name activestageid:processstage activestagestartedon:t \
+         completedon:t PREFIXopportunityid:opportunity PREFIXleadid:lead PREFIXquoteid:quote \
+         PREFIXsalesorderid:salesorder processid:workflow traversedpath duration:i statecode:p \
+         statuscode:p transactioncurrencyid:transactioncurrency createdon:t modifiedon:t \
+         versionnumber:i";

@@ -80,7 +80,8 @@ impl Grants {
 
     /// Text that nobody has yet.
     pub(crate) fn draw(&self, prefix: &str) -> String {
-        format!("{prefix}{}{}", self.randomness.uuid().simple(), self.randomness.uuid().simple())
+        let (a, b) = (self.randomness.uuid(), self.randomness.uuid());
+        format!("{prefix}{}-{}{}", FakeEntra::SECRET_MARKER, a.simple(), b.simple())
     }
 
     /// Issues an access token to the person who signs in now.

@@ -86,7 +86,9 @@ impl FakeEntra {
     /// The id of the registered app.
     pub const CLIENT_ID: &'static str = "11111111-aaaa-4bbb-8ccc-222222222222";
     /// The first secret of the registered app.
-    pub const CLIENT_SECRET: &'static str = "fake-client-secret";
+    pub const CLIENT_SECRET: &'static str = "fake-secret-of-the-app";
+    /// Part of every secret, code and token here, so that a test can search logs for it.
+    pub const SECRET_MARKER: &'static str = "fake-secret";
     /// The redirect address of the registered app.
     pub const REDIRECT_URI: &'static str = "https://app.fluint.example/crm/callback";
 
