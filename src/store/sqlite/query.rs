@@ -82,7 +82,7 @@ impl Query for SqliteStore {
                 rows.named(query.name.as_deref());
                 if let Some(account) = &query.account {
                     rows.and(
-                        "r.parent_kind = 'account' AND r.parent = ?",
+                        "r.parent_kind = 'account' AND unlikely(r.parent = ?)",
                         [text(account.as_str())],
                     );
                 }
