@@ -60,7 +60,7 @@ pub enum Error {
         /// What the administrator has to do, as a sentence.
         reason: Cow<'static, str>,
         /// A page where the administrator can do it, when there is one.
-        link: Option<url::Url>,
+        link: Option<Box<url::Url>>,
         /// The cause, when there is one.
         source: Option<BoxError>,
     },

@@ -413,7 +413,7 @@ fn health_event(error: &Error) -> Option<HealthEvent> {
             Some(HealthEvent::SignInRejected { why: error.customer_message() })
         }
         Error::NeedsAdmin { link, .. } => {
-            Some(HealthEvent::AdminApprovalMissing { link: link.clone() })
+            Some(HealthEvent::AdminApprovalMissing { link: link.as_deref().cloned() })
         }
         _ => None,
     }

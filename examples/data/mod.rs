@@ -8,7 +8,7 @@ use fluint_crm::testkit::OrgBuilder;
 ///
 /// # Errors
 /// Never, unless a file was changed by hand.
-pub fn contoso() -> fluint_crm::Result<OrgBuilder> {
+pub(crate) fn contoso() -> fluint_crm::Result<OrgBuilder> {
     OrgBuilder::from_tables(&[
         include_str!("contoso/organization.json"),
         include_str!("contoso/transactioncurrency.json"),

@@ -21,9 +21,9 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Parser;
+use fluint_crm::documents::PublishOptions;
 use fluint_crm::host::{SealingKey, StaticKeys};
 use fluint_crm::model::WorkspaceId;
-use fluint_crm::rules::Debounce;
 use fluint_crm::storage::Stores;
 use fluint_crm::store::SqliteStore;
 use fluint_crm::{Crm, SystemClock};
@@ -63,16 +63,18 @@ async fn run(options: Options) -> Result<()> {
     let clock = Arc::new(SystemClock::new());
     let store = Arc::new(SqliteStore::open(&options.database, clock)?);
     let (place, provider) = Place::open(&options).await?;
-    let people = Arc::new(People::new(org::members(&place)?));
+    let members = if place.is_contoso(&options) { org::members()? } else { Vec::new() };
+    let people = Arc::new(People::new(members));
     let bars = Arc::new(Bars::new(options.json));
     // A real host keeps its key in a vault; here it only has to be the same in every run.
     let keys = StaticKeys::new(SealingKey::new("quickstart", [42; 32])?, vec![]);
-    let mut debounce = Debounce::default();
-    debounce.quiet = std::time::Duration::ZERO;
+    // Nobody wants to wait a minute here for edits to pause.
+    let mut publishing = PublishOptions::default();
+    publishing.debounce.quiet = std::time::Duration::ZERO;
     let crm = Crm::builder(Stores::all(store), Arc::clone(&people) as _, Arc::new(keys))
         .provider(provider)
         .observer(Arc::clone(&bars) as _)
-        .debounce(debounce)
+        .publishing(publishing)
         .build()?;
     let mut story = Story {
         crm,

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use fluint_crm::connector::Tokens;
 use fluint_crm::dynamics::{DYNAMICS, DynamicsProvider};
 use fluint_crm::model::{Connection, MemberId, WorkspaceId};
-use fluint_crm::testkit::FakeServer;
+use fluint_crm::testkit::{FakeEntra, FakeServer};
 use fluint_crm::{ConnectRequest, Crm};
 use url::Url;
 
@@ -15,21 +15,15 @@ use crate::org;
 /// Where the org is, and how to get in.
 pub(crate) enum Place {
     /// Fakes in this process, reached over loopback.
-    Here { server: FakeServer, redirect: Url },
+    Here { _server: FakeServer, redirect: Url },
     /// Microsoft's own, with an access token that somebody got elsewhere.
     Real { address: String, token: String, publish: bool },
     /// A stand-in of somebody's own.
     StandIn { address: String, redirect: Url },
 }
 
-/// The app that the fakes know.
-const CLIENT_ID: &str = "11111111-2222-3333-4444-555555555555";
-
 /// The address that the shipped org would have.
 const ADDRESS: &str = "contoso.crm4.dynamics.com";
-
-/// Where the sign-in leads back to. Nothing listens there: the program plays the browser.
-const REDIRECT: &str = "http://127.0.0.1:9/crm/callback";
 
 impl Place {
     /// Finds the place that the options name, and the provider to reach it.
@@ -49,17 +43,18 @@ impl Place {
                 Some(name) => std::env::var(name).with_context(|| format!("read {name}"))?,
                 None => "secret".to_owned(),
             };
-            let redirect = options.redirect.clone().map_or_else(|| REDIRECT.parse(), Ok)?;
-            let client_id = options.client_id.as_deref().unwrap_or(CLIENT_ID);
+            let redirect = options.redirect.clone();
+            let redirect = redirect.map_or_else(|| FakeEntra::REDIRECT_URI.parse(), Ok)?;
+            let client_id = options.client_id.as_deref().unwrap_or(FakeEntra::CLIENT_ID);
             let provider = provider(client_id, secret, &redirect, authority, org_api)?;
             return Ok((Self::StandIn { address, redirect }, provider));
         }
-        let redirect: Url = REDIRECT.parse()?;
-        let server = org::start(options.rows, CLIENT_ID, &redirect).await?;
+        let redirect: Url = FakeEntra::REDIRECT_URI.parse()?;
+        let server = org::start(options.rows).await?;
         let (authority, org_api) = (server.authority_base(), server.org_base());
-        let secret = server.client_secret().to_owned();
-        let provider = provider(CLIENT_ID, secret, &redirect, &authority, &org_api)?;
-        Ok((Self::Here { server, redirect }, provider))
+        let secret = FakeEntra::CLIENT_SECRET.to_owned();
+        let provider = provider(FakeEntra::CLIENT_ID, secret, &redirect, &authority, &org_api)?;
+        Ok((Self::Here { _server: server, redirect }, provider))
     }
 
     /// Gets in: by the real handshake, or with the access token.
@@ -86,6 +81,11 @@ impl Place {
                 Ok(crm.finish_connect(workspace, member, &callback).await?)
             }
         }
+    }
+
+    /// Whether the org is the one shipped with the repository, whose people are known.
+    pub(crate) const fn is_contoso(&self, options: &Options) -> bool {
+        matches!(self, Self::Here { .. }) && options.rows.is_none()
     }
 
     /// Whether the program may write to the org.

@@ -6,8 +6,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use fluint_crm::documents::{PublishTarget, Published};
 use fluint_crm::model::query::Scope;
 use fluint_crm::model::{
-    Connection, Deal, DealState, Document, DocumentId, EmailAddress, FeedEvent, MemberId,
-    OwnerHint, Publication, PublicationId, PublicationState, Skipped, StageFilter, WorkspaceId,
+    Connection, Deal, DealState, Document, DocumentId, FeedEvent, MemberId, OwnerHint, Publication,
+    PublicationId, PublicationState, Skipped, StageFilter, WorkspaceId,
 };
 use fluint_crm::{Budget, Crm, SyncReport};
 use serde_json::json;
@@ -162,7 +162,7 @@ impl Story {
         let publication = match self.crm.publish(&self.workspace, target, document).await? {
             Published::Accepted { publication, .. } => publication,
             Published::Declined(why) => bail!("the document was declined: {why}"),
-            other => bail!("unexpected: {other:?}"),
+            other => bail!("the document was not taken in: {other:?}"),
         };
         self.crm.run_due(&Budget::default()).await?;
         let publication = self.publication(publication).await?;
@@ -272,11 +272,6 @@ fn is_about_the_connection(event: &FeedEvent) -> bool {
 /// The member who connects the org.
 fn host_member() -> Result<MemberId> {
     Ok(MemberId::new("ada.lovelace")?)
-}
-
-/// An address that only tests use.
-pub(crate) fn email(text: &str) -> Result<EmailAddress> {
-    Ok(EmailAddress::new(text)?)
 }
 
 const FIRST_DRAFT: &str = "<h1>Where we stand</h1><p>A first draft.</p>";

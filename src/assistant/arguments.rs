@@ -37,7 +37,7 @@ pub(crate) fn read<A: ToolArguments>(arguments: Value) -> Result<A> {
         Value::Object(map) => map,
         _ => {
             let reason = format!("they must be an object, such as {}", A::example());
-            return Err(Error::invalid_input("the arguments", reason));
+            return Err(Error::invalid_input("the list of arguments", reason));
         }
     };
     serde_json::from_value(Value::Object(arguments.clone()))
@@ -47,7 +47,7 @@ pub(crate) fn read<A: ToolArguments>(arguments: Value) -> Result<A> {
 /// Finds the argument at fault: the one that spoils the example when it is put there.
 fn blame<A: ToolArguments>(arguments: &Map<String, Value>, error: &serde_json::Error) -> Error {
     let Value::Object(example) = A::example() else {
-        return Error::invalid_input("the arguments", error.to_string());
+        return Error::invalid_input("the list of arguments", error.to_string());
     };
     for (name, value) in arguments {
         let Some(good) = example.get(name) else {
@@ -68,7 +68,7 @@ fn blame<A: ToolArguments>(arguments: &Map<String, Value>, error: &serde_json::E
     });
     match missing {
         Some(name) => refuse(name, &format!("it is missing; a good value is {}", example[name])),
-        None => Error::invalid_input("the arguments", error.to_string()),
+        None => Error::invalid_input("the list of arguments", error.to_string()),
     }
 }
 

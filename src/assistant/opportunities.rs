@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use time::{Date, OffsetDateTime};
+use time::OffsetDateTime;
 
 use crate::assistant::account::{Candidate, Meaning, meaning};
 use crate::assistant::arguments::{ToolArguments, refuse};
@@ -94,7 +94,8 @@ struct Row {
     status: OpportunityStatus,
     value: Option<Amount>,
     currency: Option<CurrencyCode>,
-    close_date: Option<Date>,
+    /// As `2026-03-31`.
+    close_date: Option<String>,
     probability: Option<u8>,
 }
 
@@ -223,7 +224,7 @@ fn row(found: Found<Opportunity>, codes: &Codes) -> Row {
         status: row.status,
         value: row.value,
         currency,
-        close_date: row.close_date,
+        close_date: row.close_date.map(|date| date.to_string()),
         probability: row.probability,
     }
 }

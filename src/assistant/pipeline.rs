@@ -58,9 +58,9 @@ fn period_schema(_generator: &mut SchemaGenerator) -> Schema {
 #[derive(Serialize)]
 struct PipelineAnswer {
     answer: String,
-    /// The first and the last day of the period.
-    from: Date,
-    to: Option<Date>,
+    /// The first and the last day of the period, as `2026-03-31`.
+    from: String,
+    to: String,
     #[serde(flatten)]
     totals: Totals,
 }
@@ -76,9 +76,13 @@ pub(crate) async fn answer(
     let mut question = TotalsQuery::new(scope.clone());
     question.filter = arguments.filter(range)?;
     let totals = query.totals(&question).await?;
-    let answer = sentence(range, &totals);
-    let answer =
-        PipelineAnswer { answer, from: range.from, to: range.before.previous_day(), totals };
+    let last = range.before.previous_day().unwrap_or(range.before);
+    let answer = PipelineAnswer {
+        answer: sentence(range.from, last, &totals),
+        from: range.from.to_string(),
+        to: last.to_string(),
+        totals,
+    };
     serde_json::to_value(answer).map_err(|cause| Error::store("write down an answer", cause))
 }
 
@@ -115,10 +119,9 @@ impl PipelineArguments {
     }
 }
 
-fn sentence(range: DateRange, totals: &Totals) -> String {
-    let last = range.before.previous_day().unwrap_or(range.before);
+fn sentence(from: Date, last: Date, totals: &Totals) -> String {
     let noun = if totals.count == 1 { "opportunity closes" } else { "opportunities close" };
-    let mut text = format!("{} open {noun} from {} to {last}", totals.count, range.from);
+    let mut text = format!("{} open {noun} from {from} to {last}", totals.count);
     if !totals.by_currency.is_empty() {
         text.push_str(", worth ");
         text.push_str(&list(&totals.by_currency));

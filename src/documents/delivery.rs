@@ -147,7 +147,7 @@ impl<'a> Delivery<'a> {
     }
 
     /// Our id is taken, though we have no receipt: by ourselves, before a crash or a lost answer.
-    async fn take_over(&mut self, remote: RemoteNote) -> Result<Step> {
+    async fn take_over(&self, remote: RemoteNote) -> Result<Step> {
         match weigh(&remote, self.draft.stamp) {
             Verdict::Ours => Ok(self.stands(remote.handle, How::Created)),
             Verdict::Newer(stamp) => Ok(newer(remote.handle, stamp)),
@@ -166,7 +166,7 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    async fn update(&mut self, mut handle: NoteHandle, mut how: How) -> Result<Step> {
+    async fn update(&self, mut handle: NoteHandle, mut how: How) -> Result<Step> {
         for _ in 0..MAX_ROUNDS {
             let remote = match self.connector.update_note(&handle, &self.draft).await? {
                 NoteWrite::Written(handle) => return Ok(self.stands(handle, how)),

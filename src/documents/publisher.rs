@@ -35,7 +35,7 @@ use crate::documents::render::RenderContext;
 use crate::error::{Error, Remedy, Result};
 use crate::model::{
     AccountId, Connection, Deal, DealId, Document, NewFeedEntry, NoteKey, Publication,
-    PublicationState, PublishDeclined, Receipt, WorkspaceId,
+    PublicationId, PublicationState, PublishDeclined, Receipt, WorkspaceId,
 };
 use crate::rules::{Debounce, publication_due_at};
 use crate::storage::{Claim, PublishRequest, Stores, Work, WorkItem};
@@ -52,12 +52,12 @@ pub enum PublishTarget {
 
 /// What became of a published revision.
 #[derive(Clone, PartialEq, Eq, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "a revision is taken in or it is not")]
+#[non_exhaustive]
 pub enum Published {
     /// It is in the ledger.
     Accepted {
-        /// The publication as it stands.
-        publication: Box<Publication>,
+        /// The publication; the same for every revision of a document on a deal.
+        publication: PublicationId,
         /// When it is due to be sent (UTC); `None` when nothing is left to send.
         due_at: Option<OffsetDateTime>,
     },
@@ -153,7 +153,7 @@ impl Publisher {
         if let Some(at) = due_at {
             self.stores.due.schedule(&work(&publication), at).await?;
         }
-        Ok(Published::Accepted { publication: Box::new(publication), due_at })
+        Ok(Published::Accepted { publication: publication.key.publication(), due_at })
     }
 
     /// A deal with the connection that it came from, when both are there.

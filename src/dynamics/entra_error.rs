@@ -184,7 +184,7 @@ impl EntraFailure {
         match class {
             Class::AskAdmin(step) => Error::NeedsAdmin {
                 reason: sentence.into(),
-                link: consent.filter(|_| step == AdminStep::Approve),
+                link: consent.filter(|_| step == AdminStep::Approve).map(Box::new),
                 source: Some(Box::new(self)),
             },
             Class::CheckAddress => Error::invalid_input("org address", sentence),

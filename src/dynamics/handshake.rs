@@ -12,7 +12,7 @@ use crate::connector::{Authorization, Callback, ConnectorContext, SignIn, Signed
 use crate::dynamics::credentials::AppRegistration;
 use crate::dynamics::endpoints::Endpoints;
 use crate::dynamics::entra_error::EntraFailure;
-use crate::dynamics::token_endpoint::{ExchangeError, Grant, Granted, TokenEndpoint, expiry};
+use crate::dynamics::token_endpoint::{ExchangeError, Grant, Granted, TokenEndpoint};
 use crate::dynamics::who_am_i;
 use crate::error::{Error, Result};
 use crate::http::transport::Transport;
@@ -71,7 +71,7 @@ impl Handshake<'_> {
         let grant = Grant::Code { code: &code, verifier: &sign_in.verifier };
         let exchanged = self.at_any_tenant().exchange(transport, context, grant).await;
         let granted = exchanged.map_err(|ExchangeError { error, .. }| error)?;
-        let expires_at = expiry(&granted, context.clock.now());
+        let expires_at = granted.expires_at(context.clock.now());
         let tenant = self.verify(&granted)?;
         let mut identity =
             who_am_i::ask(transport, context, self.endpoints, &granted.access).await?;

@@ -1,4 +1,7 @@
 //! The only rooms that know Microsoft: Dataverse and Entra.
+//!
+//! [`DynamicsProvider`] connects an org; the connector that it opens reads the org's tables and
+//! writes notes. Facts about Microsoft's side that shape the code are named where they do.
 
 mod provider;
 mod org_url;
@@ -12,6 +15,7 @@ mod who_am_i;
 mod resend;
 mod bearer;
 mod parts;
+mod connector;
 mod challenge;
 mod call;
 mod error;
@@ -24,11 +28,12 @@ mod tables;
 mod stages;
 mod lookup;
 mod notes;
-mod connector;
-
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod test_bench;
 
 pub use provider::{DYNAMICS, DynamicsProvider, DynamicsProviderBuilder};
+/// The HTTP client that [`DynamicsProviderBuilder::http_client`] takes, in the version that fits.
+#[doc(no_inline)]
+pub use reqwest;

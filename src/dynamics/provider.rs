@@ -137,7 +137,8 @@ impl CrmProvider for DynamicsProvider {
         connection: &Connection,
         tokens: Arc<dyn TokenVault>,
     ) -> Result<Arc<dyn CrmConnector>> {
-        Ok(Arc::new(DynamicsConnector::new(&self.parts(context, connection, tokens)?)))
+        let parts = self.parts(context, connection, tokens)?;
+        Ok(Arc::new(DynamicsConnector::new(&parts)))
     }
 }
 

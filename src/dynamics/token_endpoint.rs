@@ -44,6 +44,13 @@ pub(crate) struct Granted {
     pub(crate) id_token: Option<SecretString>,
 }
 
+impl Granted {
+    /// When the access token ends, if it came now.
+    pub(crate) fn expires_at(&self, now: OffsetDateTime) -> OffsetDateTime {
+        now + self.lifetime
+    }
+}
+
 /// An exchange that brought nothing.
 #[derive(Debug)]
 pub(crate) struct ExchangeError {
@@ -224,11 +231,6 @@ fn read_tokens(response: &Response) -> Result<Granted> {
 
 /// Seven days: the longest that Entra gives is 28 hours; anything longer is a mistake.
 const MAX_LIFETIME: i64 = 7 * 24 * 3600;
-
-/// When tokens that come now will end.
-pub(crate) fn expiry(granted: &Granted, now: OffsetDateTime) -> OffsetDateTime {
-    now + granted.lifetime
-}
 
 #[cfg(test)]
 mod tests;

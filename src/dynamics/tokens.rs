@@ -19,9 +19,7 @@ use crate::connector::{ConnectorContext, Replaced, StoredTokens, TokenVault, Tok
 use crate::dynamics::bearer::BearerTokens;
 use crate::dynamics::credentials::AppRegistration;
 use crate::dynamics::endpoints::Endpoints;
-use crate::dynamics::token_endpoint::{
-    ExchangeError, Grant, GrantFate, Granted, TokenEndpoint, expiry,
-};
+use crate::dynamics::token_endpoint::{ExchangeError, Grant, GrantFate, Granted, TokenEndpoint};
 use crate::error::{Error, Result};
 use crate::http::transport::Transport;
 use crate::model::ConnectionId;
@@ -276,7 +274,7 @@ impl std::fmt::Debug for TokenSource {
 fn renewed(stored: &StoredTokens, granted: &Granted, now: OffsetDateTime) -> Tokens {
     Tokens {
         access: granted.access.clone(),
-        expires_at: Some(expiry(granted, now)),
+        expires_at: Some(granted.expires_at(now)),
         refresh: granted.refresh.clone().or_else(|| stored.tokens.refresh.clone()),
     }
 }

@@ -239,11 +239,13 @@ impl WebApi {
     }
 }
 
-/// Throttles count per environment and user, whatever the workspace.
+/// Throttles count per environment and user, whichever workspace acts as that user.
 fn gate_key(connection: &Connection) -> GateKey {
     let identity = &connection.identity;
-    let scope = format!("{}/{}", identity.organisation, identity.user);
-    GateKey { kind: connection.kind.clone(), scope }
+    GateKey {
+        kind: connection.kind.clone(),
+        scope: format!("{}/{}", identity.organisation, identity.user),
+    }
 }
 
 fn challenge(answer: &Response) -> Option<String> {

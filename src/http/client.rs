@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use tracing::Instrument;
 use url::{Host, Url};
 
 use crate::error::{Error, Result};
@@ -108,6 +109,13 @@ impl HttpClient {
 impl Transport for HttpClient {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
         self.check_reach(&request.url)?;
+        let span = tracing::debug_span!("request", method = %request.method);
+        self.exchange(request).instrument(span).await
+    }
+}
+
+impl HttpClient {
+    async fn exchange(&self, request: Request) -> Result<Response, TransportError> {
         let Request { method, url, headers, body } = request;
         let sent = self.client.request(method, url.clone()).headers(headers).body(body);
         let mut response = sent.send().await.map_err(no_answer)?;

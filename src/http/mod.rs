@@ -1,10 +1,12 @@
 //! HTTP for every vendor: the seam, the retry decision, the throttle gate, the hardened client.
 
-pub(crate) mod gate;
-pub(crate) mod retry;
 pub(crate) mod client;
 #[cfg(test)]
 pub(crate) mod fn_transport;
+pub(crate) mod gate;
+pub(crate) mod retry;
+#[cfg(test)]
+pub(crate) mod log;
 pub(crate) mod transport;
 
 #[cfg(test)]

@@ -141,13 +141,13 @@ impl<'a> TableReader<'a> {
         let mut told_row = false;
         for notice in notices {
             let (key, message) = match notice {
-                Notice::ColumnMissing { column } => (
-                    format!("drift/{}/{column}", self.table),
-                    format!("the column {column} stands in no row"),
-                ),
                 Notice::SourceUnreadable { origin, detail } => {
                     (format!("unreadable/{origin}"), format!("{origin}: {detail}"))
                 }
+                Notice::ColumnMissing { column } => (
+                    format!("column/{}/{column}", self.table),
+                    format!("the column {column} is not there any more"),
+                ),
                 Notice::RowIncomplete { id, detail } if !told_row => {
                     told_row = true;
                     (format!("incomplete/{}", self.table), format!("row {id}: {detail}"))

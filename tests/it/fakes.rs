@@ -34,7 +34,7 @@ struct Answer {
 impl World {
     async fn new(org: Org) -> Self {
         let clock = Arc::new(ManualClock::new(datetime!(2026-02-02 09:00 UTC)));
-        let fake = FakeMicrosoft::new(org, clock.clone());
+        let fake = FakeMicrosoft::new(org, Arc::<ManualClock>::clone(&clock));
         let server = fake.start().await;
         let token = fake.entra().mint_token(&server.org_base());
         let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();

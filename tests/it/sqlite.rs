@@ -1,5 +1,7 @@
 //! What only a database file can get wrong: files, processes, crashes, rewritten rows.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
+
 mod agree;
 mod conformance;
 mod crash;

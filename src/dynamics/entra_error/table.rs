@@ -23,8 +23,9 @@ const REGISTRATION: Class = Class::Ours(Setting::Registration);
 const REDIRECT: Class = Class::Ours(Setting::RedirectUri);
 
 /// A refusal by the user and a company that lets only administrators approve look the same.
-pub(super) const NOT_APPROVED: &str = "The app was not approved. If you declined, connect again; if your company lets only \
-     administrators approve apps, send your Global Admin the approval link.";
+pub(super) const NOT_APPROVED: &str = "\
+    The app was not approved. If you declined, connect again; if your company lets only \
+    administrators approve apps, send your Global Admin the approval link.";
 pub(super) const SIGN_IN: &str = "Your sign-in is no longer valid. Connect again.";
 pub(super) const WRONG_ADDRESS: &str =
     "Your company's directory does not know this org. Check the org's address.";
@@ -33,14 +34,16 @@ pub(super) const SLOW_DOWN: &str = "Microsoft's sign-in asked to wait";
 pub(super) const MISCONFIGURED: &str = "Entra refuses the app's requests";
 pub(super) const BAD_CREDENTIAL: &str = "Entra rejects the app's credential";
 
-const OTHER_ACCOUNT: &str = "This account does not belong to the company of the org. Connect again with your work \
-     account there, or ask an administrator of that company to invite you.";
+const OTHER_ACCOUNT: &str = "\
+    This account does not belong to the company of the org. Connect again with your work \
+    account there, or ask an administrator of that company to invite you.";
 const PROVE: &str = "Your company asks for another proof of who you are. Connect again to give it.";
 const PASSWORD: &str = "Your password has changed or expired. Connect again with the new one.";
 const POLICY: &str =
     "A sign-in policy of your company blocks the connection. Ask your administrator to allow it.";
-const DEVICE: &str = "Your company allows sign-ins from managed devices only. Use one of them, or ask your \
-     administrator.";
+const DEVICE: &str = "\
+    Your company allows sign-ins from managed devices only. Use one of them, or ask your \
+    administrator.";
 const ASK_APPROVAL: &str =
     "Your company lets only administrators approve apps. Send your Global Admin the approval link.";
 const NOT_SUBSCRIBED: &str =

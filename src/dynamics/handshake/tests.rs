@@ -6,6 +6,7 @@ use crate::dynamics::test_bench::{
 };
 use crate::error::Remedy;
 use crate::http::fn_transport::FnTransport;
+use crate::http::log::Log;
 use crate::http::transport::{Request, Response, TransportErrorKind};
 
 const ORG: &str = "contoso.crm4.dynamics.com";
@@ -122,6 +123,22 @@ async fn con_3_a_finished_sign_in_brings_tokens_and_an_identity() {
     let form = std::str::from_utf8(&sent[0].body).unwrap();
     assert!(form.contains("&code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk&"), "{form}");
     assert_eq!(sent[1].headers["authorization"], "Bearer marker-access");
+}
+
+#[tokio::test]
+async fn r_9_signing_in_and_refreshing_trace_no_secret() {
+    let log = Log::default();
+    let _listening = log.listen();
+    let good = tokens(&id_token(CLIENT_ID, &issuer(), TENANT));
+    finish(&two_sided(good, (200, WHO)), &with_code()).await.unwrap();
+    let refusal = r#"{"error":"invalid_grant","error_description":"AADSTS700082: marker",
+        "error_codes":[700082],"trace_id":"marker"}"#;
+    let refused = FnTransport::new(move |_| Ok(answer(400, refusal)));
+    finish(&refused, &with_code()).await.unwrap_err();
+    let heard = log.text();
+    assert!(heard.contains("Entra answered invalid_grant AADSTS700082 (status 400)"), "{heard}");
+    assert!(heard.contains("exchange") && heard.contains("ask"), "both calls have a span");
+    assert!(!heard.contains("marker") && !heard.contains("dBjftJeZ4CVP"), "{heard}");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::http::log::Log;
 
 /// Answers every connection with the same bytes, then closes it. Hands back its address.
 async fn serve(answer: impl Into<Vec<u8>>) -> Url {
@@ -203,6 +204,23 @@ async fn r_12_the_cap_counts_decompressed_bytes() {
     let announced = with_length("", b"", 258_001);
     let error = failure(&client, serve(announced).await).await;
     assert_eq!(error.kind, TransportErrorKind::UnusableBody);
+}
+
+#[tokio::test]
+async fn r_9_no_trace_of_any_crate_shows_a_header_or_a_body() {
+    let log = Log::default();
+    let _listening = log.listen();
+    let body = b"marker-body";
+    let url = serve(with_length("X-Answer: marker-answer\r\n", body, body.len())).await;
+    let mut request = get(Url::parse(url.as_str().split('?').next().unwrap()).unwrap());
+    let mut secret = HeaderValue::from_static("Bearer marker-secret");
+    secret.set_sensitive(true);
+    request.headers.insert("authorization", secret);
+    request.body = Bytes::from_static(b"client_secret=marker-form");
+    let response = client().send(request).await.unwrap();
+    assert_eq!(&response.body[..], body);
+    assert!(log.text().contains("TRACE"), "nothing was heard");
+    assert!(!log.text().contains("marker"), "{}", log.text());
 }
 
 #[tokio::test]

@@ -146,3 +146,83 @@ fn read_cursor(cursor: &QueryCursor, question: i64) -> Result<Place> {
     let (asked, place): (i64, Place) = serde_json::from_slice(&json).map_err(|_| refused())?;
     if asked == question { Ok(place) } else { Err(refused()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Account, AccountId};
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    const QUESTION: &str = "a question";
+
+    fn page(limit: u32, cursor: Option<QueryCursor>) -> Result<SortedPage<Account>> {
+        SortedPage::open(&PageRequest { limit, cursor }, &QUESTION)
+    }
+
+    fn offer(page: &mut SortedPage<Account>, value: Option<i64>, connection: u8, id: u8) {
+        let value = value.map(|value| Amount::new(value.into()).unwrap());
+        let connection = ConnectionId::new(Uuid::from_u128(connection.into()));
+        let row = Account::new(AccountId::new(format!("a{id:03}")).unwrap());
+        page.offer(SortKey::value_descending(value), connection, row);
+    }
+
+    #[test]
+    fn oll_1_a_page_keeps_no_more_rows_than_it_shows_and_one() {
+        let mut page = page(3, None).unwrap();
+        for id in 0..200 {
+            offer(&mut page, Some(i64::from(id % 7)), 1, id);
+            assert!(page.kept.len() <= 4);
+        }
+        assert_eq!(page.answer(None).unwrap().rows.len(), 3);
+    }
+
+    #[test]
+    fn oll_3_a_cursor_is_cut_or_changed_to_no_effect() {
+        let mut first = page(1, None).unwrap();
+        (0..2).for_each(|id| offer(&mut first, None, 1, id));
+        let cursor = first.answer(None).unwrap().next.unwrap();
+        assert!(page(1, Some(cursor.clone())).is_ok());
+        for length in 0..cursor.as_str().len() {
+            let cut = QueryCursor::new(&cursor.as_str()[..length]);
+            assert!(page(1, Some(cut)).is_err(), "a cursor of {length} digits was accepted");
+        }
+        let request = PageRequest { limit: 1, cursor: Some(cursor) };
+        assert!(SortedPage::<Account>::open(&request, &"another question").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn oll_1_pages_put_together_are_the_sorted_whole(
+            rows in prop::collection::btree_map((0..3_u8, 0..30_u8), prop::option::of(-3..3_i64), 0..60),
+            limit in 1..9_u32,
+        ) {
+            let mut expected: Vec<_> = rows
+                .iter()
+                .map(|((connection, id), value)| (value.is_none(), value.map(Reverse), *connection, *id))
+                .collect();
+            expected.sort_unstable();
+            let (mut found, mut cursor) = (Vec::new(), None);
+            loop {
+                let mut page = page(limit, cursor).unwrap();
+                for ((connection, id), value) in &rows {
+                    offer(&mut page, *value, *connection, *id);
+                }
+                let answer = page.answer(None).unwrap();
+                found.extend(answer.rows.into_iter().map(|found| (found.connection, found.row.id)));
+                cursor = answer.next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            let expected: Vec<_> = expected
+                .into_iter()
+                .map(|(_, _, connection, id)| {
+                    let connection = ConnectionId::new(Uuid::from_u128(connection.into()));
+                    (connection, AccountId::new(format!("a{id:03}")).unwrap())
+                })
+                .collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

@@ -162,11 +162,14 @@ fn summarise(
     proved: &BTreeSet<Table>,
     now: OffsetDateTime,
 ) -> Vec<TableSummary> {
-    let summary = |(table, seen)| {
+    let nothing = BTreeSet::new();
+    let mut seen: BTreeMap<_, _> = proved.iter().map(|table| (*table, &nothing)).collect();
+    seen.extend(run.seen());
+    let summary = |(table, seen): (Table, &BTreeSet<_>)| {
         let newly_missing = if proved.contains(&table) { rows.miss(table, seen, now) } else { 0 };
         rows.summary(table, seen.len() as u64, newly_missing)
     };
-    run.seen().map(summary).collect()
+    seen.into_iter().map(summary).collect()
 }
 
 fn no_run(run: RunId) -> Error {

@@ -12,7 +12,7 @@ pub(crate) enum Trouble {
     /// What is stored makes no sense.
     Stored(BoxError),
     /// The step was refused; the caller is told as it is.
-    Told(Error),
+    Told(Box<Error>),
 }
 
 impl Trouble {
@@ -26,7 +26,7 @@ impl Trouble {
         match self {
             Self::Sqlite(cause) => Error::store(operation, Explained::new(cause)),
             Self::Stored(cause) => Error::store(operation, cause),
-            Self::Told(error) => error,
+            Self::Told(error) => *error,
         }
     }
 }
@@ -39,7 +39,7 @@ impl From<rusqlite::Error> for Trouble {
 
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
-        Self::Told(error)
+        Self::Told(Box::new(error))
     }
 }
 

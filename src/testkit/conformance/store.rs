@@ -145,6 +145,7 @@ macro_rules! store_conformance {
                 dea_5_amounts_are_kept_exactly
                 r_16_rows_that_a_proved_run_did_not_see_are_missing
                 r_16_a_missing_row_stays_as_it_is
+                r_16_a_proved_table_without_a_page_is_missing
                 r_16_a_table_without_proof_loses_nothing
                 r_16_a_row_that_could_not_be_decoded_counts_as_seen
                 r_16_a_missing_row_that_is_seen_again_is_missing_no_more

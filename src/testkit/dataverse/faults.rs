@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::http::transport::Response;
+use crate::http::transport::{Response, TransportError, TransportErrorKind};
 use crate::testkit::dataverse::refusal::{Refusal, set_header, text};
 
-/// Something that goes wrong between the client and Dataverse.
+/// Something that goes wrong between the client and Microsoft.
 ///
-/// Planted with [`FakeDataverse::plant`](crate::testkit::FakeDataverse::plant).
+/// Planted with [`FakeDataverse::plant`](crate::testkit::FakeDataverse::plant) or
+/// [`FakeEntra::plant`](crate::testkit::FakeEntra::plant).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -204,5 +205,13 @@ pub(crate) fn throttled(retry_after: Option<&str>) -> Refusal {
     match retry_after {
         Some(wait) => refusal.with_header("retry-after", wait),
         None => refusal,
+    }
+}
+
+/// A connection that broke after the request may have been sent.
+pub(crate) fn broken() -> TransportError {
+    TransportError {
+        kind: TransportErrorKind::MaybeSent,
+        source: Box::new(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
     }
 }

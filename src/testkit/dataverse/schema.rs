@@ -25,6 +25,19 @@ pub(crate) struct Column {
     /// The name in `$select`, `$filter` and answers: `_x_value` for a lookup.
     pub(crate) read_name: String,
     pub(crate) kind: Kind,
+    pub(crate) origin: Origin,
+}
+
+/// Where a column's value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Stored,
+    /// The row's version.
+    Version,
+    /// The owner, when it is a user.
+    OwningUser,
+    /// The owner, when it is a team.
+    OwningTeam,
 }
 
 /// A table's definition.
@@ -121,7 +134,13 @@ impl Column {
             Kind::Lookup(_) => format!("_{name}_value"),
             _ => name.to_owned(),
         };
-        Self { name: name.to_owned(), read_name, kind }
+        let origin = match name {
+            "versionnumber" => Origin::Version,
+            "owninguser" => Origin::OwningUser,
+            "owningteam" => Origin::OwningTeam,
+            _ => Origin::Stored,
+        };
+        Self { name: name.to_owned(), read_name, kind, origin }
     }
 }
 

@@ -7,12 +7,12 @@ use http::Method;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use crate::http::transport::{Request, Response, TransportError, TransportErrorKind};
+use crate::http::transport::{Request, Response, TransportError};
 use crate::testkit::dataverse::access::{bearer, sign_in};
 use crate::testkit::dataverse::blocks::Uploads;
 use crate::testkit::dataverse::call::{Call, Target};
 use crate::testkit::dataverse::cell::Cell;
-use crate::testkit::dataverse::faults::{Fault, Faults, Passing};
+use crate::testkit::dataverse::faults::{Fault, Faults, Passing, broken};
 use crate::testkit::dataverse::functions;
 use crate::testkit::dataverse::org::Org;
 use crate::testkit::dataverse::page;
@@ -285,13 +285,5 @@ fn judge_token(fault: Option<&Fault>, call: &Call<'_>, ledger: &Ledger) {
     };
     if let Some(token) = bearer(call) {
         ledger.judge(Some(token), &standing);
-    }
-}
-
-/// A connection that broke after the request may have been sent.
-fn broken() -> TransportError {
-    TransportError {
-        kind: TransportErrorKind::MaybeSent,
-        source: Box::new(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
     }
 }

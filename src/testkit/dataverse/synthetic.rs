@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rust_decimal::Decimal;
-use time::{Date, Duration, OffsetDateTime, Time};
+use time::{Date, Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::testkit::dataverse::cell::{Cell, SqlId};
@@ -181,9 +181,8 @@ impl Synthetic {
 
     fn closes_on(&self, index: u64) -> Date {
         let days = i64::try_from(self.roll(index, 5) % 720).unwrap_or_default();
-        OffsetDateTime::new_utc(self.world.since.date(), Time::MIDNIGHT)
-            .checked_add(Duration::days(days))
-            .map_or(self.world.since.date(), OffsetDateTime::date)
+        let first = self.world.since.date();
+        first.checked_add(Duration::days(days)).unwrap_or(first)
     }
 
     fn pick_lookup(&self, table: &'static str, ids: &[Uuid], index: u64) -> Cell {

@@ -8,7 +8,7 @@ use std::ops::Bound;
 use uuid::Uuid;
 
 use crate::testkit::dataverse::cell::{Cell, SqlId};
-use crate::testkit::dataverse::schema::{Definition, Kind};
+use crate::testkit::dataverse::schema::{Definition, Kind, Origin};
 use crate::testkit::dataverse::synthetic::Synthetic;
 
 /// A row that is kept in memory.
@@ -44,16 +44,30 @@ impl<'a> RowRef<'a> {
 
     /// The value of a column.
     pub(crate) fn cell(self, column: usize) -> Cow<'a, Cell> {
-        let definition = self.definition();
-        if definition.columns[column].name == "versionnumber" {
-            return Cow::Owned(Cell::Int(i64::try_from(self.version()).unwrap_or(i64::MAX)));
+        match self.definition().columns[column].origin {
+            Origin::Stored => self.stored(column),
+            Origin::Version => {
+                Cow::Owned(Cell::Int(i64::try_from(self.version()).unwrap_or(i64::MAX)))
+            }
+            Origin::OwningUser => self.owner_in("systemuser"),
+            Origin::OwningTeam => self.owner_in("team"),
         }
+    }
+
+    fn stored(self, column: usize) -> Cow<'a, Cell> {
         match self {
             Self::Held(_, row) => Cow::Borrowed(&row.cells[column]),
-            Self::Synthetic(_, synthetic, index) => {
+            Self::Synthetic(definition, synthetic, index) => {
                 Cow::Owned(synthetic.cell(index, &definition.columns[column].name))
             }
         }
+    }
+
+    /// The owner when it is of this table, else null.
+    fn owner_in(self, wanted: &str) -> Cow<'a, Cell> {
+        let owner = self.named("ownerid");
+        let fits = matches!(&*owner, Cell::Lookup { table, .. } if table == wanted);
+        if fits { owner } else { Cow::Owned(Cell::Null) }
     }
 
     /// The value of a column by its logical name; null when there is no such column.

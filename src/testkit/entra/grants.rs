@@ -8,6 +8,7 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::clock::Randomness;
+use crate::testkit::dataverse::faults::Fault;
 use crate::testkit::entra::failure::Failure;
 use crate::testkit::entra::tokens::{Issued, Ledger, Standing};
 use crate::testkit::entra::{EntraCounts, FakeEntra, Rotation, SignIn};
@@ -54,6 +55,7 @@ pub(crate) struct Grants {
     pub(crate) codes: HashMap<String, Code>,
     pub(crate) refresh_tokens: HashMap<String, Person>,
     pub(crate) planned: VecDeque<Failure>,
+    pub(crate) faults: VecDeque<Fault>,
     pub(crate) counts: EntraCounts,
     randomness: Randomness,
 }
@@ -70,19 +72,20 @@ impl Grants {
             codes: HashMap::new(),
             refresh_tokens: HashMap::new(),
             planned: VecDeque::new(),
+            faults: VecDeque::new(),
             counts: EntraCounts::default(),
             randomness: Randomness::seeded(0xE47A),
         }
     }
 
     /// Text that nobody has yet.
-    pub(crate) fn draw(&mut self, prefix: &str) -> String {
+    pub(crate) fn draw(&self, prefix: &str) -> String {
         format!("{prefix}{}{}", self.randomness.uuid().simple(), self.randomness.uuid().simple())
     }
 
     /// Issues an access token to the person who signs in now.
     pub(crate) fn access_token(
-        &mut self,
+        &self,
         resource: String,
         now: OffsetDateTime,
         ledger: &Ledger,
@@ -92,7 +95,7 @@ impl Grants {
     }
 
     pub(crate) fn access_token_for(
-        &mut self,
+        &self,
         object_id: Uuid,
         resource: String,
         now: OffsetDateTime,

@@ -15,7 +15,8 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::http::transport::{Request, Response};
+use crate::http::transport::{Request, Response, TransportError};
+use crate::testkit::dataverse::faults::{Fault, broken};
 use crate::testkit::dataverse::refusal::text;
 use crate::testkit::entra::failure::Failure;
 use crate::testkit::entra::grants::{Grants, Person};
@@ -55,6 +56,8 @@ pub struct EntraCounts {
     pub codes: u64,
     /// Redemptions of refresh tokens, refused ones too.
     pub refreshes: u64,
+    /// Token requests that carried `claims`.
+    pub with_claims: u64,
     /// Pages of admin consent.
     pub admin_consent: u64,
 }
@@ -91,8 +94,37 @@ impl FakeEntra {
         Self { grants: Mutex::new(Grants::new(person)), clock, ledger }
     }
 
-    /// Answers a request.
-    pub(crate) fn respond(&self, request: &Request) -> Response {
+    /// Answers a request, or breaks the connection when that was planted.
+    pub(crate) fn respond(&self, request: &Request) -> Result<Response, TransportError> {
+        if !is_token_request(request) {
+            return Ok(self.answer(request));
+        }
+        let fault = self.with(|grants| grants.faults.pop_front());
+        if let Some(response) = fault.as_ref().and_then(Fault::answer) {
+            return Ok(response);
+        }
+        if fault == Some(Fault::Reset) {
+            return Err(broken());
+        }
+        let mut response = self.answer(request);
+        match fault {
+            Some(Fault::AnswerLost) => return Err(broken()),
+            Some(Fault::TruncatedBody) => {
+                response.body = response.body.slice(..response.body.len() / 2);
+            }
+            _ => {}
+        }
+        Ok(response)
+    }
+
+    /// Whether this request is to break; it is carried out as far as its fault says.
+    pub(crate) fn breaks(&self, request: &Request) -> bool {
+        let breaks = self
+            .with(|grants| matches!(grants.faults.front(), Some(Fault::Reset | Fault::AnswerLost)));
+        breaks && is_token_request(request) && self.respond(request).is_err()
+    }
+
+    fn answer(&self, request: &Request) -> Response {
         let now = self.clock.now();
         self.with(|grants| {
             let path = request.url.path().trim_start_matches('/').to_owned();
@@ -161,12 +193,21 @@ impl FakeEntra {
 
     /// Makes the next token request fail with this AADSTS code and `error`.
     ///
-    /// A code in the 90000s with the error `temporarily_unavailable` answers 503.
+    /// `temporarily_unavailable` comes with 503, `invalid_client` with 401, all others with 400.
     pub fn fail_next(&self, code: u32, error: impl Into<String>) {
         let error = error.into();
-        let status = if error == "temporarily_unavailable" { 503 } else { 400 };
+        let status = match error.as_str() {
+            "temporarily_unavailable" => 503,
+            "invalid_client" => 401,
+            _ => 400,
+        };
         let failure = Failure::new(status, error, code, "This failure was planted by a test.");
         self.with(|grants| grants.planned.push_back(failure));
+    }
+
+    /// Plants a fault that strikes the next token request; faults of pages do nothing here.
+    pub fn plant(&self, fault: Fault) {
+        self.with(|grants| grants.faults.push_back(fault));
     }
 
     /// How many requests of each kind came so far.
@@ -186,6 +227,10 @@ impl FakeEntra {
     fn with<T>(&self, work: impl FnOnce(&mut Grants) -> T) -> T {
         work(&mut self.grants.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn is_token_request(request: &Request) -> bool {
+    request.method == Method::POST && request.url.path().ends_with("/oauth2/v2.0/token")
 }
 
 impl fmt::Debug for FakeEntra {

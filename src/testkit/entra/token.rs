@@ -33,6 +33,7 @@ pub(crate) fn redeem(
         Some("refresh_token") => grants.counts.refreshes += 1,
         _ => {}
     }
+    grants.counts.with_claims += u64::from(form.as_ref().is_ok_and(|f| f.contains_key("claims")));
     if let Some(planned) = grants.planned.pop_front() {
         return planned.into_response(now);
     }

@@ -1,13 +1,12 @@
 //! The fakes over real sockets, by wiremock.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 use wiremock::matchers::path_regex;
 use wiremock::{Match, Mock, MockServer, Respond, ResponseTemplate};
 
-use crate::http::transport::{Request, Response};
+use crate::http::transport::{Request, Response, TransportError};
 use crate::testkit::microsoft::FakeMicrosoft;
 
 /// Both fakes on loopback; they stop when this is dropped.
@@ -52,20 +51,19 @@ impl FakeMicrosoft {
         let server = FakeServer { entra: listen().await, dataverse: listen().await };
         self.parts.ledger.move_to(server.authority_base(), &server.org_base());
         let entra = self.clone();
-        mount(&server.entra, ".*", latency, move |request| entra.answer_entra(request)).await;
-        let breaking = Breaks(self.clone());
-        let reset =
-            |_: &wiremock::Request| std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-        let broken = Mock::given(breaking).respond_with_err(reset).with_priority(1);
-        broken.mount(&server.dataverse).await;
+        let breaks = {
+            let fake = self.clone();
+            move |request: &Request| fake.entra().breaks(request)
+        };
+        let answer = move |request: &Request| entra.answer_entra(request);
+        mount(&server.entra, ".*", latency, breaks, answer).await;
         let dataverse = self.clone();
-        mount(&server.dataverse, "^/api/data/", latency, move |request| {
-            let answered = dataverse.answer_dataverse(request);
-            answered.unwrap_or_else(|_| {
-                crate::testkit::dataverse::refusal::text(500, "text/plain", "a reset came too late")
-            })
-        })
-        .await;
+        let breaks = {
+            let fake = self.clone();
+            move |request: &Request| fake.dataverse().breaks(request)
+        };
+        let answer = move |request: &Request| dataverse.answer_dataverse(request);
+        mount(&server.dataverse, "^/api/data/", latency, breaks, answer).await;
         server
     }
 }
@@ -79,9 +77,12 @@ async fn mount(
     server: &MockServer,
     path: &str,
     latency: Duration,
-    answer: impl Fn(&Request) -> Response + Send + Sync + 'static,
+    breaks: impl Fn(&Request) -> bool + Send + Sync + 'static,
+    answer: impl Fn(&Request) -> Result<Response, TransportError> + Send + Sync + 'static,
 ) {
-    let answer = Arc::new(answer);
+    let reset = |_: &wiremock::Request| std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+    let broken = Mock::given(Breaks(breaks)).respond_with_err(reset);
+    broken.with_priority(1).mount(server).await;
     let known = Mock::given(path_regex(path)).respond_with(Answers { answer, latency });
     known.with_priority(5).mount(server).await;
     let unknown = Mock::given(wiremock::matchers::any()).respond_with(Unmocked);
@@ -95,13 +96,18 @@ fn base(server: &MockServer) -> Url {
 
 /// Answers by a fake.
 struct Answers<F> {
-    answer: Arc<F>,
+    answer: F,
     latency: Duration,
 }
 
-impl<F: Fn(&Request) -> Response + Send + Sync> Respond for Answers<F> {
+impl<F> Respond for Answers<F>
+where
+    F: Fn(&Request) -> Result<Response, TransportError> + Send + Sync,
+{
     fn respond(&self, request: &wiremock::Request) -> ResponseTemplate {
-        let response = (self.answer)(&received(request));
+        let Ok(response) = (self.answer)(&received(request)) else {
+            return ResponseTemplate::new(500).set_body_string("a reset came too late");
+        };
         let mut template = ResponseTemplate::new(response.status.as_u16())
             .set_body_bytes(response.body.to_vec())
             .set_delay(self.latency);
@@ -113,11 +119,11 @@ impl<F: Fn(&Request) -> Response + Send + Sync> Respond for Answers<F> {
 }
 
 /// Matches requests whose connection is to break.
-struct Breaks(FakeMicrosoft);
+struct Breaks<F>(F);
 
-impl Match for Breaks {
+impl<F: Fn(&Request) -> bool + Send + Sync> Match for Breaks<F> {
     fn matches(&self, request: &wiremock::Request) -> bool {
-        self.0.dataverse().breaks(&received(request))
+        (self.0)(&received(request))
     }
 }
 

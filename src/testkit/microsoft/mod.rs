@@ -94,7 +94,7 @@ impl FakeMicrosoft {
             headers: http::HeaderMap::new(),
             body: bytes::Bytes::new(),
         };
-        let response = self.parts.entra.respond(&request);
+        let response = self.parts.entra.respond(&request).ok()?;
         Url::parse(response.headers.get("location")?.to_str().ok()?).ok()
     }
 
@@ -102,7 +102,7 @@ impl FakeMicrosoft {
         self.parts.ledger.places()
     }
 
-    fn answer_entra(&self, request: &Request) -> Response {
+    fn answer_entra(&self, request: &Request) -> Result<Response, TransportError> {
         self.parts.entra.respond(request)
     }
 

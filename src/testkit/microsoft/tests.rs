@@ -102,3 +102,25 @@ async fn r_11_a_stranger_gets_no_connection_and_is_remembered() {
     assert_eq!(error.kind, TransportErrorKind::NotSent);
     assert_eq!(transport.strangers(), ["https://contoso.crm4.dynamics.com.evil.example"]);
 }
+
+/// How long a full read of a million computed rows takes; run it by name to see the figure.
+#[tokio::test]
+#[ignore = "a measurement, not a check"]
+async fn a_million_rows_in_pages() {
+    let clock = Arc::new(ManualClock::new(datetime!(2026-02-02 09:00 UTC)));
+    let fake = FakeMicrosoft::new(OrgBuilder::synthetic(7, 1_000_000).build(), clock);
+    let transport = fake.in_process();
+    let path = "opportunities?$select=name,statecode,createdon,estimatedvalue,_customerid_value\
+                &$filter=statecode eq 0";
+    let mut next = request(&fake, FakeMicrosoft::ORG_ADDRESS, path);
+    next.headers.insert("prefer", "odata.maxpagesize=5000".parse().unwrap());
+    let (mut pages, mut bytes) = (0, 0);
+    loop {
+        let page = transport.send(next.clone()).await.unwrap();
+        (pages, bytes) = (pages + 1, bytes + page.body.len());
+        let body = std::str::from_utf8(&page.body).unwrap();
+        let Some((_, link)) = body.rsplit_once("\"@odata.nextLink\":\"") else { break };
+        next.url = link.trim_end_matches("\"}").parse().unwrap();
+    }
+    assert!((160..=162).contains(&pages), "{pages} pages, {bytes} bytes");
+}

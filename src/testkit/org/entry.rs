@@ -20,6 +20,7 @@ pub struct Entry<'a> {
 
 #[expect(
     clippy::return_self_not_must_use,
+    clippy::must_use_candidate,
     reason = "the row is added already; a chain may end anywhere"
 )]
 impl<'a> Entry<'a> {

@@ -1,6 +1,6 @@
 //! Entra: the authorize page, codes, refresh tokens, secrets.
 
-use fluint_crm::testkit::{FakeEntra, Rotation, SignIn};
+use fluint_crm::testkit::{FakeEntra, Fault, Rotation, SignIn};
 use serde_json::Value;
 use time::Duration;
 use url::Url;
@@ -215,4 +215,28 @@ async fn refresh_tokens_rotate_and_die_as_told() {
     let busy = refresh(newest).await;
     assert_eq!(busy.status, 503);
     failed(&busy, "temporarily_unavailable", 90033);
+}
+
+#[tokio::test]
+async fn planted_faults_strike_the_next_token_request() {
+    let (world, _) = World::small().await;
+    let entra = world.fake.entra();
+    entra.plant(Fault::TooManyRequests { retry_after: Some("30".to_owned()) });
+    entra.plant(Fault::BadGateway);
+    let code = code(&world);
+    let throttled = redeem(&world, &[("code", &code)]).await;
+    assert_eq!((throttled.status, throttled.header("retry-after")), (429, "30"));
+    assert_eq!(redeem(&world, &[("code", &code)]).await.status, 502);
+    entra.plant(Fault::AnswerLost);
+    let token = world.server.authority_base().join("organizations/oauth2/v2.0/token").unwrap();
+    let form = format!(
+        "grant_type=authorization_code&client_id={}&client_secret={}&code={code}&code_verifier=\
+         {VERIFIER}&redirect_uri=https%3A%2F%2Fapp.fluint.example%2Fcrm%2Fcallback&claims=%7B%7D",
+        FakeEntra::CLIENT_ID,
+        FakeEntra::CLIENT_SECRET,
+    );
+    let lost = world.http.post(token).body(form);
+    assert!(lost.header("content-type", "application/x-www-form-urlencoded").send().await.is_err());
+    assert_eq!(entra.counts().with_claims, 1);
+    failed(&redeem(&world, &[("code", &code)]).await, "invalid_grant", 54005);
 }

@@ -5,6 +5,9 @@ use reqwest::Method;
 
 use crate::fakes::{Answer, World, send};
 
+#[path = "../../../examples/data/mod.rs"]
+mod data;
+
 async fn follow(world: &World, link: &str, size: usize) -> Answer {
     let request = world.request(Method::GET, link);
     send(request.header("prefer", format!("odata.maxpagesize={size}"))).await
@@ -87,6 +90,23 @@ async fn rows_are_written_as_dataverse_writes_them() {
 }
 
 #[tokio::test]
+async fn the_owner_is_told_by_its_kind_too() {
+    let mut org = OrgBuilder::new(7);
+    let ada = org.add_user("Ada Lovelace", "ada@contoso.com").id();
+    let team = org.add_team("Renewals").id();
+    let account = org.add_account("Fabrikam").owned_by_team(team).id();
+    let deal = org.add_opportunity("Looms", account).owned_by(ada).id();
+    let world = World::new(org.build()).await;
+    let columns = "$select=_ownerid_value,_owninguser_value,_owningteam_value";
+    let deal = world.read(&format!("opportunities({deal})?{columns}")).await.json();
+    assert_eq!(deal["_ownerid_value"], deal["_owninguser_value"]);
+    assert!(deal["_owningteam_value"].is_null());
+    let account = world.read(&format!("accounts({account})?{columns}")).await.json();
+    assert_eq!(account["_owningteam_value"], team.to_string());
+    assert!(account["_owninguser_value"].is_null());
+}
+
+#[tokio::test]
 async fn an_unchanged_row_is_not_sent_again() {
     let (world, deals) = World::small().await;
     let path = format!("opportunities({})?$select=name", deals[0]);
@@ -145,7 +165,8 @@ async fn a_million_rows_are_paged_without_a_scan_and_changed_like_others() {
 #[tokio::test]
 async fn contoso_is_believable() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/contoso");
-    let world = World::new(OrgBuilder::from_dir(folder).unwrap().build()).await;
+    assert!(OrgBuilder::from_dir(folder).is_ok());
+    let world = World::new(data::contoso().unwrap().build()).await;
     for (set, at_least) in [
         ("systemusers?$select=fullname&$filter=isdisabled eq false and applicationid eq null", 35),
         ("systemusers?$select=fullname&$filter=contains(internalemailaddress,'onmicrosoft')", 4),

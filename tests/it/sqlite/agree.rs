@@ -92,7 +92,7 @@ fn opportunity() -> impl Strategy<Value = Opportunity> {
     let links = (customer(), proptest::option::of(id("a", 4)), owner(), status());
     let figures = (amount(), amount(), proptest::option::of(id("c", 4)), day());
     let stage = proptest::option::of(id("s", 3));
-    (id("o", 30), name(), links, figures, stage, 0..3_i64).prop_map(
+    (id("o", 12), name(), links, figures, stage, 0..3_i64).prop_map(
         |(id, name, links, figures, stage, version)| {
             let mut row = Opportunity::new(OpportunityId::new(id).unwrap());
             row.name = name;
@@ -127,7 +127,7 @@ fn contact() -> impl Strategy<Value = Contact> {
 
 fn assignment() -> impl Strategy<Value = StageAssignment> {
     let states = [AssignmentState::Active, AssignmentState::Active, AssignmentState::Finished];
-    (id("t", 40), id("o", 30), id("s", 3), select(states.to_vec()), moment(), moment()).prop_map(
+    (id("t", 40), id("o", 12), id("s", 3), select(states.to_vec()), moment(), moment()).prop_map(
         |(id, opportunity, stage, state, since, modified_at)| {
             let mut row = StageAssignment::new(
                 RecordId::new(id).unwrap(),

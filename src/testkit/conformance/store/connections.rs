@@ -180,7 +180,7 @@ pub async fn con_7_one_of_twenty_changes_at_once_wins(store: &StoreUnderTest) {
     let site = store.connected().await;
     let changes = twenty_at_once(|number| {
         let site = site.clone();
-        async move { site.change(1, ConnectionChange::Failures(number as u32)).await.is_ok() }
+        async move { site.change(1, ConnectionChange::Failures(number)).await.is_ok() }
     });
     assert_eq!(changes.await.into_iter().filter(|won| *won).count(), 1);
     assert_eq!(site.record().await.revision, 2);

@@ -120,7 +120,7 @@ impl Site {
 }
 
 /// Runs twenty futures at once and hands their results back.
-pub(super) async fn twenty_at_once<T, F>(make: impl Fn(u64) -> F) -> Vec<T>
+pub(super) async fn twenty_at_once<T, F>(make: impl Fn(u32) -> F) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
@@ -133,6 +133,7 @@ where
 }
 
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "callers hand over what they got")]
 pub(super) fn assert_stale<T: std::fmt::Debug>(result: Result<T, Error>) {
     assert!(
         matches!(result, Err(Error::StaleClaim { .. })),
@@ -141,6 +142,7 @@ pub(super) fn assert_stale<T: std::fmt::Debug>(result: Result<T, Error>) {
 }
 
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "callers hand over what they got")]
 pub(super) fn assert_invalid<T: std::fmt::Debug>(result: Result<T, Error>) {
     assert!(
         matches!(result, Err(Error::InvalidInput { .. })),

@@ -52,7 +52,7 @@ pub async fn syn_5_the_longest_of_twenty_throttles_at_once_is_kept(store: &Store
     let start = store.now() + Duration::seconds(1);
     twenty_at_once(|number| {
         let stores = store.stores.clone();
-        let until = start + std::time::Duration::from_secs((number * 7) % 20);
+        let until = start + std::time::Duration::from_secs(u64::from(number) * 7 % 20);
         async move { stores.gates.hold(&key(), until).await.unwrap() }
     })
     .await;

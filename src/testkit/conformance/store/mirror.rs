@@ -324,6 +324,17 @@ pub async fn r_16_a_missing_row_stays_as_it_is(store: &StoreUnderTest) {
     assert_eq!(site.scan(Table::Opportunities).await, three());
 }
 
+/// a table that was proved empty without a single page is missing as a whole.
+pub async fn r_16_a_proved_table_without_a_page_is_missing(store: &StoreUnderTest) {
+    let (site, claim) = store.pulling().await;
+    site.pull(&claim, 1, [three()]).await;
+    let run = site.start(&claim, 2).await;
+    let proofs = [proof(run, Table::Opportunities)];
+    let summaries = store.stores.mirror.finish_pull(&claim, run, &proofs).await.unwrap();
+    assert_eq!(site.missing().await, ["o1", "o2", "o3"]);
+    assert_eq!(summary(&summaries, Table::Opportunities).newly_missing, 3);
+}
+
 /// without a proof, and for other tables than the proved ones, nothing is missing.
 pub async fn r_16_a_table_without_proof_loses_nothing(store: &StoreUnderTest) {
     let (site, claim) = store.pulling().await;

@@ -773,16 +773,21 @@ pub async fn oll_2_totals_span_connections(store: &StoreUnderTest) {
 /// OLL-1: more rows than any page of a scan are found, sorted and summed.
 pub async fn oll_1_large_tables_are_answered_in_full(store: &StoreUnderTest) {
     let (site, claim) = store.pulling().await;
-    let rows = (0..1_203).map(|number| {
+    let (mut rows, mut assignments) = (Vec::new(), Vec::new());
+    for number in 0..5_203 {
         let mut found = valued(&format!("o{number:05}"), "0.0001", "EUR");
         found.name = Some(format!("Deal {:05}", 99_999 - number));
-        found.record_stage.stage = Some(stage_id(if number % 3 == 0 { "s1" } else { "s2" }));
-        found
-    });
-    site.pull(&claim, 1, [Opportunity::batch(rows.collect()), currencies()]).await;
+        found.record_stage.stage = Some(stage_id(if number % 6 == 3 { "s1" } else { "s2" }));
+        if number % 6 == 0 {
+            assignments.push(assignment(&format!("as{number}"), found.id.as_str(), "s1"));
+        }
+        rows.push(found);
+    }
+    let assignments = StageAssignment::batch(assignments);
+    site.pull(&claim, 1, [Opportunity::batch(rows), assignments, currencies()]).await;
     let at = OpportunityFilter { stage: Some(stage_id("s1")), ..OpportunityFilter::default() };
     let totals = site.totals(at.clone()).await;
-    assert_eq!(totals.by_currency, [total("0.0401", "EUR", 401)]);
+    assert_eq!(totals.by_currency, [total("0.1735", "EUR", 1_735)]);
     let mut query = OpportunityQuery::new(site.scope());
     (query.filter, query.page.limit) = (at, MAX_LIMIT);
     let pages = all_pages(async |cursor| {
@@ -791,8 +796,11 @@ pub async fn oll_1_large_tables_are_answered_in_full(store: &StoreUnderTest) {
         site.stores.query.opportunities(&query).await
     });
     let found = pages.await;
-    assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [200, 200, 1]);
-    assert_eq!((found[0][0].as_str(), found[2][0].as_str()), ("o01200", "o00000"));
+    assert_eq!(
+        found.iter().map(Vec::len).collect::<Vec<_>>(),
+        [[200; 8].as_slice(), &[135]].concat()
+    );
+    assert_eq!((found[0][0].as_str(), found[8][134].as_str()), ("o05202", "o00000"));
 }
 
 /// OLL-4: no question of one workspace, or about one connection, sees the rows of another.

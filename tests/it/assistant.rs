@@ -1,0 +1,261 @@
+//! Questions that an assistant asks over synced data.
+
+use std::sync::Arc;
+
+use fluint_crm::assistant::Tools;
+use fluint_crm::model::query::Scope;
+use fluint_crm::model::{
+    Account, AccountId, Currency, CurrencyCode, CurrencyId, CurrencyRole, Opportunity, WorkspaceId,
+};
+use fluint_crm::{Budget, Error};
+use serde_json::{Value, json};
+use time::Date;
+use time::macros::date;
+
+use crate::support::{Host, host, opportunity, user, workspace};
+
+fn account(id: &str, name: &str) -> Account {
+    let mut account = Account::new(AccountId::new(id).unwrap());
+    account.name = Some(name.to_owned());
+    account
+}
+
+fn currency(code: &str, role: CurrencyRole) -> Currency {
+    let id = CurrencyId::new(code).unwrap();
+    let mut currency = Currency::new(id, CurrencyCode::new(code).unwrap());
+    currency.role = role;
+    currency
+}
+
+fn worth(id: &str, account: &str, amount: &str, code: &str, close: Date) -> Opportunity {
+    let mut opportunity = opportunity(id, "u1");
+    opportunity.account = Some(AccountId::new(account).unwrap());
+    opportunity.value = Some(amount.parse().unwrap());
+    opportunity.base_value = Some(amount.parse().unwrap());
+    opportunity.currency = Some(CurrencyId::new(code).unwrap());
+    opportunity.close_date = Some(close);
+    opportunity
+}
+
+/// An org of three accounts, synced on 2 February 2026.
+async fn synced() -> Host {
+    let host = host();
+    {
+        let mut state = host.plain.state();
+        state.users = vec![user("u1", "ada@contoso.com")];
+        state.currencies =
+            vec![currency("EUR", CurrencyRole::Base), currency("USD", CurrencyRole::Other)];
+        state.accounts = vec![
+            account("a1", "Contoso"),
+            account("a2", "Contoso Pharma"),
+            account("a3", "Fabrikam"),
+            account("a4", "Fabrikam"),
+        ];
+        state.opportunities = vec![
+            worth("o1", "a1", "12500.50", "EUR", date!(2026 - 03 - 31)),
+            worth("o2", "a1", "0.10", "EUR", date!(2026 - 01 - 01)),
+            worth("o3", "a2", "300", "USD", date!(2026 - 02 - 15)),
+            worth("o4", "a2", "99", "USD", date!(2026 - 04 - 01)),
+            worth("o5", "a3", "1", "EUR", date!(2025 - 12 - 31)),
+        ];
+    }
+    host.connect().await;
+    host.crm.run_due(&Budget::default()).await.unwrap();
+    host
+}
+
+fn tools(host: &Host) -> Tools {
+    Tools::new(Arc::clone(&host.stores.query), Arc::clone(&host.clock) as _)
+}
+
+async fn ask(host: &Host, tool: &str, arguments: Value) -> Result<Value, Error> {
+    tools(host).call(&Scope::workspace(workspace()), tool, arguments).await
+}
+
+fn ids(answer: &Value) -> Vec<&str> {
+    let rows = answer["opportunities"].as_array().unwrap();
+    rows.iter().map(|row| row["id"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn oll_2_pipeline_value_of_this_quarter() {
+    let host = synced().await;
+    let answer = ask(&host, "pipeline_value", json!({ "period": "this_quarter" })).await.unwrap();
+    assert_eq!(
+        answer["answer"],
+        "3 open opportunities close from 2026-01-01 to 2026-03-31, worth 12500.60 EUR and \
+         300.00 USD (in base currency 12800.60 EUR). As of 2026-02-02 09:00 UTC."
+    );
+    assert_eq!(answer["count"], 3);
+    assert_eq!(answer["by_currency"][0]["total"]["currency"], "EUR");
+    assert_eq!(answer["by_currency"][0]["count"], 2);
+    assert_eq!((&answer["from"], &answer["to"]), (&json!("2026-01-01"), &json!("2026-03-31")));
+}
+
+#[tokio::test]
+async fn oll_2_fiscal_quarters_and_time_zones_count() {
+    let host = synced().await;
+    let fiscal = json!({ "period": "this_fiscal_quarter", "fiscal_year_starts": 2 });
+    let answer = ask(&host, "pipeline_value", fiscal).await.unwrap();
+    assert_eq!((&answer["from"], &answer["to"]), (&json!("2026-02-01"), &json!("2026-04-30")));
+    assert_eq!(answer["count"], 3);
+
+    // The last hour of a month is the next month already, an hour to the east.
+    host.clock.set(time::macros::datetime!(2026-01-31 23:00 UTC));
+    for (offset, from) in [(0, "2026-01-01"), (60, "2026-02-01"), (-600, "2026-01-01")] {
+        let arguments = json!({ "period": "this_month", "utc_offset_minutes": offset });
+        let answer = ask(&host, "pipeline_value", arguments).await.unwrap();
+        assert_eq!(answer["from"], from, "{offset}");
+    }
+}
+
+#[tokio::test]
+async fn oll_2_before_the_first_sync_the_answer_says_so() {
+    let host = host();
+    host.connect().await;
+    let answer = ask(&host, "pipeline_value", json!({ "period": "this_year" })).await.unwrap();
+    assert_eq!(answer["as_of"], Value::Null);
+    let sentence = answer["answer"].as_str().unwrap();
+    assert!(
+        sentence.ends_with("No sync has finished yet, so this may be incomplete."),
+        "{sentence}"
+    );
+}
+
+#[tokio::test]
+async fn oll_2_an_exact_account_name_wins_over_longer_ones() {
+    let host = synced().await;
+    let answer =
+        ask(&host, "search_opportunities", json!({ "account_name": " contoso " })).await.unwrap();
+    assert_eq!(answer["account"]["id"], "a1");
+    assert_eq!(ids(&answer), ["o2", "o1"], "the soonest close date first");
+    assert_eq!(answer["opportunities"][1]["value"], "12500.5");
+    assert_eq!(answer["opportunities"][1]["currency"], "EUR");
+    assert_eq!(answer["opportunities"][1]["close_date"], "2026-03-31");
+    assert_eq!(answer["answer"], "2 open opportunities at Contoso. As of 2026-02-02 09:00 UTC.");
+}
+
+#[tokio::test]
+async fn oll_2_an_unclear_name_is_never_guessed() {
+    let host = synced().await;
+    for (name, candidates) in [
+        ("Fabrikam", &["a3", "a4"][..]),
+        ("Pharma", &["a2"]),
+        ("Contso", &["a1", "a2"]),
+        ("cont", &["a1", "a2"]),
+    ] {
+        let arguments = json!({ "account_name": name });
+        let answer = ask(&host, "search_opportunities", arguments).await.unwrap();
+        let found: Vec<&str> = answer["candidates"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{name} was guessed: {answer}"))
+            .iter()
+            .map(|one| one["id"].as_str().unwrap())
+            .collect();
+        assert_eq!(found, candidates, "{name}");
+        assert!(ids(&answer).is_empty(), "{name}");
+    }
+    let chosen = ask(&host, "search_opportunities", json!({ "account_id": "a3" })).await.unwrap();
+    assert_eq!(ids(&chosen), ["o5"]);
+    let unknown = json!({ "account_name": "Northwind" });
+    let answer = ask(&host, "search_opportunities", unknown).await.unwrap();
+    assert_eq!(answer["answer"], "No account is called anything like “Northwind”.");
+}
+
+#[tokio::test]
+async fn oll_3_answers_are_bounded_and_say_that_there_is_more() {
+    let host = synced().await;
+    let answer = ask(&host, "search_opportunities", json!({ "limit": 2 })).await.unwrap();
+    assert_eq!(ids(&answer), ["o5", "o2"]);
+    assert_eq!(answer["more"], true);
+    assert_eq!(answer["answer"], "More than 2 open opportunities. As of 2026-02-02 09:00 UTC.");
+}
+
+#[tokio::test]
+async fn oll_3_bad_arguments_name_themselves_and_show_a_good_value() {
+    let host = host();
+    for (tool, arguments, message) in [
+        (
+            "pipeline_value",
+            json!({}),
+            "the argument period is not usable: it is missing; a good value is \"this_quarter\"",
+        ),
+        (
+            "pipeline_value",
+            json!({ "period": "this_quarter", "perod": 1 }),
+            "the argument perod is not usable: there is no such argument; there are \
+             fiscal_year_starts, owner, period, stage, utc_offset_minutes",
+        ),
+        (
+            "pipeline_value",
+            json!({ "period": "this_quarter", "fiscal_year_starts": 13 }),
+            "the argument fiscal_year_starts is not usable: it must be a month, 1 to 12; a good \
+             value is 7",
+        ),
+        (
+            "pipeline_value",
+            json!({ "period": "this_quarter", "utc_offset_minutes": 900 }),
+            "the argument utc_offset_minutes is not usable: it must be -840 to 840; a good value \
+             is 60",
+        ),
+        (
+            "search_opportunities",
+            json!({ "limit": 51 }),
+            "the argument limit is not usable: it must be 1 to 50; a good value is 20",
+        ),
+        (
+            "search_opportunities",
+            json!({ "limit": "many" }),
+            "the argument limit is not usable: invalid type: string \"many\", expected u32; a good \
+             value is 20",
+        ),
+    ] {
+        let error = ask(&host, tool, arguments.clone()).await.unwrap_err();
+        assert!(matches!(error, Error::InvalidInput { .. }), "{arguments}");
+        assert_eq!(error.to_string(), message);
+    }
+    let quarter = ask(&host, "pipeline_value", json!({ "period": "Q3" })).await.unwrap_err();
+    assert!(quarter.to_string().starts_with("the argument period is not usable: unknown variant"));
+    let list = ask(&host, "pipeline_value", json!(["this_quarter"])).await.unwrap_err();
+    assert!(
+        list.to_string().starts_with("the list of arguments is not usable: they must be an object")
+    );
+    let unknown = ask(&host, "drop_table", json!({})).await.unwrap_err();
+    assert!(matches!(unknown, Error::NotFound { .. }));
+}
+
+#[tokio::test]
+async fn oll_3_schemas_describe_what_the_tools_accept() {
+    let host = synced().await;
+    let definitions = tools(&host).definitions();
+    assert_eq!(definitions.len(), 2);
+    for definition in definitions {
+        let schema = &definition.input_schema;
+        assert_eq!(schema["type"], "object", "{}", definition.name);
+        assert_eq!(schema["additionalProperties"], false, "{}", definition.name);
+        for (name, property) in schema["properties"].as_object().unwrap() {
+            assert!(property["description"].is_string(), "{name} is not described: {property}");
+        }
+        let example = schema["examples"][0].clone();
+        ask(&host, definition.name, example).await.unwrap();
+    }
+    let schema = &tools(&host).definitions()[0].input_schema;
+    assert_eq!(schema["required"], json!(["period"]));
+    for period in schema["properties"]["period"]["enum"].as_array().unwrap() {
+        ask(&host, "pipeline_value", json!({ "period": period })).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn oll_4_another_workspace_sees_nothing() {
+    let host = synced().await;
+    let stranger = Scope::workspace(WorkspaceId::new("other").unwrap());
+    let tools = tools(&host);
+    let year = json!({ "period": "this_year" });
+    assert_eq!(tools.call(&stranger, "pipeline_value", year).await.unwrap()["count"], 0);
+    let all = tools.call(&stranger, "search_opportunities", json!({})).await.unwrap();
+    assert!(ids(&all).is_empty());
+    let named = json!({ "account_name": "Contoso" });
+    let answer = tools.call(&stranger, "search_opportunities", named).await.unwrap();
+    assert_eq!(answer["answer"], "No account is called anything like “Contoso”.");
+}
