@@ -141,10 +141,6 @@ impl<'a> TableReader<'a> {
         let mut told_row = false;
         for notice in notices {
             let (key, message) = match notice {
-                Notice::ColumnMissing { column } => (
-                    format!("drift/{}/{column}", self.table),
-                    format!("the column {column} stands in no row"),
-                ),
                 Notice::SourceUnreadable { origin, detail } => {
                     (format!("unreadable/{origin}"), format!("{origin}: {detail}"))
                 }

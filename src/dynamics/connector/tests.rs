@@ -89,7 +89,7 @@ async fn syn_1_an_org_without_processes_has_no_stages() {
     let org = Org::new(|_, _| Ok(answer(200, &[], r#"{"value":[]}"#)));
     let connector = connector(&org);
     let pages: Vec<Page<Stage>> = connector.stages(&[]).try_collect().await.unwrap();
-    let mut walk = Walk::new(crate::model::RunId::new(uuid::Uuid::nil()), Table::Stages);
+    let mut walk = Walk::new(crate::model::RunId::new(Uuid::from_u128(1)), Table::Stages);
     pages.iter().for_each(|page| walk.take(page).unwrap());
     assert_eq!(walk.finish().unwrap().rows(), 0);
     assert_eq!(org.transport.sent().len(), 1);
@@ -128,7 +128,7 @@ async fn dea_5_a_hidden_base_currency_is_reported() {
     let org = currency_org("", 403);
     let pages: Vec<Page<Currency>> = connector(&org).currencies(&[]).try_collect().await.unwrap();
     assert_eq!(pages[0].rows[0].role, CurrencyRole::Other);
-    let mut walk = Walk::new(crate::model::RunId::new(uuid::Uuid::nil()), Table::Currencies);
+    let mut walk = Walk::new(crate::model::RunId::new(Uuid::from_u128(1)), Table::Currencies);
     walk.take(&pages[0]).unwrap();
     let origin = "organization".to_owned();
     assert_eq!(walk.finish(), Err(Incomplete::SourceUnreadable { origin }));

@@ -60,7 +60,7 @@ async fn syn_4_links_are_followed_verbatim_to_the_end() {
         org.transport.sent().iter().map(|request| request.headers["prefer"].clone()).collect();
     assert!(prefer.iter().all(|value| *value == prefer[0]));
     let mut walk =
-        Walk::new(crate::model::RunId::new(uuid::Uuid::nil()), crate::model::Table::Users);
+        Walk::new(crate::model::RunId::new(uuid::Uuid::from_u128(1)), crate::model::Table::Users);
     pages.iter().for_each(|page| walk.take(page).unwrap());
     assert_eq!(walk.finish().unwrap().rows(), 3);
 }
