@@ -11,7 +11,7 @@ fn fill(tx: &Transaction<'_>, numbers: std::ops::Range<u32>) -> Result<(), Troub
     let text = "x".repeat(3_000);
     for number in numbers {
         tx.execute(
-            "INSERT INTO gates (workspace, kind, address, user, until) VALUES ('a', 'k', ?, ?, 0)",
+            "INSERT INTO gates (kind, scope, until) VALUES (?, ?, 0)",
             (&text, number.to_string()),
         )?;
     }
@@ -105,7 +105,7 @@ async fn host_5_a_damaged_file_is_an_error() {
     std::fs::write(&path, bytes).unwrap();
     let database = Database::open(&path).unwrap();
     let read = |tx: &Transaction<'_>| -> Result<i64, Trouble> {
-        Ok(tx.query_row("SELECT sum(length(address)) FROM gates", [], |row| row.get(0))?)
+        Ok(tx.query_row("SELECT sum(length(kind)) FROM gates", [], |row| row.get(0))?)
     };
     let error = database.read("read the gates", read).await.unwrap_err();
     let told = error.source().unwrap().to_string();
