@@ -20,7 +20,7 @@ async fn a_call_without_a_token_names_the_authority_and_the_resource() {
 #[tokio::test]
 async fn a_token_of_another_audience_or_past_its_life_is_refused() {
     let (mut world, _) = World::small().await;
-    let other = "https://contoso.crm4.dynamics.com".parse().unwrap();
+    let other = "https://fabrikam.crm4.dynamics.com".parse().unwrap();
     let good = std::mem::replace(&mut world.token, world.fake.entra().mint_token(&other));
     world.read("WhoAmI").await.refused(401, "0x8004A100");
     world.token = good;
