@@ -12,7 +12,10 @@ pub(crate) async fn sign_in(start: &Url, redirect: &Url) -> Result<Callback> {
     let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
     let mut page = start.clone();
     for _ in 0..MAX_REDIRECTS {
-        let answer = browser.get(page.clone()).send().await.context("open the sign-in page")?;
+        let answer = browser.get(page.clone()).send().await;
+        // The address carries the sign-in's state; it has no place in an error.
+        let answer =
+            answer.map_err(reqwest::Error::without_url).context("open the sign-in page")?;
         let Some(location) = answer.headers().get(reqwest::header::LOCATION) else {
             let status = answer.status();
             let text = answer.text().await.unwrap_or_default();

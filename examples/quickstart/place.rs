@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use fluint_crm::connector::Tokens;
 use fluint_crm::dynamics::{DYNAMICS, DynamicsProvider};
-use fluint_crm::model::{Connection, MemberId, WorkspaceId};
+use fluint_crm::model::{Connection, DocumentId, MemberId, WorkspaceId};
 use fluint_crm::testkit::{FakeEntra, FakeServer};
 use fluint_crm::{ConnectRequest, Crm};
 use url::Url;
@@ -15,7 +15,7 @@ use crate::org;
 /// Where the org is, and how to get in.
 pub(crate) enum Place {
     /// Fakes in this process, reached over loopback.
-    Here { _server: FakeServer, redirect: Url },
+    Here { _server: FakeServer, redirect: Url, run: u64 },
     /// Microsoft's own, with an access token that somebody got elsewhere.
     Real { address: String, token: String, publish: bool },
     /// A stand-in of somebody's own.
@@ -54,7 +54,8 @@ impl Place {
         let (authority, org_api) = (server.authority_base(), server.org_base());
         let secret = FakeEntra::CLIENT_SECRET.to_owned();
         let provider = provider(FakeEntra::CLIENT_ID, secret, &redirect, &authority, &org_api)?;
-        Ok((Self::Here { _server: server, redirect }, provider))
+        let run = org_api.port().map_or(0, u64::from);
+        Ok((Self::Here { _server: server, redirect, run }, provider))
     }
 
     /// Gets in: by the real handshake, or with the access token.
@@ -86,6 +87,15 @@ impl Place {
     /// Whether the org is the one shipped with the repository, whose people are known.
     pub(crate) const fn is_contoso(&self, options: &Options) -> bool {
         matches!(self, Self::Here { .. }) && options.rows.is_none()
+    }
+
+    /// The document to publish. An org in this process starts without Notes in every run, so every
+    /// run has a document of its own; anywhere else later runs update the Note of the first.
+    pub(crate) fn document(&self) -> Result<DocumentId> {
+        Ok(DocumentId::new(match self {
+            Self::Here { run, .. } => format!("account-plan-{run}"),
+            Self::Real { .. } | Self::StandIn { .. } => "account-plan".to_owned(),
+        })?)
     }
 
     /// Whether the program may write to the org.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use fluint_crm::documents::{PublishTarget, Published};
 use fluint_crm::model::query::Scope;
 use fluint_crm::model::{
-    Connection, Deal, DealState, Document, DocumentId, FeedEvent, MemberId, OwnerHint, Publication,
+    Connection, Deal, DealState, Document, FeedEvent, MemberId, OwnerHint, Publication,
     PublicationId, PublicationState, Skipped, StageFilter, WorkspaceId,
 };
 use fluint_crm::{Budget, Crm, SyncReport};
@@ -64,6 +64,8 @@ impl Story {
 
     async fn first_sync(&mut self, connection: &Connection) -> Result<()> {
         self.show.chapter("First sync: every table, every open opportunity");
+        // An earlier run may have left users behind; else they come with this sync.
+        self.people.take_everybody(&self.crm, &self.workspace).await?;
         let report = self.sync(connection).await?;
         self.show.sync("first_sync", &report, self.requests.take());
         if self.people.take_everybody(&self.crm, &self.workspace).await? {
@@ -153,7 +155,7 @@ impl Story {
         html: &str,
         now: OffsetDateTime,
     ) -> Result<Publication> {
-        let id = DocumentId::new("account-plan")?;
+        let id = self.place.document()?;
         let title = format!("Account plan: {}", deal.details.name);
         let mut document = Document::new(id, title, html.to_owned(), revision, now);
         document.author = Some("Ada Lovelace".to_owned());
@@ -168,7 +170,8 @@ impl Story {
         let publication = self.publication(publication).await?;
         match &publication.state {
             PublicationState::Published => {}
-            other => bail!("the document was not published: {other:?}"),
+            PublicationState::Parked { refusal } => bail!("the document was refused: {refusal}"),
+            other => bail!("the document is not there yet ({other:?}); run again later"),
         }
         let receipt = publication.receipt.as_ref().context("a published document has a receipt")?;
         self.show.line(&format!("  revision {revision} stands as Note {}", receipt.handle.id));

@@ -11,11 +11,13 @@ use crate::store::sqlite::trouble::Trouble;
 /// Reads every stage with its number of open opportunities.
 ///
 /// An opportunity is at the stage of its newest active assignment that the last complete pull saw,
-/// else at the one on its own record.
+/// else at the one on its own record. The index is named because SQLite, without statistics, would
+/// walk all assignments of the connection for each opportunity.
 pub(crate) fn read(tx: &Transaction<'_>, owner: &Owner) -> Result<Vec<StageChoice>, Trouble> {
     let mut statement = tx.prepare_cached(&format!(
         "WITH open AS ( \
              SELECT coalesce((SELECT t.stage FROM stage_assignments t \
+                     INDEXED BY stage_assignments_by_opportunity \
                      WHERE t.workspace = o.workspace AND t.connection = o.connection \
                          AND t.opportunity = o.id AND t.state = 'active' \
                          AND t.missing_since IS NULL \

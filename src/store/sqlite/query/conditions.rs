@@ -163,6 +163,7 @@ const OF_CURRENCY: &str = "EXISTS (SELECT 1 FROM currencies c WHERE c.workspace 
 
 /// At the stage of its newest active assignment, else at the one on the record itself.
 const AT_STAGE: &str = "coalesce((SELECT t.stage FROM stage_assignments t \
+    INDEXED BY stage_assignments_by_opportunity \
     WHERE t.workspace = r.workspace AND t.connection = r.connection AND t.opportunity = r.id \
         AND t.state = 'active' ORDER BY t.modified_at DESC, t.since DESC, t.id DESC LIMIT 1), \
     r.record_stage) = ?";
