@@ -1,4 +1,4 @@
-//! Connect a SaaS backend to its customers' CRMs.
+#![doc = include_str!("../README.md")]
 
 pub mod model;
 pub mod rules;

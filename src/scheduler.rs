@@ -8,6 +8,9 @@
 //!
 //! *Assumptions.* The lease is longer than any single await on the store.
 
+mod publish;
+mod pull;
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,18 +24,16 @@ use time::OffsetDateTime;
 use crate::clock::Clock;
 use crate::connect;
 use crate::connectors::Connectors;
-use crate::documents::{Publisher, Sent};
-use crate::error::{Error, Remedy, Result};
-use crate::host::{Members, Observer};
+use crate::documents::Publisher;
+use crate::error::{Error, Result};
+use crate::host::Members;
 use crate::model::{
-    Connection, ConnectionChange, ConnectionId, FeedEvent, Health, NewFeedEntry, PublicationId,
-    PublicationState, WorkspaceId,
+    Connection, ConnectionChange, ConnectionId, Health, PublicationId, PublicationState,
+    WorkspaceId,
 };
-use crate::rules::{
-    HealthEvent, SyncOutcome, effective_interval, next_health, next_sync, publication_retry_at,
-};
-use crate::storage::{Claim, Stores, WorkItem, WorkKind};
-use crate::sync::{Sync, SyncReport};
+use crate::rules::{HealthEvent, next_health};
+use crate::storage::{Claim, Stores, Work, WorkItem, WorkKind};
+use crate::sync::SyncReport;
 
 /// How much one call of [`Crm::run_due`](crate::Crm::run_due) may do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -117,70 +118,113 @@ enum Ended {
     Publication(PublicationEnded),
 }
 
+impl Ended {
+    /// The work that ended.
+    fn work(&self) -> Work {
+        match self {
+            Self::Sync(SyncEnded { workspace, connection, .. }) => {
+                Work { workspace: workspace.clone(), item: WorkItem::Pull(*connection) }
+            }
+            Self::Publication(PublicationEnded { workspace, publication, .. }) => {
+                Work { workspace: workspace.clone(), item: WorkItem::Publish(*publication) }
+            }
+        }
+    }
+}
+
 impl Scheduler {
     /// Works on what is due until nothing is, or the budget's time is over.
     pub(crate) async fn run_due(&self, budget: &Budget) -> Result<RunReport> {
+        self.run_due_until(budget, std::future::pending()).await
+    }
+
+    /// As [`run_due`](Self::run_due), but when `stop` resolves what is running is dropped, and its
+    /// claims are given back, so that the next worker goes on at once (SYN-10).
+    async fn run_due_until(
+        &self,
+        budget: &Budget,
+        stop: impl Future<Output = ()> + Send,
+    ) -> Result<RunReport> {
+        let mut stop = pin!(stop);
+        let mut held: Vec<Claim> = Vec::new();
         let stop_claiming = self.clock().now() + budget.time;
         let mut running: FuturesUnordered<BoxFuture<'_, Ended>> = FuturesUnordered::new();
         let mut free = Free { pulls: budget.pulls, publications: budget.publications };
         let mut report = RunReport::default();
         loop {
             if self.clock().now() < stop_claiming {
-                self.claim_into(&mut running, &mut free, budget).await?;
+                self.claim_into(&mut running, &mut held, &mut free, budget).await?;
             }
             if running.is_empty() {
                 break;
             }
             let look_again = self.clock().sleep_until(self.clock().now() + LOOK_AGAIN);
-            match select(running.next(), look_again).await {
-                Either::Left((Some(Ended::Sync(ended)), _)) => {
+            let ended = match select(stop.as_mut(), select(running.next(), look_again)).await {
+                Either::Left(_) => {
+                    drop(running);
+                    self.give_back(&held).await?;
+                    break;
+                }
+                Either::Right((Either::Left((Some(ended), _)), _)) => ended,
+                Either::Right(_) => continue,
+            };
+            held.retain(|claim| claim.work != ended.work());
+            match ended {
+                Ended::Sync(ended) => {
                     free.pulls += 1;
                     report.syncs.push(ended);
                 }
-                Either::Left((Some(Ended::Publication(ended)), _)) => {
+                Ended::Publication(ended) => {
                     free.publications += 1;
                     report.publications.push(ended);
                 }
-                Either::Left((None, _)) | Either::Right(_) => {}
             }
         }
         report.next_due = self.stores.due.next_due().await?;
         Ok(report)
     }
 
-    /// Calls [`run_due`](Self::run_due) again and again until told to stop; then drops what is
+    /// Calls [`run_due`](Self::run_due) again and again until told to stop; then gives back what is
     /// running, which goes on with the next worker.
     pub(crate) async fn run(
         &self,
         budget: &Budget,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<()> {
-        let forever = async {
-            loop {
-                let wait = match self.run_due(budget).await {
-                    Ok(report) => {
-                        let longest = self.clock().now() + MAX_SLEEP;
-                        report.next_due.map_or(longest, |due| due.min(longest))
-                    }
-                    Err(error) if error.is_retryable() => {
-                        tracing::warn!(%error, "due work could not be read");
-                        self.clock().now() + MAX_SLEEP
-                    }
-                    Err(error) => return error,
-                };
-                self.clock().sleep_until(wait).await;
+        let shutdown = pin!(shutdown.shared());
+        loop {
+            let longest = self.clock().now() + MAX_SLEEP;
+            let wait = match self.run_due_until(budget, shutdown.clone()).await {
+                Ok(report) => report.next_due.map_or(longest, |due| due.min(longest)),
+                Err(error) if error.is_retryable() => {
+                    tracing::warn!(%error, "due work could not be read");
+                    longest
+                }
+                Err(error) => return Err(error),
+            };
+            let sleep = self.clock().sleep_until(wait);
+            if let Either::Left(_) = select(shutdown.clone(), sleep).await {
+                return Ok(());
             }
-        };
-        match select(pin!(shutdown), pin!(forever)).await {
-            Either::Left(_) => Ok(()),
-            Either::Right((error, _)) => Err(error),
         }
+    }
+
+    /// Gives claims back whose work was dropped: due again as they were.
+    async fn give_back(&self, held: &[Claim]) -> Result<()> {
+        for claim in held {
+            match self.stores.due.complete(claim, Some(claim.due_at)).await {
+                Ok(()) | Err(Error::StaleClaim { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Claims as much as there is room for. Publications go first: they are short.
     async fn claim_into<'a>(
         &'a self,
         running: &mut FuturesUnordered<BoxFuture<'a, Ended>>,
+        held: &mut Vec<Claim>,
         free: &mut Free,
         budget: &Budget,
     ) -> Result<()> {
@@ -195,6 +239,7 @@ impl Scheduler {
             }
             for claim in self.stores.due.claim(kind, *room, lease).await? {
                 *room = room.saturating_sub(1);
+                held.push(claim.clone());
                 running.push(self.work(claim, lease).boxed());
             }
         }
@@ -215,75 +260,6 @@ impl Scheduler {
         }
     }
 
-    /// Syncs a connection and makes its next sync due.
-    async fn pull(&self, claim: &Claim, id: ConnectionId, lease: Duration) -> Result<SyncReport> {
-        let connection = connect::find(&self.stores, &claim.work.workspace, id).await?;
-        if !connection.health.is_working() {
-            // Reconnecting makes it due again.
-            self.stores.due.complete(claim, None).await?;
-            let reason = "This connection does not work at the moment. Connect it again.";
-            return Err(Error::Unauthenticated { reason: reason.into(), source: None });
-        }
-        let outcome = self.sync(claim, &connection, lease).await;
-        if let Err(Error::StaleClaim { .. }) = outcome {
-            return outcome;
-        }
-        let next = match &outcome {
-            Ok(_) => self.after_success(&connection).await?,
-            Err(error) => self.after_failure(&connection, error).await?,
-        };
-        self.stores.due.complete(claim, next).await?;
-        outcome
-    }
-
-    async fn sync(
-        &self,
-        claim: &Claim,
-        connection: &Connection,
-        lease: Duration,
-    ) -> Result<SyncReport> {
-        let connector = self.connectors.open(connection)?;
-        let context = self.connectors.context();
-        let observer: &Arc<dyn Observer> = &context.observer;
-        let sync = Sync {
-            stores: &self.stores,
-            clock: &context.clock,
-            randomness: &context.randomness,
-            members: &self.members,
-            observer,
-            connector: &*connector,
-            claim,
-            connection,
-        };
-        connect::tell_connected(&self.stores, connection).await?;
-        connect::resume_publications(&self.stores, connection, self.clock().now()).await?;
-        self.keep_lease(claim, lease, sync.run()).await
-    }
-
-    async fn after_success(&self, connection: &Connection) -> Result<Option<OffsetDateTime>> {
-        if connection.failures > 0 {
-            self.change(connection, ConnectionChange::Failures(0)).await?;
-        }
-        self.next_pull(connection, SyncOutcome::Succeeded)
-    }
-
-    /// Tells the feed, works out the connection's health, and when to try again.
-    async fn after_failure(
-        &self,
-        connection: &Connection,
-        error: &Error,
-    ) -> Result<Option<OffsetDateTime>> {
-        tracing::warn!(connection = %connection.id, error = %Chain(error), "sync failed");
-        self.tell_failure(connection, error).await?;
-        let health = self.judge_health(connection, error).await?;
-        if !health.is_working() {
-            return Ok(None);
-        }
-        let failures = connection.failures.saturating_add(1);
-        self.change(connection, ConnectionChange::Failures(failures)).await?;
-        self.next_pull(connection, SyncOutcome::Failed { failures, retry_at: error.retry_at() })
-    }
-
     /// Works out the connection's health after an error, and stores it when it changed.
     async fn judge_health(&self, connection: &Connection, error: &Error) -> Result<Health> {
         let Some(event) = health_event(error) else { return Ok(connection.health.clone()) };
@@ -294,88 +270,9 @@ impl Scheduler {
         Ok(health)
     }
 
-    /// Adds the failure to the feed, once for as long as the same thing goes on failing.
-    async fn tell_failure(&self, connection: &Connection, error: &Error) -> Result<()> {
-        let Connection { workspace, id, .. } = connection;
-        let Some(progress) = self.stores.mirror.progress(workspace, *id).await? else {
-            return Ok(());
-        };
-        let message = error.customer_message();
-        let remedy = remedy_word(error.remedy()).to_owned();
-        let entry = NewFeedEntry {
-            key: format!("run/{}/failed/{message}", progress.run),
-            at: self.clock().now(),
-            event: FeedEvent::SyncFailed { run: progress.run, message, remedy },
-        };
-        self.stores.feed.append(workspace, *id, &[entry], None).await
-    }
-
-    fn next_pull(
-        &self,
-        connection: &Connection,
-        outcome: SyncOutcome,
-    ) -> Result<Option<OffsetDateTime>> {
-        let default = self.connectors.provider(&connection.kind)?.default_interval();
-        let interval = effective_interval(connection.interval, default);
-        let context = self.connectors.context();
-        Ok(next_sync(self.clock().now(), interval, outcome, context.randomness.fraction()))
-    }
-
     /// Changes a connection, whatever changed on it since it was read.
     async fn change(&self, connection: &Connection, change: ConnectionChange) -> Result<()> {
         connect::change(&self.stores, &connection.workspace, connection.id, &change).await.map(drop)
-    }
-
-    /// Sends a publication and makes it due again if something is left to do.
-    async fn publish(
-        &self,
-        claim: &Claim,
-        id: PublicationId,
-        lease: Duration,
-    ) -> Result<PublicationState> {
-        let workspace = &claim.work.workspace;
-        let Some(publication) = self.stores.publications.by_id(workspace, id).await? else {
-            self.stores.due.complete(claim, None).await?;
-            return Err(Error::not_found(format!("publication {id}")));
-        };
-        let connection = connect::find(&self.stores, workspace, publication.connection).await?;
-        let outcome = if connection.health.is_working() {
-            match self.connectors.open(&connection) {
-                Ok(connector) => {
-                    let sending = self.publisher.send(claim, &*connector, &publication);
-                    self.keep_lease(claim, lease, sending).await
-                }
-                Err(error) => Err(error),
-            }
-        } else {
-            self.publisher.hold(claim, &publication, why_held(&connection.health)).await
-        };
-        match outcome {
-            Ok(Sent { state, next }) => {
-                self.stores.due.complete(claim, next).await?;
-                Ok(state)
-            }
-            Err(error @ Error::StaleClaim { .. }) => Err(error),
-            Err(error) => {
-                self.after_publish_error(claim, &connection, &error, publication.attempts).await?;
-                Err(error)
-            }
-        }
-    }
-
-    /// An error that came out of sending is about the connection or the service as a whole.
-    async fn after_publish_error(
-        &self,
-        claim: &Claim,
-        connection: &Connection,
-        error: &Error,
-        attempts: u32,
-    ) -> Result<()> {
-        let now = self.clock().now();
-        self.judge_health(connection, error).await?;
-        let again = publication_retry_at(now, attempts);
-        let next = error.retry_at().map_or(again, |at| at.max(again));
-        self.stores.due.complete(claim, Some(next)).await
     }
 
     /// Does work while renewing its lease. When the lease is lost the work is dropped.
@@ -416,43 +313,5 @@ fn health_event(error: &Error) -> Option<HealthEvent> {
             Some(HealthEvent::AdminApprovalMissing { link: link.as_deref().cloned() })
         }
         _ => None,
-    }
-}
-
-fn why_held(health: &Health) -> String {
-    match health {
-        Health::NeedsReconnect { why } => why.clone(),
-        Health::NeedsAdminApproval { .. } => {
-            "An administrator must approve the connection first.".to_owned()
-        }
-        _ => "The connection does not work at the moment.".to_owned(),
-    }
-}
-
-/// The remedy as the feed keeps it.
-const fn remedy_word(remedy: Remedy) -> &'static str {
-    match remedy {
-        Remedy::AskAdmin => "ask_admin",
-        Remedy::FixConfiguration => "fix_configuration",
-        Remedy::FixInput => "fix_input",
-        Remedy::ReadAgain => "read_again",
-        Remedy::Reconnect => "reconnect",
-        Remedy::ReportBug => "report_bug",
-        Remedy::Retry => "retry",
-    }
-}
-
-/// Prints an error with its causes.
-struct Chain<'a>(&'a Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = std::error::Error::source(self.0);
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
     }
 }

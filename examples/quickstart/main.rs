@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what it is for")]
 #![allow(clippy::unwrap_used, reason = "a poisoned lock in an example may panic")]
+#![allow(clippy::disallowed_methods, reason = "a program may read its environment")]
 
 mod bars;
 mod browser;

@@ -52,7 +52,7 @@ impl People {
     }
 
     /// Adds an alternate address to a member.
-    pub(crate) fn add_alternate(&self, id: &MemberId, email: EmailAddress) {
+    pub(crate) fn add_alternate(&self, id: &MemberId, email: &EmailAddress) {
         for member in self.lock().iter_mut().filter(|member| member.id == *id) {
             member.alternate_emails.push(email.clone());
         }

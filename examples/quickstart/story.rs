@@ -117,7 +117,7 @@ impl Story {
         let hint = skipped.iter().find_map(|one| one.reason.hint().cloned());
         if let Some(OwnerHint::AddAlternateEmail { member, email }) = hint {
             self.show.line(&format!("  {email} becomes an alternate e-mail of {member}"));
-            self.people.add_alternate(&member, email);
+            self.people.add_alternate(&member, &email);
         }
         let report = self.sync(connection).await?;
         self.show.sync("sync_with_alternate_email", &report, self.requests.take());
@@ -149,7 +149,7 @@ impl Story {
     }
 
     async fn publish_revision(
-        &mut self,
+        &self,
         deal: &Deal,
         revision: u64,
         html: &str,
@@ -208,7 +208,7 @@ impl Story {
         Ok(())
     }
 
-    async fn feed(&mut self, connection: &Connection) -> Result<()> {
+    async fn feed(&self, connection: &Connection) -> Result<()> {
         self.show.chapter("The activity feed, newest first (deals and skips left out)");
         let mut before = None;
         let mut shown = 0;

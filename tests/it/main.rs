@@ -8,6 +8,7 @@ mod fakes;
 mod render;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod running;
 mod store;
 mod support;
 mod sync;

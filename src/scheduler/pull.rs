@@ -1,0 +1,146 @@
+//! A claimed pull: the sync, what it says about the connection, and when the next one is due.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::connect;
+use crate::error::{Error, Remedy, Result};
+use crate::host::Observer;
+use crate::model::{Connection, ConnectionChange, ConnectionId, FeedEvent, NewFeedEntry};
+use crate::rules::{SyncOutcome, effective_interval, next_sync};
+use crate::scheduler::Scheduler;
+use crate::storage::Claim;
+use crate::sync::{Sync, SyncReport};
+
+impl Scheduler {
+    /// Syncs a connection and makes its next sync due.
+    pub(super) async fn pull(
+        &self,
+        claim: &Claim,
+        id: ConnectionId,
+        lease: Duration,
+    ) -> Result<SyncReport> {
+        let connection = connect::find(&self.stores, &claim.work.workspace, id).await?;
+        if !connection.health.is_working() {
+            // Reconnecting makes it due again.
+            self.stores.due.complete(claim, None).await?;
+            let reason = "This connection does not work at the moment. Connect it again.";
+            return Err(Error::Unauthenticated { reason: reason.into(), source: None });
+        }
+        let outcome = self.sync(claim, &connection, lease).await;
+        if let Err(Error::StaleClaim { .. }) = outcome {
+            return outcome;
+        }
+        let next = match &outcome {
+            Ok(_) => self.after_success(&connection).await?,
+            Err(error) => self.after_failure(&connection, error).await?,
+        };
+        self.stores.due.complete(claim, next).await?;
+        outcome
+    }
+
+    async fn sync(
+        &self,
+        claim: &Claim,
+        connection: &Connection,
+        lease: Duration,
+    ) -> Result<SyncReport> {
+        let connector = self.connectors.open(connection)?;
+        let context = self.connectors.context();
+        let observer: &Arc<dyn Observer> = &context.observer;
+        let sync = Sync {
+            stores: &self.stores,
+            clock: &context.clock,
+            randomness: &context.randomness,
+            members: &self.members,
+            observer,
+            connector: &*connector,
+            claim,
+            connection,
+        };
+        connect::tell_connected(&self.stores, connection).await?;
+        connect::resume_publications(&self.stores, connection, self.clock().now()).await?;
+        self.keep_lease(claim, lease, sync.run()).await
+    }
+
+    async fn after_success(&self, connection: &Connection) -> Result<Option<OffsetDateTime>> {
+        if connection.failures > 0 {
+            self.change(connection, ConnectionChange::Failures(0)).await?;
+        }
+        self.next_pull(connection, SyncOutcome::Succeeded)
+    }
+
+    /// Tells the feed, works out the connection's health, and when to try again.
+    async fn after_failure(
+        &self,
+        connection: &Connection,
+        error: &Error,
+    ) -> Result<Option<OffsetDateTime>> {
+        tracing::warn!(connection = %connection.id, error = %Chain(error), "sync failed");
+        self.tell_failure(connection, error).await?;
+        let health = self.judge_health(connection, error).await?;
+        if !health.is_working() {
+            return Ok(None);
+        }
+        let failures = connection.failures.saturating_add(1);
+        self.change(connection, ConnectionChange::Failures(failures)).await?;
+        self.next_pull(connection, SyncOutcome::Failed { failures, retry_at: error.retry_at() })
+    }
+
+    /// Adds the failure to the feed, once for as long as the same thing goes on failing.
+    async fn tell_failure(&self, connection: &Connection, error: &Error) -> Result<()> {
+        let Connection { workspace, id, .. } = connection;
+        let Some(progress) = self.stores.mirror.progress(workspace, *id).await? else {
+            return Ok(());
+        };
+        let message = error.customer_message();
+        let remedy = remedy_word(error.remedy()).to_owned();
+        let entry = NewFeedEntry {
+            key: format!("run/{}/failed/{message}", progress.run),
+            at: self.clock().now(),
+            event: FeedEvent::SyncFailed { run: progress.run, message, remedy },
+        };
+        self.stores.feed.append(workspace, *id, &[entry], None).await
+    }
+
+    fn next_pull(
+        &self,
+        connection: &Connection,
+        outcome: SyncOutcome,
+    ) -> Result<Option<OffsetDateTime>> {
+        let default = self.connectors.provider(&connection.kind)?.default_interval();
+        let interval = effective_interval(connection.interval, default);
+        let context = self.connectors.context();
+        Ok(next_sync(self.clock().now(), interval, outcome, context.randomness.fraction()))
+    }
+}
+
+/// The remedy as the feed keeps it.
+const fn remedy_word(remedy: Remedy) -> &'static str {
+    match remedy {
+        Remedy::AskAdmin => "ask_admin",
+        Remedy::FixConfiguration => "fix_configuration",
+        Remedy::FixInput => "fix_input",
+        Remedy::ReadAgain => "read_again",
+        Remedy::Reconnect => "reconnect",
+        Remedy::ReportBug => "report_bug",
+        Remedy::Retry => "retry",
+    }
+}
+
+/// Prints an error with its causes.
+struct Chain<'a>(&'a Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = std::error::Error::source(self.0);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
