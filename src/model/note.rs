@@ -369,10 +369,13 @@ impl Publication {
         }
     }
 
-    /// Whether the newest revision still has to reach the CRM.
+    /// Whether the newest revision still has to reach the CRM. It has not when a newer one than the
+    /// ledger knows of stands there: an older revision never replaces a newer one.
     #[must_use]
     pub fn is_pending(&self) -> bool {
-        self.receipt.as_ref().is_none_or(|receipt| receipt.stamp != self.stamp())
+        self.receipt.as_ref().is_none_or(|receipt| {
+            receipt.stamp.revision <= self.document.revision && receipt.stamp != self.stamp()
+        })
     }
 
     /// The stamp of the newest revision.
