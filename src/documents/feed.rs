@@ -3,10 +3,10 @@
 use time::OffsetDateTime;
 
 use crate::documents::delivery::How;
-use crate::documents::stamp::stamp_text;
 use crate::documents::title::title;
 use crate::documents::words::Words;
 use crate::model::{ContentHash, FeedEvent, NewFeedEntry, NoteRefusal, Publication};
+use crate::rules::stamp_text;
 
 /// The newest revision stands in the CRM: one line, two when it overwrote somebody's file.
 ///

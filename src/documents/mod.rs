@@ -10,7 +10,6 @@ mod page;
 mod publisher;
 mod render;
 mod sanitise;
-pub(crate) mod stamp;
 mod title;
 mod words;
 

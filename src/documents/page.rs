@@ -3,10 +3,10 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::documents::render::RenderContext;
-use crate::documents::stamp::{STAMP_NAME, stamp_text};
 use crate::documents::title::{one_line, title};
 use crate::documents::words::Words;
 use crate::model::{Document, RevisionStamp};
+use crate::rules::stamp_element;
 
 /// The looks of every page. Part of the page: nothing is loaded from elsewhere.
 const STYLE: &str = include_str!("page.css");
@@ -47,7 +47,7 @@ pub(crate) fn page(
             head {
                 meta charset="utf-8";
                 meta http-equiv="Content-Security-Policy" content=(CONTENT_POLICY);
-                meta name=(STAMP_NAME) content=(stamp_text(stamp));
+                (PreEscaped(stamp_element(stamp)))
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="referrer" content="no-referrer";
                 title { (title) }

@@ -181,7 +181,7 @@ impl Publisher {
         connector: &dyn CrmConnector,
         publication: &Publication,
     ) -> Result<Sent> {
-        if !is_due(publication) {
+        if !publication.is_pending() {
             return Ok(Sent { state: publication.state.clone(), next: None });
         }
         let span = tracing::info_span!(
@@ -215,7 +215,7 @@ impl Publisher {
     ) -> Result<Sent> {
         let line = held(publication, &why, self.clock.now());
         let state = PublicationState::Held { why };
-        if !is_due(publication) || publication.state == state {
+        if !publication.is_pending() || publication.state == state {
             return Ok(Sent { state: publication.state.clone(), next: None });
         }
         self.tell(publication, [line]).await?;
@@ -246,13 +246,7 @@ impl Publisher {
                     self.tell(publication, stands(publication, epoch, how, now)).await?;
                 }
                 let receipt = Receipt { handle, stamp, at: now };
-                let after = self.stores.publications.record_receipt(claim, &receipt).await?;
-                if after.is_pending() && !is_due(&after) {
-                    // Somebody has published a newer revision than the ledger knows of.
-                    self.set_aside(claim, &after, &PublicationState::Published).await?
-                } else {
-                    after
-                }
+                self.stores.publications.record_receipt(claim, &receipt).await?
             }
         };
         Ok(Sent { next: self.due_at(&after), state: after.state })
@@ -302,17 +296,10 @@ impl Publisher {
     fn due_at(&self, publication: &Publication) -> Option<OffsetDateTime> {
         let Publication { first_pending_at, last_pending_at, .. } = publication;
         let waits = !matches!(publication.state, PublicationState::Parked { .. });
-        (waits && is_due(publication)).then(|| {
+        (waits && publication.is_pending()).then(|| {
             publication_due_at(*first_pending_at, *last_pending_at, &self.options.debounce)
         })
     }
-}
-
-/// Whether a revision has to be sent. One that is older than what stands in the CRM has not.
-fn is_due(publication: &Publication) -> bool {
-    let newest = publication.document.revision;
-    publication.is_pending()
-        && publication.receipt.as_ref().is_none_or(|receipt| receipt.stamp.revision <= newest)
 }
 
 fn work(publication: &Publication) -> Work {

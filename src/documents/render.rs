@@ -83,3 +83,29 @@ pub fn render(document: &Document, context: &RenderContext) -> RenderedDocument 
     };
     RenderedDocument { attachment, stamp }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::DocumentId;
+    use crate::rules::read_stamp;
+    use proptest::prelude::*;
+    use time::OffsetDateTime;
+
+    proptest! {
+        #[test]
+        fn doc_2_every_rendered_page_carries_its_stamp(
+            title in any::<String>(), html in any::<String>(), author in any::<Option<String>>(),
+            language in any::<Option<String>>(), revision in any::<u64>(),
+        ) {
+            let id = DocumentId::new("d").unwrap();
+            let mut document = Document::new(id, title, html, revision, OffsetDateTime::UNIX_EPOCH);
+            document.author = author;
+            document.language = language;
+            let rendered = render(&document, &RenderContext::default());
+            prop_assert_eq!(read_stamp(&rendered.attachment.bytes), Some(rendered.stamp));
+            prop_assert_eq!(rendered.stamp.revision, revision);
+            prop_assert_eq!(rendered.stamp.content, document.content_hash());
+        }
+    }
+}

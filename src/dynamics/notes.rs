@@ -17,9 +17,10 @@ use crate::dynamics::web_api::WebApi;
 use crate::error::{Error, Result};
 use crate::http::transport::Response;
 use crate::model::{
-    Attachment, ContentHash, NoteDraft, NoteHandle, NoteKey, NoteRefusal, NoteWrite, OpportunityId,
-    RecordId, RemoteNote, RevisionStamp,
+    Attachment, NoteDraft, NoteHandle, NoteKey, NoteRefusal, NoteWrite, OpportunityId, RecordId,
+    RemoteNote,
 };
+use crate::rules::read_stamp;
 
 const WRITE: &str = "write notes";
 const READ: &str = "read notes";
@@ -33,9 +34,6 @@ const COLUMNS_WITH_BODY: &str = "subject,filename,mimetype,_objectid_value,docum
 /// Column lengths, in the UTF-16 units that the service counts.
 const MAX_SUBJECT: usize = 500;
 const MAX_FILE_NAME: usize = 255;
-
-/// The stamp stands in the first part of the attachment.
-const HEAD_BYTES: usize = 4 * 1024;
 
 /// Creates the note of a key and epoch; a second create changes nothing.
 pub(crate) async fn create(
@@ -256,7 +254,7 @@ async fn read(api: &WebApi, id: Uuid, keep: Body) -> Result<Option<RemoteNote>> 
     };
     let row: NoteRow = json(&response, READ)?;
     let bytes = row.documentbody.and_then(|text| STANDARD.decode(text.trim()).ok());
-    let stamp = bytes.as_deref().and_then(stamp);
+    let stamp = bytes.as_deref().and_then(read_stamp);
     let attachment = bytes.filter(|_| keep == Body::Keep).map(|bytes| Attachment {
         file_name: row.filename.unwrap_or_default(),
         media_type: row.mimetype.unwrap_or_default(),
@@ -280,16 +278,6 @@ async fn fetch(api: &WebApi, id: Uuid, columns: &str) -> Result<Response, Failur
     let path = format!("annotations({id})?$select={columns}");
     let url = api.endpoints().web_api(&path).map_err(Failure::Stopped)?;
     api.send(&Call::read(READ, url)).await
-}
-
-/// Finds `<meta name="fluint-revision" content="<revision>:<sha256 hex>">` in the head of a page.
-pub(crate) fn stamp(page: &[u8]) -> Option<RevisionStamp> {
-    let head = page.get(..HEAD_BYTES).unwrap_or(page);
-    let head = String::from_utf8_lossy(head);
-    let (_, rest) = head.split_once("<meta name=\"fluint-revision\" content=\"")?;
-    let (content, _) = rest.split_once('"')?;
-    let (revision, hash) = content.split_once(':')?;
-    Some(RevisionStamp { revision: revision.parse().ok()?, content: ContentHash::from_hex(hash)? })
 }
 
 fn header_etag(headers: &HeaderMap) -> Option<String> {

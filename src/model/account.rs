@@ -36,8 +36,10 @@ pub struct Account {
     /// Whether it is in use, or was merged into another.
     pub status: AccountStatus,
     /// When the CRM says it was created (UTC).
+    #[serde(default, with = "time::serde::rfc3339::option")]
     pub created_at: Option<OffsetDateTime>,
     /// When the CRM says it was last changed (UTC).
+    #[serde(default, with = "time::serde::rfc3339::option")]
     pub modified_at: Option<OffsetDateTime>,
     /// The CRM's version of the row.
     pub version: RowVersion,

@@ -59,6 +59,7 @@ pub struct Connection {
     /// The member who connected it.
     pub connected_by: MemberId,
     /// When it was last connected (UTC).
+    #[serde(with = "time::serde::rfc3339")]
     pub connected_at: OffsetDateTime,
     /// Whether it works.
     pub health: Health,

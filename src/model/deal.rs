@@ -30,8 +30,10 @@ pub struct Deal {
     /// Counts up with every change, from 1.
     pub revision: u64,
     /// When it was created (UTC).
+    #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
     /// When it last changed (UTC).
+    #[serde(with = "time::serde::rfc3339")]
     pub updated_at: OffsetDateTime,
 }
 
@@ -76,6 +78,7 @@ pub struct DealDetails {
     /// The amount alone, when its currency is unknown.
     pub amount_without_currency: Option<Amount>,
     /// The expected close date: a plain date without time zone.
+    #[serde(default, with = "crate::model::json::maybe_date")]
     pub close_date: Option<Date>,
     /// The account.
     pub account: Option<Named<AccountId>>,
@@ -357,6 +360,7 @@ pub struct Skipped {
     /// Why.
     pub reason: SkipReason,
     /// Since when for this reason (UTC).
+    #[serde(with = "time::serde::rfc3339")]
     pub since: OffsetDateTime,
 }
 
@@ -388,6 +392,7 @@ pub struct DealChange {
     /// Its place in the feed. Strictly growing within a connection; numbers may be left out.
     pub seq: ChangeSeq,
     /// When it was written (UTC).
+    #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
     /// The opportunity it is about.
     pub opportunity: OpportunityId,

@@ -16,6 +16,7 @@ pub struct FeedEntry {
     /// Its place in the feed, strictly growing within a connection; newer is larger.
     pub seq: u64,
     /// When it happened (UTC).
+    #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
     /// What happened.
     pub event: FeedEvent,
@@ -174,6 +175,7 @@ pub enum FeedEvent {
         /// What it brought.
         counts: SyncCounts,
         /// How long it took.
+        #[serde(with = "crate::model::json::millis")]
         took: Duration,
     },
     /// A sync started.

@@ -13,6 +13,7 @@ mod deal;
 mod email;
 mod feed;
 mod ids;
+pub(crate) mod json;
 mod money;
 mod note;
 mod opportunity;

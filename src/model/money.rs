@@ -14,7 +14,8 @@ const MAX_PLACES: u32 = 10;
 /// The largest whole part, exclusive: with ten places it fits every store's exact type.
 const MAX_WHOLE: i128 = 1_000_000_000_000_000_000;
 
-/// An exact amount without a currency: at most 10 decimal places, below 10^18 in size.
+/// An exact amount without a currency: at most 10 decimal places, below 10^18 in size. In JSON it
+/// is text, so that no reader takes it for a floating point number.
 ///
 /// # Example
 /// ```
@@ -26,7 +27,8 @@ const MAX_WHOLE: i128 = 1_000_000_000_000_000_000;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(try_from = "Decimal", into = "Decimal")]
+// Not by way of `Decimal`: its format follows features that a host may switch on.
+#[serde(try_from = "String", into = "String")]
 pub struct Amount(Decimal);
 
 impl Amount {
@@ -90,6 +92,20 @@ impl FromStr for Amount {
         parsed
             .map_err(|_| Error::invalid_input("amount", "it is not an exact decimal number"))
             .and_then(Self::new)
+    }
+}
+
+impl TryFrom<String> for Amount {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Amount> for String {
+    fn from(amount: Amount) -> Self {
+        amount.to_string()
     }
 }
 

@@ -95,6 +95,7 @@ pub struct Document {
     /// Who wrote the revision, for the reader of the note.
     pub author: Option<String>,
     /// When the revision was written (UTC).
+    #[serde(with = "time::serde::rfc3339")]
     pub revised_at: OffsetDateTime,
     /// The language of the content as a BCP 47 tag, such as `en` or `ar`.
     pub language: Option<String>,
@@ -325,14 +326,17 @@ pub struct Publication {
     /// The newest revision that the host published.
     pub document: Document,
     /// When the oldest revision not yet sent was published (UTC).
+    #[serde(with = "time::serde::rfc3339")]
     pub first_pending_at: OffsetDateTime,
     /// When the newest revision was published (UTC).
+    #[serde(with = "time::serde::rfc3339")]
     pub last_pending_at: OffsetDateTime,
     /// Where it stands.
     pub state: PublicationState,
     /// Which life of the note: moves on when a note proved to exist was deleted.
     pub epoch: u32,
     /// When a create was last sent in this epoch (UTC), recorded before sending.
+    #[serde(default, with = "time::serde::rfc3339::option")]
     pub create_sent_at: Option<OffsetDateTime>,
     /// What is proved to stand in the CRM.
     pub receipt: Option<Receipt>,
@@ -365,10 +369,13 @@ impl Publication {
         }
     }
 
-    /// Whether the newest revision still has to reach the CRM.
+    /// Whether the newest revision still has to reach the CRM. It has not when a newer one than the
+    /// ledger knows of stands there: an older revision never replaces a newer one.
     #[must_use]
     pub fn is_pending(&self) -> bool {
-        self.receipt.as_ref().is_none_or(|receipt| receipt.stamp != self.stamp())
+        self.receipt.as_ref().is_none_or(|receipt| {
+            receipt.stamp.revision <= self.document.revision && receipt.stamp != self.stamp()
+        })
     }
 
     /// The stamp of the newest revision.
@@ -427,6 +434,7 @@ pub struct Receipt {
     /// What it carries.
     pub stamp: RevisionStamp,
     /// When it was proved (UTC).
+    #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
 }
 

@@ -38,14 +38,18 @@ pub struct Opportunity {
     /// The currency of `value`.
     pub currency: Option<CurrencyId>,
     /// When it is expected to close: a plain date without time zone.
+    #[serde(default, with = "crate::model::json::maybe_date")]
     pub close_date: Option<Date>,
     /// When it did close: a plain date without time zone.
+    #[serde(default, with = "crate::model::json::maybe_date")]
     pub closed_on: Option<Date>,
     /// Probability in percent, 0 to 100.
     pub probability: Option<u8>,
     /// When the CRM says it was created (UTC).
+    #[serde(default, with = "time::serde::rfc3339::option")]
     pub created_at: Option<OffsetDateTime>,
     /// When the CRM says it was last changed (UTC).
+    #[serde(default, with = "time::serde::rfc3339::option")]
     pub modified_at: Option<OffsetDateTime>,
     /// The CRM's version of the row.
     pub version: RowVersion,

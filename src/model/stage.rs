@@ -73,8 +73,10 @@ pub struct StageAssignment {
     /// Whether the process still runs on this opportunity.
     pub state: AssignmentState,
     /// When the stage began (UTC).
+    #[serde(default, with = "time::serde::rfc3339::option")]
     pub since: Option<OffsetDateTime>,
     /// When the CRM says the row was last changed (UTC): the newest assignment wins.
+    #[serde(default, with = "time::serde::rfc3339::option")]
     pub modified_at: Option<OffsetDateTime>,
     /// Which of the CRM's own tables it was read from, for diagnosis.
     pub origin: String,
@@ -141,6 +143,7 @@ pub struct CurrentStage {
     /// The process's name.
     pub process_name: Option<String>,
     /// When the stage began (UTC).
+    #[serde(default, with = "time::serde::rfc3339::option")]
     pub since: Option<OffsetDateTime>,
     /// Where it was read from.
     pub source: StageSource,

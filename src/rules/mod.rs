@@ -6,7 +6,7 @@
 //! Read [`decide`] for what becomes of an opportunity; it is made of [`match_owner`],
 //! [`current_stage`] and [`passes_filter`]. [`next_health`], [`next_sync`] and
 //! [`publication_due_at`] say when work runs, [`judge_sweep`] when vanished rows may go, and
-//! [`Period`] what "this quarter" means.
+//! [`Period`] what "this quarter" means, and [`read_stamp`] what a note carries.
 
 mod debounce;
 mod health;
@@ -16,6 +16,7 @@ mod promotion;
 mod schedule;
 mod stage;
 mod stage_filter;
+mod stamp;
 mod sweep_guard;
 
 pub use debounce::{Debounce, publication_due_at, publication_retry_at};
@@ -26,4 +27,6 @@ pub use promotion::{deal_details, decide};
 pub use schedule::{SyncOutcome, effective_interval, next_sync};
 pub use stage::current_stage;
 pub use stage_filter::{passes_filter, validate_filter, vanished_stages};
+pub use stamp::read_stamp;
+pub(crate) use stamp::{stamp_element, stamp_text};
 pub use sweep_guard::{SweepEvidence, SweepVerdict, WithheldReason, judge_sweep};

@@ -1,6 +1,7 @@
 //! Deals and their change feed.
 
 use std::fmt;
+use std::ops::AddAssign;
 
 use async_trait::async_trait;
 
@@ -76,4 +77,13 @@ pub struct Applied {
     pub stopped: u64,
     /// Opportunities skipped, for a new reason or an old one.
     pub skipped: u64,
+}
+
+impl AddAssign for Applied {
+    fn add_assign(&mut self, more: Self) {
+        self.created += more.created;
+        self.updated += more.updated;
+        self.stopped += more.stopped;
+        self.skipped += more.skipped;
+    }
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{ConnectionId, PublicationId, WorkspaceId};
 
 /// Work that is due, claimed by one worker at a time.
@@ -105,4 +105,32 @@ pub struct Claim {
     pub due_at: OffsetDateTime,
     /// When the lease ends (UTC, by the store's clock).
     pub expires_at: OffsetDateTime,
+}
+
+impl Claim {
+    /// The connection that is to be pulled.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] when the claim is about other work.
+    pub fn connection(&self) -> Result<ConnectionId> {
+        match self.work.item {
+            WorkItem::Pull(connection) => Ok(connection),
+            WorkItem::Publish(_) => {
+                Err(Error::invalid_input("claim", "it is not about pulling a connection"))
+            }
+        }
+    }
+
+    /// The publication that is to be sent.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] when the claim is about other work.
+    pub fn publication(&self) -> Result<PublicationId> {
+        match self.work.item {
+            WorkItem::Publish(publication) => Ok(publication),
+            WorkItem::Pull(_) => {
+                Err(Error::invalid_input("claim", "it is not about sending a publication"))
+            }
+        }
+    }
 }

@@ -16,6 +16,8 @@
 //!   A claim whose lease ended still writes until somebody newer has claimed the work.
 //! * **Repeating** a step with the same input has no further effect.
 //! * Times are UTC. Lists are bounded by the `limit` given.
+//!
+//! What a step decides between its read and its write is in [`steps`], for every store alike.
 
 mod connections;
 pub(crate) mod fallback;
@@ -26,6 +28,7 @@ mod gates;
 mod mirror;
 mod publications;
 mod query;
+pub mod steps;
 
 use std::sync::Arc;
 

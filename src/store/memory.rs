@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use time::OffsetDateTime;
 
 use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::{ConnectionId, PublicationId, WorkspaceId};
-use crate::storage::{Claim, WorkItem};
+use crate::storage::Claim;
 
 mod connections;
 mod deals;
@@ -92,23 +92,13 @@ impl State {
     /// Checks that a claim is the current one, and gives the connection that it is to pull.
     fn pulled(&self, claim: &Claim) -> Result<Place> {
         self.due.check(claim)?;
-        match claim.work.item {
-            WorkItem::Pull(connection) => Ok((claim.work.workspace.clone(), connection)),
-            WorkItem::Publish(_) => {
-                Err(Error::invalid_input("claim", "it is not about pulling a connection"))
-            }
-        }
+        Ok((claim.work.workspace.clone(), claim.connection()?))
     }
 
     /// Checks that a claim is the current one, and gives the publication that it is to send.
     fn published(&self, claim: &Claim) -> Result<(WorkspaceId, PublicationId)> {
         self.due.check(claim)?;
-        match claim.work.item {
-            WorkItem::Publish(publication) => Ok((claim.work.workspace.clone(), publication)),
-            WorkItem::Pull(_) => {
-                Err(Error::invalid_input("claim", "it is not about sending a publication"))
-            }
-        }
+        Ok((claim.work.workspace.clone(), claim.publication()?))
     }
 }
 

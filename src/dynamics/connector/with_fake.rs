@@ -12,7 +12,6 @@ use crate::connector::{CrmConnector, Lookup, PageStream};
 use crate::dynamics::bearer::BearerTokens;
 use crate::dynamics::connector::DynamicsConnector;
 use crate::dynamics::fixtures::Org;
-use crate::dynamics::notes::stamp;
 use crate::dynamics::parts::ConnectorParts;
 use crate::error::Result;
 use crate::http::fixtures::JumpingClock;
@@ -21,6 +20,7 @@ use crate::model::{
     Attachment, ContentHash, DealId, DocumentId, NoteDraft, NoteKey, NoteRefusal, NoteWrite,
     OpportunityId, OrganisationId, Outcome, Record, RecordId, RevisionStamp, Table, WorkspaceId,
 };
+use crate::rules::read_stamp;
 use crate::testkit::{Closing, FakeMicrosoft, Fault, OrgBuilder, Place};
 use crate::walk::Walk;
 
@@ -163,7 +163,7 @@ async fn doc_2_a_note_lives_through_its_revisions() {
     let late = connector.update_note(&created, &draft(opportunity, 3, "plan.html")).await.unwrap();
     assert!(matches!(late, NoteWrite::Conflict(note) if note.stamp == Some(second.stamp)));
     let found = connector.find_note(&key(), 0).await.unwrap().unwrap();
-    assert_eq!(stamp(&found.attachment.unwrap().bytes), Some(second.stamp));
+    assert_eq!(read_stamp(&found.attachment.unwrap().bytes), Some(second.stamp));
     assert_eq!(found.opportunity, Some(second.opportunity.clone()));
     assert_eq!(contoso.fake.dataverse().ids("annotation").len(), 1);
     contoso.fake.dataverse().delete("annotation", key().note_id(0));

@@ -3,7 +3,7 @@ use crate::dynamics::fixtures::{Org, ROOT, refusal};
 use crate::error::Remedy;
 use crate::http::fixtures::answer;
 use crate::http::transport::{Request, TransportErrorKind};
-use crate::model::{DealId, DocumentId, OrganisationId, WorkspaceId};
+use crate::model::{ContentHash, DealId, DocumentId, OrganisationId, RevisionStamp, WorkspaceId};
 
 const OPPORTUNITY: &str = "0a1b2c3d-1111-2222-3333-444455556666";
 
@@ -260,19 +260,6 @@ async fn doc_7_a_note_whose_attachment_cannot_be_taken_in_is_read_without_it() {
     let note = find(&org.api(), &key(), 0).await.unwrap().unwrap();
     assert_eq!((note.stamp, note.attachment), (None, None));
     assert_eq!(note.handle.version.as_deref(), Some("W/\"9\""));
-}
-
-#[test]
-fn doc_7_a_stamp_is_found_only_in_the_head() {
-    assert_eq!(stamp(page(stamped(12)).as_bytes()), Some(stamped(12)));
-    let late = format!("{}{}", "x".repeat(HEAD_BYTES), page(stamped(12)));
-    assert_eq!(stamp(late.as_bytes()), None);
-    let hash = ContentHash::of(b"");
-    for content in ["", "7", ":", "x:y", "7:short", &format!("-1:{hash}"), &format!("7:{hash}0")] {
-        let page = format!("<meta name=\"fluint-revision\" content=\"{content}\">");
-        assert_eq!(stamp(page.as_bytes()), None, "{content}");
-    }
-    assert_eq!(stamp(b"\xff\xfe"), None);
 }
 
 #[test]

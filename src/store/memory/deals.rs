@@ -8,9 +8,9 @@ use time::OffsetDateTime;
 
 use crate::error::Result;
 use crate::model::{
-    ChangeSeq, ConnectionId, Deal, DealChange, DealChangeKind, DealDetails, DealId, DealState,
-    Decided, Decision, OpportunityId, SkipReason, Skipped, WorkspaceId,
+    ChangeSeq, ConnectionId, Deal, DealChange, DealId, Decided, OpportunityId, Skipped, WorkspaceId,
 };
+use crate::storage::steps::{Listing, Standing, apply_decision};
 use crate::storage::{Applied, Claim, Deals};
 use crate::store::memory::{MemoryStore, Place, at_most, place};
 
@@ -61,7 +61,7 @@ impl Deals for MemoryStore {
         let book = state.deals.books.entry(place.clone()).or_default();
         let mut applied = Applied::default();
         for decided in decisions {
-            Step { book: &mut *book, place: &place, at, decided }.apply(&mut applied);
+            applied += book.apply(&place, at, decided);
         }
         Ok(applied)
     }
@@ -98,114 +98,29 @@ impl Deals for MemoryStore {
     }
 }
 
-/// One decision on its way into the book.
-struct Step<'a> {
-    book: &'a mut Book,
-    place: &'a Place,
-    at: OffsetDateTime,
-    decided: &'a Decided,
-}
-
-impl Step<'_> {
-    fn apply(mut self, applied: &mut Applied) {
-        let decided = self.decided;
-        if !matches!(decided.decision, Decision::Skip(_)) {
-            self.book.skipped.remove(&decided.opportunity);
-        }
-        match &decided.decision {
-            Decision::Create(details) => match self.deal() {
-                Some(deal) => self.update(deal, details, applied),
-                None => self.create(details, applied),
-            },
-            Decision::Update(details) => {
-                if let Some(deal) = self.deal() {
-                    self.update(deal, details, applied);
-                }
-            }
-            Decision::Stop(reason) => self.retire(DealState::Stopped(reason.clone()), applied),
-            Decision::End(outcome) => self.retire(DealState::Ended(*outcome), applied),
-            Decision::Skip(reason) => self.skip(reason, applied),
-            Decision::Unchanged => {}
-        }
-    }
-
-    /// A copy of the opportunity's deal, to change and put back.
-    fn deal(&self) -> Option<Deal> {
-        let (workspace, connection) = self.place;
-        let id = DealId::derive(workspace, *connection, &self.decided.opportunity);
-        self.book.deals.get(&id).cloned()
-    }
-
-    fn create(&mut self, details: &DealDetails, applied: &mut Applied) {
-        let (workspace, connection) = self.place.clone();
-        let opportunity = self.decided.opportunity.clone();
-        let deal = Deal::new(workspace, connection, opportunity, details.clone(), self.at);
-        self.book.deals.insert(deal.id, deal.clone());
-        self.record(DealChangeKind::Created { deal: Box::new(deal) });
-        applied.created += 1;
-    }
-
-    fn update(&mut self, mut deal: Deal, details: &DealDetails, applied: &mut Applied) {
-        if deal.details == *details && deal.state == DealState::Live {
-            return;
-        }
-        deal.details = details.clone();
-        deal.state = DealState::Live;
-        let deal = self.put(deal);
-        self.record(DealChangeKind::Updated { deal });
-        applied.updated += 1;
-    }
-
-    /// Stops or ends a deal, if it is there and not so already.
-    fn retire(&mut self, state: DealState, applied: &mut Applied) {
-        let Some(mut deal) = self.deal().filter(|deal| deal.state != state) else {
-            return;
+impl Book {
+    fn apply(&mut self, place: &Place, at: OffsetDateTime, decided: &Decided) -> Applied {
+        let (workspace, connection) = place;
+        let Decided { opportunity, name, .. } = decided;
+        let id = DealId::derive(workspace, *connection, opportunity);
+        let standing = Standing {
+            deal: self.deals.get(&id).cloned(),
+            skipped: self.skipped.get(opportunity).cloned(),
         };
-        let ends = matches!(state, DealState::Ended(_));
-        deal.state = state;
-        let deal = self.put(deal);
-        self.record(if ends {
-            DealChangeKind::Ended { deal }
-        } else {
-            DealChangeKind::Stopped { deal }
-        });
-        applied.stopped += 1;
-    }
-
-    fn skip(&mut self, reason: &SkipReason, applied: &mut Applied) {
-        applied.skipped += 1;
-        let Decided { opportunity, name, .. } = self.decided;
-        if let Some(known) = self.book.skipped.get_mut(opportunity)
-            && known.reason == *reason
-        {
-            known.name.clone_from(name);
-            return;
+        let step = apply_decision((workspace, *connection), standing, decided, at);
+        match step.listing {
+            Listing::Keep => {}
+            Listing::Remove => drop(self.skipped.remove(opportunity)),
+            Listing::Write(line) => drop(self.skipped.insert(opportunity.clone(), line)),
         }
-        let skipped = Skipped {
-            opportunity: opportunity.clone(),
-            name: name.clone(),
-            reason: reason.clone(),
-            since: self.at,
-        };
-        self.book.skipped.insert(opportunity.clone(), skipped);
-        self.record(DealChangeKind::Skipped { reason: reason.clone() });
-    }
-
-    /// Writes a changed deal.
-    fn put(&mut self, mut deal: Deal) -> Box<Deal> {
-        deal.revision += 1;
-        deal.updated_at = self.at;
-        self.book.deals.insert(deal.id, deal.clone());
-        Box::new(deal)
-    }
-
-    fn record(&mut self, kind: DealChangeKind) {
-        self.book.changes.push(DealChange {
-            seq: ChangeSeq::new(self.book.changes.len() as u64 + 1),
-            at: self.at,
-            opportunity: self.decided.opportunity.clone(),
-            name: self.decided.name.clone(),
-            kind,
-        });
+        if let Some(deal) = step.deal {
+            self.deals.insert(id, deal);
+        }
+        if let Some(kind) = step.change {
+            let seq = ChangeSeq::new(self.changes.len() as u64 + 1);
+            let (opportunity, name) = (opportunity.clone(), name.clone());
+            self.changes.push(DealChange { seq, at, opportunity, name, kind });
+        }
+        step.applied
     }
 }

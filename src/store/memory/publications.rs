@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::{
     ConnectionId, Publication, PublicationId, PublicationState, Receipt, WorkspaceId,
 };
-use crate::storage::{Claim, Publications, PublishRequest};
+use crate::storage::{Claim, Publications, PublishRequest, steps};
 use crate::store::memory::{MemoryStore, State, at_most};
 
 #[derive(Default)]
@@ -23,9 +23,10 @@ impl Publications for MemoryStore {
     async fn accept(&self, request: &PublishRequest) -> Result<Publication> {
         let id = (request.key.workspace.clone(), request.key.publication());
         let mut state = self.lock();
-        let held = state.publications.ledger.entry(id).or_insert_with(|| fresh(request));
-        take_in(held, request);
-        Ok(held.clone())
+        let ledger = &mut state.publications.ledger;
+        let next = steps::accept(ledger.get(&id).cloned(), request);
+        ledger.insert(id, next.clone());
+        Ok(next)
     }
 
     async fn by_id(
@@ -57,32 +58,16 @@ impl Publications for MemoryStore {
 
     async fn record_create(&self, claim: &Claim, epoch: u32, at: OffsetDateTime) -> Result<()> {
         let mut state = self.lock();
-        let publication = state.claimed(claim)?;
-        if epoch < publication.epoch {
-            return Err(Error::conflict(claim.work.to_string()));
-        }
-        if epoch > publication.epoch {
-            publication.epoch = epoch;
-            publication.receipt = None;
-            publication.state = PublicationState::Waiting;
-        }
-        publication.create_sent_at = Some(at);
-        publication.attempts += 1;
+        let held = state.claimed(claim)?;
+        *held = steps::record_create(held.clone(), epoch, at)?;
         Ok(())
     }
 
     async fn record_receipt(&self, claim: &Claim, receipt: &Receipt) -> Result<Publication> {
         let mut state = self.lock();
-        let publication = state.claimed(claim)?;
-        publication.receipt = Some(receipt.clone());
-        publication.attempts = 0;
-        if publication.is_pending() {
-            publication.first_pending_at = publication.last_pending_at;
-            publication.state = PublicationState::Waiting;
-        } else {
-            publication.state = PublicationState::Published;
-        }
-        Ok(publication.clone())
+        let held = state.claimed(claim)?;
+        *held = steps::record_receipt(held.clone(), receipt.clone());
+        Ok(held.clone())
     }
 
     async fn set_aside(
@@ -92,12 +77,9 @@ impl Publications for MemoryStore {
         to: &PublicationState,
     ) -> Result<Publication> {
         let mut state = self.lock();
-        let publication = state.claimed(claim)?;
-        if publication.document.revision <= seen {
-            publication.state = to.clone();
-            publication.attempts += 1;
-        }
-        Ok(publication.clone())
+        let held = state.claimed(claim)?;
+        *held = steps::set_aside(held.clone(), seen, to.clone());
+        Ok(held.clone())
     }
 }
 
@@ -107,32 +89,5 @@ impl State {
         let id = self.published(claim)?;
         let found = self.publications.ledger.get_mut(&id);
         found.ok_or_else(|| Error::not_found(claim.work.to_string()))
-    }
-}
-
-fn fresh(request: &PublishRequest) -> Publication {
-    let PublishRequest { key, connection, opportunity, document, at } = request.clone();
-    Publication::new(key, connection, opportunity, document, at)
-}
-
-/// Takes a newer revision in; an older one, or the very same one, changes nothing.
-fn take_in(held: &mut Publication, request: &PublishRequest) {
-    let (new, known) = (&request.document, &held.document);
-    let newer = new.revision > known.revision
-        || (new.revision == known.revision && new.content_hash() != known.content_hash());
-    if !newer {
-        return;
-    }
-    if !held.is_pending() {
-        held.first_pending_at = request.at;
-    }
-    held.last_pending_at = request.at;
-    held.document = new.clone();
-    held.connection = request.connection;
-    held.opportunity = request.opportunity.clone();
-    held.attempts = 0;
-    // A held one goes on by itself once its connection works.
-    if !matches!(held.state, PublicationState::Held { .. }) {
-        held.state = PublicationState::Waiting;
     }
 }

@@ -24,12 +24,7 @@ pub(crate) fn check(tx: &Transaction<'_>, claim: &Claim) -> Result<(), Trouble> 
 /// Checks a claim and gives the connection that it is to pull.
 pub(crate) fn pulled(tx: &Transaction<'_>, claim: &Claim) -> Result<Owner, Trouble> {
     check(tx, claim)?;
-    match claim.work.item {
-        WorkItem::Pull(connection) => Ok(Owner::new(&claim.work.workspace, connection)),
-        WorkItem::Publish(_) => {
-            Err(Error::invalid_input("claim", "it is not about pulling a connection").into())
-        }
-    }
+    Ok(Owner::new(&claim.work.workspace, claim.connection()?))
 }
 
 /// Checks a claim and gives the publication that it is to send.
@@ -38,12 +33,7 @@ pub(crate) fn published(
     claim: &Claim,
 ) -> Result<(WorkspaceId, PublicationId), Trouble> {
     check(tx, claim)?;
-    match claim.work.item {
-        WorkItem::Publish(publication) => Ok((claim.work.workspace.clone(), publication)),
-        WorkItem::Pull(_) => {
-            Err(Error::invalid_input("claim", "it is not about sending a publication").into())
-        }
-    }
+    Ok((claim.work.workspace.clone(), claim.publication()?))
 }
 
 /// The key of an item of work: workspace, kind and id.

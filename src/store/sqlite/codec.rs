@@ -4,9 +4,10 @@ use rusqlite::Row;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use time::{Date, Month, OffsetDateTime};
+use time::{Date, OffsetDateTime};
 use uuid::Uuid;
 
+use crate::model::json::{date_text, parse_date};
 use crate::model::{Amount, ConnectionId, WorkspaceId};
 use crate::store::sqlite::trouble::Trouble;
 use crate::store::sqlite::words::Word;
@@ -98,21 +99,9 @@ pub(crate) fn from_micros(micros: i64) -> Option<OffsetDateTime> {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).ok()
 }
 
-/// A date as text that sorts like the date, for the years 0 to 9999.
+/// A date as text.
 pub(crate) fn date(date: Date) -> Put<'static> {
     owned_text(date_text(date))
-}
-
-pub(crate) fn date_text(date: Date) -> String {
-    format!("{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day())
-}
-
-/// Reads [`date_text`] back.
-fn parse_date(text: &str) -> Option<Date> {
-    let (rest, day) = text.rsplit_once('-')?;
-    let (year, month) = rest.rsplit_once('-')?;
-    let month = Month::try_from(month.parse::<u8>().ok()?).ok()?;
-    Date::from_calendar_date(year.parse().ok()?, month, day.parse().ok()?).ok()
 }
 
 pub(crate) fn maybe_date(value: Option<Date>) -> Put<'static> {
@@ -332,17 +321,6 @@ mod tests {
             prop_assert!((at - back).whole_nanoseconds() < 1_000);
             prop_assert!(back <= at);
             prop_assert_eq!(stored_time(back), back);
-        }
-
-        #[test]
-        fn a_date_comes_back_and_sorts_as_text(a in 0..3_652_000_i64, b in -700_000_i64..3_652_000) {
-            let day = |number| Date::MIN.saturating_add(time::Duration::days(number + 3_652_059));
-            let (a, b) = (day(a), day(b));
-            prop_assert_eq!(parse_date(&date_text(a)), Some(a));
-            prop_assert_eq!(parse_date(&date_text(b)), Some(b));
-            if a.year() >= 0 && b.year() >= 0 {
-                prop_assert_eq!(date_text(a).cmp(&date_text(b)), a.cmp(&b));
-            }
         }
     }
 }

@@ -71,7 +71,7 @@ impl Deals for SqliteStore {
                 let owner = claims::pulled(tx, &claim)?;
                 let mut applied = Applied::default();
                 for decided in &decisions {
-                    Step { tx, owner: &owner, at, decided }.apply(&mut applied)?;
+                    applied += Step { tx, owner: &owner, at, decided }.apply()?;
                 }
                 Ok(applied)
             })
@@ -122,11 +122,11 @@ impl Deals for SqliteStore {
         self.database
             .read("list skipped opportunities", move |tx| {
                 let after = after.as_ref().map_or("", OpportunityId::as_str);
-                let mut statement = tx.prepare_cached(
-                    "SELECT opportunity, name, reason, since FROM skipped \
+                let mut statement = tx.prepare_cached(&format!(
+                    "SELECT {SKIPPED} FROM skipped \
                      WHERE workspace = ? AND connection = ? AND opportunity > ? \
-                     ORDER BY opportunity LIMIT ?",
-                )?;
+                     ORDER BY opportunity LIMIT ?"
+                ))?;
                 let values = owner.with([text(after), integer(limit.into())]);
                 let mut rows = statement.query(params_from_iter(values))?;
                 let mut found = Vec::new();
@@ -156,6 +156,8 @@ fn read_deal(row: &Row<'_>) -> Result<Deal, Trouble> {
         updated_at: columns.time()?,
     })
 }
+
+const SKIPPED: &str = "opportunity, name, reason, since";
 
 fn read_skipped(row: &Row<'_>) -> Result<Skipped, Trouble> {
     let mut columns = Columns::of(row);

@@ -9,7 +9,7 @@ use crate::model::{
     ConnectionId, ContentHash, DealId, Document, NoteHandle, NoteKey, Publication, PublicationId,
     PublicationState, Receipt, RevisionStamp, WorkspaceId,
 };
-use crate::storage::{Claim, Publications, PublishRequest};
+use crate::storage::{Claim, Publications, PublishRequest, steps};
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::claims;
 use crate::store::sqlite::codec::{
@@ -24,21 +24,16 @@ impl Publications for SqliteStore {
     async fn accept(&self, request: &PublishRequest) -> Result<Publication> {
         let mut request = request.clone();
         request.at = stored_time(request.at);
+        request.document.revised_at = stored_time(request.document.revised_at);
         self.database
             .write("take a revision in", Survives::PowerLoss, move |tx| {
                 let id = request.key.publication();
                 let known = held(tx, &request.key.workspace, id)?;
-                let current = known.clone().map_or_else(
-                    || fresh(&request),
-                    |mut held| {
-                        take_in(&mut held, &request);
-                        held
-                    },
-                );
-                if known.as_ref() != Some(&current) {
-                    put(tx, &current)?;
+                let next = steps::accept(known.clone(), &request);
+                if known.as_ref() != Some(&next) {
+                    put(tx, &next)?;
                 }
-                Ok(current)
+                Ok(next)
             })
             .await
     }
@@ -82,17 +77,7 @@ impl Publications for SqliteStore {
         let claim = claim.clone();
         self.database
             .write("record a create", Survives::PowerLoss, move |tx| {
-                let mut publication = claimed(tx, &claim)?;
-                if epoch < publication.epoch {
-                    return Err(Error::conflict(claim.work.to_string()).into());
-                }
-                if epoch > publication.epoch {
-                    publication.epoch = epoch;
-                    publication.receipt = None;
-                }
-                publication.create_sent_at = Some(at);
-                publication.attempts += 1;
-                put(tx, &publication)
+                put(tx, &steps::record_create(claimed(tx, &claim)?, epoch, at)?)
             })
             .await
     }
@@ -102,17 +87,9 @@ impl Publications for SqliteStore {
         receipt.at = stored_time(receipt.at);
         self.database
             .write("record a receipt", Survives::PowerLoss, move |tx| {
-                let mut publication = claimed(tx, &claim)?;
-                publication.receipt = Some(receipt);
-                publication.attempts = 0;
-                if publication.is_pending() {
-                    publication.first_pending_at = publication.last_pending_at;
-                    publication.state = PublicationState::Waiting;
-                } else {
-                    publication.state = PublicationState::Published;
-                }
-                put(tx, &publication)?;
-                Ok(publication)
+                let next = steps::record_receipt(claimed(tx, &claim)?, receipt);
+                put(tx, &next)?;
+                Ok(next)
             })
             .await
     }
@@ -126,44 +103,11 @@ impl Publications for SqliteStore {
         let (claim, to) = (claim.clone(), to.clone());
         self.database
             .write("set a publication aside", Survives::PowerLoss, move |tx| {
-                let mut publication = claimed(tx, &claim)?;
-                if publication.document.revision <= seen {
-                    publication.state = to;
-                    publication.attempts += 1;
-                    put(tx, &publication)?;
-                }
-                Ok(publication)
+                let next = steps::set_aside(claimed(tx, &claim)?, seen, to);
+                put(tx, &next)?;
+                Ok(next)
             })
             .await
-    }
-}
-
-fn fresh(request: &PublishRequest) -> Publication {
-    let PublishRequest { key, connection, opportunity, mut document, at } = request.clone();
-    document.revised_at = stored_time(document.revised_at);
-    Publication::new(key, connection, opportunity, document, at)
-}
-
-/// Takes a newer revision in; an older one, or the very same one, changes nothing.
-fn take_in(held: &mut Publication, request: &PublishRequest) {
-    let (new, known) = (&request.document, &held.document);
-    let newer = new.revision > known.revision
-        || (new.revision == known.revision && new.content_hash() != known.content_hash());
-    if !newer {
-        return;
-    }
-    if !held.is_pending() {
-        held.first_pending_at = request.at;
-    }
-    held.last_pending_at = request.at;
-    held.document = new.clone();
-    held.document.revised_at = stored_time(new.revised_at);
-    held.connection = request.connection;
-    held.opportunity = request.opportunity.clone();
-    held.attempts = 0;
-    // A held one goes on by itself once its connection works.
-    if !matches!(held.state, PublicationState::Held { .. }) {
-        held.state = PublicationState::Waiting;
     }
 }
 

@@ -3,12 +3,11 @@
 use rusqlite::{OptionalExtension, Transaction, params_from_iter};
 use time::OffsetDateTime;
 
-use crate::model::{
-    Deal, DealChangeKind, DealDetails, DealId, DealState, Decided, Decision, SkipReason,
-};
+use crate::model::{Deal, DealChangeKind, DealId, Decided, Decision, Skipped};
 use crate::storage::Applied;
-use crate::store::sqlite::codec::{Columns, Owner, counter, json, maybe_text, text, time, uuid};
-use crate::store::sqlite::deals::held;
+use crate::storage::steps::{Listing, Standing, apply_decision};
+use crate::store::sqlite::codec::{Owner, counter, json, maybe_text, text, time, uuid};
+use crate::store::sqlite::deals::{SKIPPED, held, read_skipped};
 use crate::store::sqlite::trouble::Trouble;
 
 /// One decision on its way into the tables.
@@ -20,24 +19,30 @@ pub(crate) struct Step<'a> {
 }
 
 impl Step<'_> {
-    pub(crate) fn apply(&self, applied: &mut Applied) -> Result<(), Trouble> {
-        if !matches!(self.decided.decision, Decision::Skip(_)) {
-            self.unlist()?;
+    pub(crate) fn apply(&self) -> Result<Applied, Trouble> {
+        let owner = (&self.owner.workspace, self.owner.connection);
+        let step = apply_decision(owner, self.standing()?, self.decided, self.at);
+        match &step.listing {
+            Listing::Keep => {}
+            Listing::Remove => self.unlist()?,
+            Listing::Write(line) => self.list(line)?,
         }
-        match &self.decided.decision {
-            Decision::Create(details) => match self.deal()? {
-                Some(deal) => self.update(deal, details, applied),
-                None => self.create(details, applied),
-            },
-            Decision::Update(details) => match self.deal()? {
-                Some(deal) => self.update(deal, details, applied),
-                None => Ok(()),
-            },
-            Decision::Stop(reason) => self.retire(DealState::Stopped(reason.clone()), applied),
-            Decision::End(outcome) => self.retire(DealState::Ended(*outcome), applied),
-            Decision::Skip(reason) => self.skip(reason, applied),
-            Decision::Unchanged => Ok(()),
+        if let Some(deal) = &step.deal {
+            self.put(deal)?;
         }
+        if let Some(kind) = &step.change {
+            self.record(kind)?;
+        }
+        Ok(step.applied)
+    }
+
+    /// Reads what the decision will be held against, and no more.
+    fn standing(&self) -> Result<Standing, Trouble> {
+        Ok(match self.decided.decision {
+            Decision::Unchanged => Standing::default(),
+            Decision::Skip(_) => Standing { deal: None, skipped: self.listed()? },
+            _ => Standing { deal: self.deal()?, skipped: None },
+        })
     }
 
     fn deal(&self) -> Result<Option<Deal>, Trouble> {
@@ -46,14 +51,28 @@ impl Step<'_> {
         held(self.tx, self.owner, id)
     }
 
-    fn create(&self, details: &DealDetails, applied: &mut Applied) -> Result<(), Trouble> {
-        let Owner { workspace, connection } = self.owner.clone();
-        let opportunity = self.decided.opportunity.clone();
-        let deal = Deal::new(workspace, connection, opportunity, details.clone(), self.at);
+    /// The opportunity's line on the list of skipped ones.
+    fn listed(&self) -> Result<Option<Skipped>, Trouble> {
+        let key = self.owner.with([text(self.decided.opportunity.as_str())]);
+        self.tx
+            .prepare_cached(&format!(
+                "SELECT {SKIPPED} FROM skipped \
+                 WHERE workspace = ? AND connection = ? AND opportunity = ?"
+            ))?
+            .query_row(params_from_iter(key), |row| Ok(read_skipped(row)))
+            .optional()?
+            .transpose()
+    }
+
+    /// Writes a new or changed deal.
+    fn put(&self, deal: &Deal) -> Result<(), Trouble> {
         self.tx
             .prepare_cached(
                 "INSERT INTO deals (workspace, connection, id, opportunity, details, state, \
-                     revision, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                     revision, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) \
+                 ON CONFLICT (workspace, connection, id) DO UPDATE SET \
+                     details = excluded.details, state = excluded.state, \
+                     revision = excluded.revision, updated_at = excluded.updated_at",
             )?
             .execute(params_from_iter(self.owner.with([
                 uuid(deal.id.as_uuid()),
@@ -64,101 +83,24 @@ impl Step<'_> {
                 time(deal.created_at),
                 time(deal.updated_at),
             ])))?;
-        applied.created += 1;
-        self.record(&DealChangeKind::Created { deal: Box::new(deal) })
+        Ok(())
     }
 
-    fn update(
-        &self,
-        mut deal: Deal,
-        details: &DealDetails,
-        applied: &mut Applied,
-    ) -> Result<(), Trouble> {
-        if deal.details == *details && deal.state == DealState::Live {
-            return Ok(());
-        }
-        deal.details = details.clone();
-        deal.state = DealState::Live;
-        applied.updated += 1;
-        let deal = self.put(deal)?;
-        self.record(&DealChangeKind::Updated { deal })
-    }
-
-    /// Stops or ends a deal, if it is there and not so already.
-    fn retire(&self, state: DealState, applied: &mut Applied) -> Result<(), Trouble> {
-        let Some(mut deal) = self.deal()?.filter(|deal| deal.state != state) else {
-            return Ok(());
-        };
-        let ends = matches!(state, DealState::Ended(_));
-        deal.state = state;
-        applied.stopped += 1;
-        let deal = self.put(deal)?;
-        self.record(&if ends {
-            DealChangeKind::Ended { deal }
-        } else {
-            DealChangeKind::Stopped { deal }
-        })
-    }
-
-    /// Writes a changed deal.
-    fn put(&self, mut deal: Deal) -> Result<Box<Deal>, Trouble> {
-        deal.revision += 1;
-        deal.updated_at = self.at;
+    /// Puts the opportunity on the list of skipped ones.
+    fn list(&self, line: &Skipped) -> Result<(), Trouble> {
         self.tx
             .prepare_cached(
-                "UPDATE deals SET details = ?4, state = ?5, revision = ?6, updated_at = ?7 \
-                 WHERE workspace = ?1 AND connection = ?2 AND id = ?3",
+                "INSERT OR REPLACE INTO skipped \
+                     (workspace, connection, opportunity, name, reason, since) \
+                 VALUES (?, ?, ?, ?, ?, ?)",
             )?
             .execute(params_from_iter(self.owner.with([
-                uuid(deal.id.as_uuid()),
-                json(&deal.details)?,
-                json(&deal.state)?,
-                counter(deal.revision),
-                time(deal.updated_at),
+                text(line.opportunity.as_str()),
+                maybe_text(line.name.as_deref()),
+                json(&line.reason)?,
+                time(line.since),
             ])))?;
-        Ok(Box::new(deal))
-    }
-
-    fn skip(&self, reason: &SkipReason, applied: &mut Applied) -> Result<(), Trouble> {
-        applied.skipped += 1;
-        let listed = self.listed()?;
-        let same = listed.as_ref().is_some_and(|(known, _)| known == reason);
-        if same && listed.is_some_and(|(_, name)| name == self.decided.name) {
-            return Ok(());
-        }
-        self.tx
-            .prepare_cached(
-                "INSERT INTO skipped (workspace, connection, opportunity, name, reason, since) \
-                 VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET \
-                     name = excluded.name, reason = excluded.reason, \
-                     since = iif(reason = excluded.reason, since, excluded.since)",
-            )?
-            .execute(params_from_iter(self.owner.with([
-                text(self.decided.opportunity.as_str()),
-                maybe_text(self.decided.name.as_deref()),
-                json(reason)?,
-                time(self.at),
-            ])))?;
-        if same {
-            return Ok(());
-        }
-        self.record(&DealChangeKind::Skipped { reason: reason.clone() })
-    }
-
-    /// Why the opportunity is on the list already, and under which name.
-    fn listed(&self) -> Result<Option<(SkipReason, Option<String>)>, Trouble> {
-        let key = self.owner.with([text(self.decided.opportunity.as_str())]);
-        self.tx
-            .prepare_cached(
-                "SELECT reason, name FROM skipped \
-                 WHERE workspace = ? AND connection = ? AND opportunity = ?",
-            )?
-            .query_row(params_from_iter(key), |row| {
-                let mut columns = Columns::of(row);
-                Ok(columns.json().and_then(|reason| Ok((reason, columns.maybe_text()?))))
-            })
-            .optional()?
-            .transpose()
+        Ok(())
     }
 
     /// Takes the opportunity off the list of skipped ones.

@@ -1,0 +1,13 @@
+//! The decisions inside a store's steps: what stood there and what came in, to what stands there
+//! next. Pure.
+//!
+//! The stores shipped with this crate call these functions between reading and writing, and a host
+//! that plays [`Deals`](crate::storage::Deals) or [`Publications`](crate::storage::Publications) on
+//! its own tables does well to call them, too: what is left to write is a read and a write in one
+//! transaction.
+
+mod deals;
+mod publications;
+
+pub use deals::{DealStep, Listing, Standing, apply_decision};
+pub use publications::{accept, record_create, record_receipt, set_aside};

@@ -1,0 +1,87 @@
+//! One request or outcome on its way into the ledger of publications.
+
+use time::OffsetDateTime;
+
+use crate::error::{Error, Result};
+use crate::model::{Publication, PublicationState, Receipt};
+use crate::storage::PublishRequest;
+
+/// Takes a revision in, by the rules of [`Publications::accept`]: gives the publication as it
+/// stands next, which is `held` itself when the revision is not newer.
+///
+/// [`Publications::accept`]: crate::storage::Publications::accept
+#[must_use]
+pub fn accept(held: Option<Publication>, request: &PublishRequest) -> Publication {
+    let Some(mut held) = held else {
+        let PublishRequest { key, connection, opportunity, document, at } = request.clone();
+        return Publication::new(key, connection, opportunity, document, at);
+    };
+    let (new, known) = (&request.document, &held.document);
+    let newer = new.revision > known.revision
+        || (new.revision == known.revision && new.content_hash() != known.content_hash());
+    if !newer {
+        return held;
+    }
+    if !held.is_pending() {
+        held.first_pending_at = request.at;
+    }
+    held.last_pending_at = request.at;
+    held.document = new.clone();
+    held.connection = request.connection;
+    held.opportunity = request.opportunity.clone();
+    held.attempts = 0;
+    if !held.is_pending() {
+        held.state = PublicationState::Published;
+    } else if !matches!(held.state, PublicationState::Held { .. }) {
+        // A held one goes on by itself once its connection works.
+        held.state = PublicationState::Waiting;
+    }
+    held
+}
+
+/// Notes down that a create is about to be sent, by the rules of
+/// [`Publications::record_create`](crate::storage::Publications::record_create).
+///
+/// # Errors
+/// [`Error::Conflict`] when `epoch` is lower than the stored one.
+pub fn record_create(mut held: Publication, epoch: u32, at: OffsetDateTime) -> Result<Publication> {
+    if epoch < held.epoch {
+        return Err(Error::conflict(format!("publication {}", held.key.publication())));
+    }
+    if epoch > held.epoch {
+        held.epoch = epoch;
+        held.receipt = None;
+        held.state = PublicationState::Waiting;
+    }
+    held.create_sent_at = Some(at);
+    held.attempts += 1;
+    Ok(held)
+}
+
+/// Notes down what is proved to stand in the CRM, by the rules of
+/// [`Publications::record_receipt`](crate::storage::Publications::record_receipt).
+#[must_use]
+pub fn record_receipt(mut held: Publication, receipt: Receipt) -> Publication {
+    held.receipt = Some(receipt);
+    held.attempts = 0;
+    if held.is_pending() {
+        held.first_pending_at = held.last_pending_at;
+        held.state = PublicationState::Waiting;
+    } else {
+        held.state = PublicationState::Published;
+    }
+    held
+}
+
+/// Sets the state aside from publishing, by the rules of [`Publications::set_aside`]: gives `held`
+/// itself when a revision newer than `seen` has come in.
+///
+/// [`Publications::set_aside`]: crate::storage::Publications::set_aside
+#[must_use]
+pub fn set_aside(mut held: Publication, seen: u64, state: PublicationState) -> Publication {
+    if held.document.revision <= seen {
+        held.state = state;
+        held.attempts += 1;
+    }
+    held
+}
