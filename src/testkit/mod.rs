@@ -1,12 +1,15 @@
 //! Fakes and suites for hosts' own tests (feature `testkit`).
 
 pub mod conformance;
+mod crash_store;
 mod dataverse;
 mod entra;
 mod manual_clock;
 mod microsoft;
 mod org;
+mod watched_store;
 
+pub use crash_store::{Crash, CrashControl, CrashPoint, CrashStore};
 pub use dataverse::cell::Cell;
 pub use dataverse::faults::{Fault, Place};
 pub use dataverse::org::Org;
@@ -15,3 +18,4 @@ pub use entra::{EntraCounts, FakeEntra, Rotation, SignIn};
 pub use manual_clock::ManualClock;
 pub use microsoft::{FakeMicrosoft, FakeServer};
 pub use org::{Entry, OrgBuilder, Process};
+pub use watched_store::{Access, CallEnd, StoreCall, StoreWatch, WatchedStore};

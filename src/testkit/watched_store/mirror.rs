@@ -1,0 +1,114 @@
+//! The synced copy and the questions over it, passing by the watch.
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use crate::error::Result;
+use crate::model::query::{
+    AccountQuery, Accounts, ContactQuery, Contacts, Opportunities, OpportunityQuery, Scope, Totals,
+    TotalsQuery,
+};
+use crate::model::{
+    Candidate, ConnectionId, OpportunityId, RecordId, Rows, RunId, Table, WorkspaceId,
+};
+use crate::storage::{
+    Claim, Mirror, MirrorPage, PageWritten, Pull, PullProgress, Query, StageChoice, TableSummary,
+};
+use crate::testkit::watched_store::WatchedStore;
+use crate::walk::CompletenessProof;
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Mirror for WatchedStore {
+    async fn start_pull(&self, claim: &Claim, fresh: RunId) -> Result<Pull> {
+        self.claimed("start_pull", claim, self.inner.mirror.start_pull(claim, fresh)).await
+    }
+
+    async fn restart_table(&self, claim: &Claim, run: RunId, table: Table) -> Result<()> {
+        self.claimed("restart_table", claim, self.inner.mirror.restart_table(claim, run, table))
+            .await
+    }
+
+    async fn apply_page(&self, claim: &Claim, page: &MirrorPage) -> Result<PageWritten> {
+        self.claimed("apply_page", claim, self.inner.mirror.apply_page(claim, page)).await
+    }
+
+    async fn finish_pull(
+        &self,
+        claim: &Claim,
+        run: RunId,
+        proofs: &[CompletenessProof],
+    ) -> Result<Vec<TableSummary>> {
+        self.claimed("finish_pull", claim, self.inner.mirror.finish_pull(claim, run, proofs)).await
+    }
+
+    async fn finish_run(&self, claim: &Claim, run: RunId) -> Result<()> {
+        self.claimed("finish_run", claim, self.inner.mirror.finish_run(claim, run)).await
+    }
+
+    async fn progress(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+    ) -> Result<Option<PullProgress>> {
+        self.read("progress", self.inner.mirror.progress(workspace, connection)).await
+    }
+
+    async fn candidates(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+        after: Option<&OpportunityId>,
+        limit: u32,
+    ) -> Result<Vec<Candidate>> {
+        self.read("candidates", self.inner.mirror.candidates(workspace, connection, after, limit))
+            .await
+    }
+
+    async fn stages(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+    ) -> Result<Vec<StageChoice>> {
+        self.read("stages", self.inner.mirror.stages(workspace, connection)).await
+    }
+
+    async fn purge(&self, workspace: &WorkspaceId, connection: ConnectionId) -> Result<()> {
+        self.write("purge", self.inner.mirror.purge(workspace, connection)).await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Query for WatchedStore {
+    async fn scan(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+        table: Table,
+        after: Option<&RecordId>,
+        limit: u32,
+    ) -> Result<Rows> {
+        self.read("scan", self.inner.query.scan(workspace, connection, table, after, limit)).await
+    }
+
+    async fn as_of(&self, scope: &Scope) -> Result<Vec<(ConnectionId, Option<OffsetDateTime>)>> {
+        self.read("as_of", self.inner.query.as_of(scope)).await
+    }
+
+    async fn accounts(&self, query: &AccountQuery) -> Result<Accounts> {
+        self.read("accounts", self.inner.query.accounts(query)).await
+    }
+
+    async fn contacts(&self, query: &ContactQuery) -> Result<Contacts> {
+        self.read("contacts", self.inner.query.contacts(query)).await
+    }
+
+    async fn opportunities(&self, query: &OpportunityQuery) -> Result<Opportunities> {
+        self.read("opportunities", self.inner.query.opportunities(query)).await
+    }
+
+    async fn totals(&self, query: &TotalsQuery) -> Result<Totals> {
+        self.read("totals", self.inner.query.totals(query)).await
+    }
+}
