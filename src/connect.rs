@@ -41,6 +41,19 @@ const MAX_LOST_RACES: u32 = 20;
 const LEDGER_PAGE: u32 = 20;
 
 /// Who wants to connect what.
+///
+/// # Example
+/// ```
+/// use fluint_crm::ConnectRequest;
+/// use fluint_crm::model::{CrmKind, MemberId, WorkspaceId};
+/// # fn main() -> fluint_crm::Result<()> {
+/// let kind = CrmKind::new("dynamics");
+/// let address = "https://contoso.crm4.dynamics.com/main.aspx";
+/// let mut request =
+///     ConnectRequest::new(WorkspaceId::new("acme")?, MemberId::new("ada")?, kind, address);
+/// request.login_hint = Some("ada@contoso.com".to_owned());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectRequest {
@@ -80,8 +93,9 @@ pub struct ConnectStarted {
     pub expires_at: OffsetDateTime,
 }
 
-/// What becomes of the mirror when a connection is disconnected. Deals and the ledger of published
-/// notes stay either way.
+/// What becomes of the mirror when a connection is disconnected.
+///
+/// Deals and the ledger of published notes stay either way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "the mirror is kept or not")]
 pub enum MirrorFate {

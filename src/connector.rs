@@ -78,6 +78,7 @@ pub trait CrmConnector: fmt::Debug + Send + Sync {
     fn stages(&self, from: &[ChainCursor]) -> PageStream<'_, Stage>;
 
     /// Reads which stage each opportunity is at, where the CRM keeps that apart from the record.
+    ///
     /// Ends at once, with an empty page, where it does not.
     fn stage_assignments(&self, from: &[ChainCursor]) -> PageStream<'_, StageAssignment>;
 

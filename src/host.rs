@@ -11,6 +11,32 @@ use crate::error::{Error, Result};
 use crate::model::{ConnectionId, EmailAddress, Member, MemberId, RunId, Table, WorkspaceId};
 
 /// Tells who the members of a workspace are.
+///
+/// # Example
+/// ```
+/// use async_trait::async_trait;
+/// use fluint_crm::host::Members;
+/// use fluint_crm::model::{EmailAddress, Member, MemberId, WorkspaceId};
+///
+/// /// The host's own table of people.
+/// #[derive(Debug)]
+/// struct People(Vec<(&'static str, &'static str, &'static str)>);
+///
+/// #[async_trait]
+/// impl Members for People {
+///     async fn members(&self, workspace: &WorkspaceId) -> fluint_crm::Result<Vec<Member>> {
+///         let ours = self.0.iter().filter(|(owner, _, _)| *owner == workspace.as_str());
+///         ours.map(|(_, id, email)| Ok(Member::new(MemberId::new(*id)?, EmailAddress::new(*email)?)))
+///             .collect()
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> fluint_crm::Result<()> {
+/// let people = People(vec![("acme", "ada", "ada@contoso.com"), ("globex", "bob", "bob@globex.com")]);
+/// assert_eq!(people.members(&WorkspaceId::new("acme")?).await?.len(), 1);
+/// # Ok(()) }
+/// ```
 #[async_trait]
 pub trait Members: fmt::Debug + Send + Sync {
     /// All members of a workspace, inactive ones too. Asked once at the start of every sync.
@@ -72,8 +98,10 @@ impl Engagement for NoEngagement {
     }
 }
 
-/// The keys that seal tokens at rest. Rotating: put the new key in front, keep the old ones until
-/// nothing is sealed with them any more.
+/// The keys that seal tokens at rest.
+///
+/// Rotating: put the new key in front, keep the old ones until nothing is sealed with them any
+/// more.
 pub trait KeyRing: fmt::Debug + Send + Sync {
     /// The key that seals from now on.
     fn current(&self) -> Arc<SealingKey>;
@@ -141,8 +169,9 @@ impl KeyRing for StaticKeys {
     }
 }
 
-/// Hears of progress and of what an operator should know. Called from the working task: it must
-/// return quickly and not block.
+/// Hears of progress and of what an operator should know.
+///
+/// Called from the working task: it must return quickly and not block.
 pub trait Observer: fmt::Debug + Send + Sync {
     /// A page was stored.
     fn progress(&self, progress: &SyncProgress) {

@@ -36,6 +36,18 @@ use crate::storage::{Claim, Stores, Work, WorkItem, WorkKind};
 use crate::sync::SyncReport;
 
 /// How much one call of [`Crm::run_due`](crate::Crm::run_due) may do.
+///
+/// # Example
+/// ```
+/// use std::time::Duration;
+/// use fluint_crm::Budget;
+///
+/// // A scheduler that calls every ten minutes, on a machine with room for eight syncs at once.
+/// let mut budget = Budget::default();
+/// budget.pulls = 8;
+/// budget.time = Duration::from_secs(9 * 60);
+/// assert!(budget.lease < budget.time);
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Budget {

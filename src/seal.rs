@@ -115,7 +115,7 @@ mod tests {
 
     /// CON-9, R-10: a secret opens in its own place only.
     #[test]
-    fn con_9_a_secret_opens_in_its_own_place_only() {
+    fn con_9_r_10_a_secret_opens_in_its_own_place_only() {
         let sealer = sealer(StaticKeys::new(SealingKey::new("k1", [7; 32]).unwrap(), vec![]));
         let sealed = sealer.seal(place("one"), b"marker-secret").unwrap();
         assert_eq!(sealer.open(place("one"), &sealed).unwrap().expose_secret(), b"marker-secret");
@@ -128,7 +128,7 @@ mod tests {
 
     /// CON-9: keys rotate; what an old key sealed still opens.
     #[test]
-    fn con_9_keys_rotate() {
+    fn con_9_r_10_keys_rotate() {
         let old = sealer(StaticKeys::new(SealingKey::new("old", [1; 32]).unwrap(), vec![]));
         let sealed = old.seal(place("one"), b"secret").unwrap();
         let rotated = sealer(StaticKeys::new(

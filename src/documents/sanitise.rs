@@ -279,8 +279,9 @@ fn is_small_number(value: &str) -> bool {
     (1..=4).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Prepares HTML for the sanitiser. Decides nothing about safety: whatever comes out of it is
-/// sanitised. It does two things to tags:
+/// Prepares HTML for the sanitiser.
+///
+/// Decides nothing about safety: whatever comes out of it is sanitised. It does two things to tags:
 ///
 /// * An element that will go anyway is renamed to one nobody knows. The parser then never enters
 ///   the foreign grammar of drawings, formulas, forms and templates: their words survive as text,

@@ -17,7 +17,9 @@ pub(crate) trait BearerTokens: fmt::Debug + Send + Sync {
     async fn bearer(&self) -> Result<SecretString>;
 
     /// A token other than `rejected`, which the API answered with 401; `claims` is the challenge's,
-    /// decoded, when it carried one. One refresh serves all who ask about the same token.
+    /// decoded, when it carried one.
+    ///
+    /// One refresh serves all who ask about the same token.
     ///
     /// # Errors
     /// As [`bearer`](BearerTokens::bearer).

@@ -194,8 +194,10 @@ impl Endpoints {
     }
 }
 
-/// Whether a path is below the root's. The parser has resolved dots already; slashes that are
-/// still encoded might be resolved by the server.
+/// Whether a path is below the root's.
+///
+/// The parser has resolved dots already; slashes that are still encoded might be resolved by the
+/// server.
 fn stays_below(root: &str, path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
     path.starts_with(root) && !lower.contains("%2f") && !lower.contains("%5c")

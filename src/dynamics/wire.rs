@@ -134,8 +134,10 @@ impl Scalar<'_> for OffsetDateTime {
 
 impl Scalar<'_> for Date {
     /// Reads a plain date, or the time that older orgs write instead: midnight in the user's zone,
-    /// told in UTC. Cutting that text would give the day before in the east, so the nearest
-    /// midnight counts; 13 hours reach from Hawaii to New Zealand.
+    /// told in UTC.
+    ///
+    /// Cutting that text would give the day before in the east, so the nearest midnight counts; 13
+    /// hours reach from Hawaii to New Zealand.
     fn read(json: &str) -> Option<Self> {
         const PLAIN: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
         let text = unquoted(json)?;

@@ -142,6 +142,29 @@ pub struct OpportunityFilter {
 }
 
 /// A question for opportunities.
+///
+/// # Example
+/// ```
+/// use std::sync::Arc;
+/// use fluint_crm::SystemClock;
+/// use fluint_crm::model::query::{OpportunityQuery, OpportunitySort, Scope};
+/// use fluint_crm::model::{OpportunityStatus, WorkspaceId};
+/// use fluint_crm::storage::Query;
+/// use fluint_crm::store::MemoryStore;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> fluint_crm::Result<()> {
+/// let mut question = OpportunityQuery::new(Scope::workspace(WorkspaceId::new("acme")?));
+/// question.filter.name = Some("loom".to_owned());
+/// question.filter.status = Some(OpportunityStatus::Open);
+/// question.sort = OpportunitySort::CloseDate;
+///
+/// let store = MemoryStore::new(Arc::new(SystemClock::new()));
+/// let answer = store.opportunities(&question).await?;
+/// // Nothing was synced yet, and the answer says so.
+/// assert!(answer.rows.is_empty() && answer.as_of.is_none());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct OpportunityQuery {

@@ -165,6 +165,18 @@ impl CurrentStage {
 }
 
 /// Which stages' opportunities become deals. Empty: every open opportunity.
+///
+/// # Example
+/// ```
+/// use fluint_crm::model::{StageFilter, StageId};
+/// # fn main() -> fluint_crm::Result<()> {
+/// let propose = StageId::new("b3c1")?;
+/// let filter = StageFilter::new([propose.clone()]);
+/// assert!(filter.contains(&propose) && !filter.is_empty());
+/// // An empty filter lets every open opportunity pass.
+/// assert!(StageFilter::default().is_empty());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StageFilter(std::collections::BTreeSet<StageId>);

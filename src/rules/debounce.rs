@@ -7,6 +7,18 @@ use time::OffsetDateTime;
 use crate::rules::schedule::{doubling, later};
 
 /// How long a publication waits for further revisions.
+///
+/// # Example
+/// ```
+/// use std::time::Duration;
+/// use fluint_crm::documents::PublishOptions;
+/// use fluint_crm::rules::Debounce;
+///
+/// let mut patient = Debounce::default();
+/// assert_eq!((patient.quiet, patient.max_wait), (Duration::from_secs(60), Duration::from_secs(600)));
+/// patient.quiet = Duration::from_secs(300);
+/// assert_eq!(PublishOptions::from(patient).debounce.quiet, Duration::from_secs(300));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Debounce {

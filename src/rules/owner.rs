@@ -11,7 +11,7 @@ use crate::model::{
 /// The members of a workspace by their addresses: built once per sync, asked once per opportunity.
 ///
 /// Inactive members are not in it. A member listed twice, or with the same address twice, counts
-/// once.
+/// once. [`match_owner`] asks it.
 #[derive(Default)]
 pub struct MemberIndex {
     by_address: HashMap<EmailAddress, Holders>,
@@ -200,7 +200,9 @@ fn is_plain(email: &EmailAddress) -> bool {
 }
 
 /// Whether a local part names a function rather than a person: the same word at two domains says
-/// nothing about who is behind it. Single characters say too little as well.
+/// nothing about who is behind it.
+///
+/// Single characters say too little as well.
 fn is_shared_mailbox(local_part: &str) -> bool {
     local_part.len() < 2 || SHARED_MAILBOXES.binary_search(&local_part).is_ok()
 }

@@ -91,8 +91,10 @@ fn from_label(candidate: &Candidate) -> Option<CurrentStage> {
     })
 }
 
-/// A stage with the names that the mirror knows. The stage's own process wins over the one that
-/// the row names: it is the one that the choices of a filter are grouped by.
+/// A stage with the names that the mirror knows.
+///
+/// The stage's own process wins over the one that the row names: it is the one that the choices of
+/// a filter are grouped by.
 fn named(
     id: &StageId,
     known: Option<&Stage>,

@@ -47,8 +47,9 @@ pub enum WithheldReason {
 }
 
 impl WithheldReason {
-    /// Whether a person may approve the sweep of this run after all. A table that came back empty
-    /// is never swept.
+    /// Whether a person may approve the sweep of this run after all.
+    ///
+    /// A table that came back empty is never swept.
     #[must_use]
     pub const fn is_approvable(&self) -> bool {
         matches!(self, Self::TooManyMissing { .. })

@@ -11,6 +11,10 @@ use crate::model::{Connection, ConnectionChange, ConnectionId, CrmKind, MemberId
 use crate::seal::Sealed;
 
 /// Connections, sign-ins under way, and sealed tokens.
+///
+/// # Errors
+/// Every method fails with [`Error::Store`](crate::Error::Store) when the step could not be done;
+/// then nothing of it was. A method that can fail otherwise says so.
 #[async_trait]
 pub trait Connections: fmt::Debug + Send + Sync {
     /// Remembers a sign-in under way.
@@ -26,8 +30,10 @@ pub trait Connections: fmt::Debug + Send + Sync {
     async fn handshakes(&self, workspace: &WorkspaceId) -> Result<Vec<Handshake>>;
 
     /// Stores a connection with its sealed tokens, makes its pull due at once, and hands it back as
-    /// it stands. One with its id that is there already is replaced by
-    /// [`Connection::reconnected`]. Token versions go on counting where they were.
+    /// it stands.
+    ///
+    /// One with its id that is there already is replaced by [`Connection::reconnected`]. Token
+    /// versions go on counting where they were.
     ///
     /// Where [`Due`](crate::storage::Due) is played by somebody else, the caller schedules the pull
     /// itself.

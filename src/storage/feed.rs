@@ -8,6 +8,10 @@ use crate::error::Result;
 use crate::model::{ChangeSeq, ConnectionId, FeedEntry, NewFeedEntry, WorkspaceId};
 
 /// The activity feed.
+///
+/// # Errors
+/// Every method fails with [`Error::Store`](crate::Error::Store) when the step could not be done;
+/// then nothing of it was. A method that can fail otherwise says so.
 #[async_trait]
 pub trait Feed: fmt::Debug + Send + Sync {
     /// Adds lines in the given order, leaving out those whose key is there already, and remembers

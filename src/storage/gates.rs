@@ -10,6 +10,10 @@ use crate::error::Result;
 use crate::model::CrmKind;
 
 /// Throttle deadlines, shared by every worker that acts as the same CRM user.
+///
+/// # Errors
+/// Every method fails with [`Error::Store`](crate::Error::Store) when the step could not be done;
+/// then nothing of it was. A method that can fail otherwise says so.
 #[async_trait]
 pub trait Gates: fmt::Debug + Send + Sync {
     /// Holds every request of that CRM user back until `until`, unless it is already held longer.

@@ -14,6 +14,10 @@ use crate::storage::due::Claim;
 use crate::walk::{Chain, ChainCursor, CompletenessProof, Incomplete};
 
 /// The synced copy of the CRM's tables.
+///
+/// # Errors
+/// Every method fails with [`Error::Store`](crate::Error::Store) when the step could not be done;
+/// then nothing of it was. A method that can fail otherwise says so.
 #[async_trait]
 pub trait Mirror: fmt::Debug + Send + Sync {
     /// Starts a pull, or goes on with the connection's unfinished one.
@@ -55,6 +59,7 @@ pub trait Mirror: fmt::Debug + Send + Sync {
     ) -> Result<Vec<TableSummary>>;
 
     /// Ends a run whose opportunities were all decided about: from now on answers are as of now.
+    ///
     /// What was kept to resume the run is dropped. Calling it again has no effect.
     ///
     /// # Errors
@@ -86,8 +91,9 @@ pub trait Mirror: fmt::Debug + Send + Sync {
         connection: ConnectionId,
     ) -> Result<Vec<StageChoice>>;
 
-    /// Erases the mirrored rows, runs and cursors of a connection. Deals and the ledger of
-    /// publications stay.
+    /// Erases the mirrored rows, runs and cursors of a connection.
+    ///
+    /// Deals and the ledger of publications stay.
     async fn purge(&self, workspace: &WorkspaceId, connection: ConnectionId) -> Result<()>;
 }
 

@@ -15,6 +15,10 @@ use crate::storage::due::Claim;
 /// The ledger of publications: which document stands where, and what still has to be sent.
 ///
 /// It is keyed by [`NoteKey`] and survives disconnecting and purging.
+///
+/// # Errors
+/// Every method fails with [`Error::Store`](crate::Error::Store) when the step could not be done;
+/// then nothing of it was. A method that can fail otherwise says so.
 #[async_trait]
 pub trait Publications: fmt::Debug + Send + Sync {
     /// Takes a revision in and hands back the publication.
@@ -41,15 +45,19 @@ pub trait Publications: fmt::Debug + Send + Sync {
     ) -> Result<Vec<Publication>>;
 
     /// Records, before it is sent, that a create in `epoch` is about to be sent at `at`; counts an
-    /// attempt. A higher epoch than the stored one starts a new life: the receipt is dropped.
+    /// attempt.
+    ///
+    /// A higher epoch than the stored one starts a new life: the receipt is dropped.
     ///
     /// # Errors
     /// [`Error::StaleClaim`](crate::Error::StaleClaim), or
     /// [`Error::Conflict`](crate::Error::Conflict) when `epoch` is lower than the stored one.
     async fn record_create(&self, claim: &Claim, epoch: u32, at: OffsetDateTime) -> Result<()>;
 
-    /// Records what is proved to stand in the CRM and hands the publication back. Its state becomes
-    /// published if the receipt carries the newest revision, else it goes on waiting.
+    /// Records what is proved to stand in the CRM and hands the publication back.
+    ///
+    /// Its state becomes published if the receipt carries the newest revision, else it goes on
+    /// waiting.
     ///
     /// # Errors
     /// [`Error::StaleClaim`](crate::Error::StaleClaim).

@@ -18,6 +18,10 @@ use crate::storage::fallback;
 /// Only [`scan`](Query::scan) and [`as_of`](Query::as_of) are required: the questions have a
 /// fallback that scans, which every store with indexes replaces. Rows marked missing still count
 /// until their absence is proved.
+///
+/// # Errors
+/// Every method fails with [`Error::Store`](crate::Error::Store) when the step could not be done;
+/// then nothing of it was. A method that can fail otherwise says so.
 #[async_trait]
 pub trait Query: fmt::Debug + Send + Sync {
     /// Rows of one table and connection in the order of their ids, from after `after`.
@@ -31,7 +35,9 @@ pub trait Query: fmt::Debug + Send + Sync {
     ) -> Result<Rows>;
 
     /// The connections in scope with the end of their last finished sync (UTC), in the order of
-    /// their ids. A connection that was never pulled is listed without one.
+    /// their ids.
+    ///
+    /// A connection that was never pulled is listed without one.
     async fn as_of(&self, scope: &Scope) -> Result<Vec<(ConnectionId, Option<OffsetDateTime>)>>;
 
     /// Accounts, by name and then id.

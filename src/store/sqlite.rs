@@ -68,6 +68,21 @@ impl SqliteStore {
     ///
     /// It blocks while it does so: milliseconds, but for a schema change on a large file.
     ///
+    /// # Example
+    /// ```
+    /// use std::sync::Arc;
+    /// use fluint_crm::{Clock, SystemClock};
+    /// use fluint_crm::storage::Stores;
+    /// use fluint_crm::store::SqliteStore;
+    /// # fn main() -> fluint_crm::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("crm.db");
+    /// let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    /// let stores = Stores::all(Arc::new(SqliteStore::open(&path, clock)?));
+    /// # drop(stores);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Config`](crate::Error::Config) when the file cannot be used: it is no database or
     /// another program's, was written by a newer release, or may not be written.

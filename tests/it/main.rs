@@ -4,8 +4,11 @@
 
 mod assistant;
 mod connecting;
+mod deals_role;
 mod fakes;
+mod papers;
 mod render;
+mod settings;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod running;

@@ -145,8 +145,9 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
         .map_err(|cause| Error::store("start a thread for the database", cause))
 }
 
-/// Writes until the last sender is gone. Closing the last connection of a file moves everything
-/// from the log into the file itself.
+/// Writes until the last sender is gone.
+///
+/// Closing the last connection of a file moves everything from the log into the file itself.
 fn write(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
     while let Some(job) = jobs.blocking_recv() {
         run(job, &mut connection);
@@ -162,8 +163,10 @@ fn read(mut connection: Connection, jobs: &Mutex<mpsc::Receiver<Job>>) {
     }
 }
 
-/// Runs a step. A panic inside rolls its transaction back, is reported to the caller as a missing
-/// answer, and leaves the thread to the others.
+/// Runs a step.
+///
+/// A panic inside rolls its transaction back, is reported to the caller as a missing answer, and
+/// leaves the thread to the others.
 fn run(job: Job, connection: &mut Connection) {
     let _ = catch_unwind(AssertUnwindSafe(|| job(connection)));
 }

@@ -112,8 +112,9 @@ fn number(connection: &Connection, sql: &str) -> rusqlite::Result<i64> {
     connection.query_row(sql, [], |row| row.get(0))
 }
 
-/// Switches to a write-ahead log. SQLite does not always wait here while another process does the
-/// same, so we do.
+/// Switches to a write-ahead log.
+///
+/// SQLite does not always wait here while another process does the same, so we do.
 fn write_ahead(connection: &Connection) -> Result<()> {
     for _ in 0..100 {
         match connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())) {

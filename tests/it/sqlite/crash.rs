@@ -22,7 +22,7 @@ fn rows(page: u64) -> Vec<Opportunity> {
 
 /// SYN-10: a dropped future leaves its step undone or done, whatever the moment.
 #[tokio::test]
-async fn syn_10_a_dropped_future_never_leaves_half_a_page() {
+async fn syn_10_r_23_a_dropped_future_never_leaves_half_a_page() {
     let store = Arc::new(in_memory());
     let claim = connected(&store).await;
     store.start_pull(&claim, run()).await.unwrap();
@@ -48,7 +48,7 @@ const CHILD: &str = "FLUINT_CRM_SQLITE_CHILD";
 
 /// Not a test of its own: the process that the next test kills.
 #[tokio::test]
-#[ignore = "the child of syn_8_a_killed_process_leaves_whole_pages"]
+#[ignore = "the child of syn_8_r_23_a_killed_process_leaves_whole_pages"]
 async fn child_that_writes_until_killed() {
     let Some(path) = std::env::var_os(CHILD) else { return };
     let store = open(Path::new(&path));
@@ -61,7 +61,7 @@ async fn child_that_writes_until_killed() {
 
 /// SYN-8, R-23: kill -9 at any moment leaves whole pages, each with its cursor.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn syn_8_a_killed_process_leaves_whole_pages() {
+async fn syn_8_r_23_a_killed_process_leaves_whole_pages() {
     let folder = tempfile::tempdir().unwrap();
     let mut stored = 0;
     for round in 0..4_u64 {

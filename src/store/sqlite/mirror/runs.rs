@@ -63,8 +63,10 @@ fn read_run(row: &Row<'_>) -> Result<Run, Trouble> {
     })
 }
 
-/// Starts a run. Of the earlier ones only the last is kept: it says when the copy was last whole
-/// and how many rows to expect.
+/// Starts a run.
+///
+/// Of the earlier ones only the last is kept: it says when the copy was last whole and how many
+/// rows to expect.
 fn insert(
     tx: &Transaction<'_>,
     owner: &Owner,

@@ -76,8 +76,9 @@ impl Currencies {
 struct Sums(BTreeMap<CurrencyCode, (i128, u64)>);
 
 impl Sums {
-    /// Adds a group: reads how many amounts it has and their sum. Gives how many were added, none
-    /// when the currency is not known.
+    /// Adds a group: reads how many amounts it has and their sum.
+    ///
+    /// Gives how many were added, none when the currency is not known.
     fn add(
         &mut self,
         code: Option<&CurrencyCode>,
