@@ -272,7 +272,9 @@ impl Connect {
             self.stores.mirror.purge(workspace, id).await?;
         }
         let entry = NewFeedEntry {
-            key: format!("disconnected/{}", changed.revision),
+            // Once for each time that it was connected: the user may have to disconnect again,
+            // after a crash, for the mirror to be erased.
+            key: format!("disconnected/{}", changed.connected_at.unix_timestamp_nanos()),
             at: self.connectors.context().clock.now(),
             event: FeedEvent::Disconnected,
         };
@@ -324,6 +326,23 @@ pub(crate) async fn tell_connected(stores: &Stores, connection: &Connection) -> 
         key: format!("connected/{}", connection.connected_at.unix_timestamp_nanos()),
         at: connection.connected_at,
         event: FeedEvent::Connected { address: connection.address.clone() },
+    };
+    stores.feed.append(&connection.workspace, connection.id, &[entry], None).await
+}
+
+/// Tells the feed which filter was set last. Safe to repeat, as [`tell_connected`].
+pub(crate) async fn tell_filter(
+    stores: &Stores,
+    connection: &Connection,
+    at: OffsetDateTime,
+) -> Result<()> {
+    if connection.filter_revision == 0 {
+        return Ok(());
+    }
+    let entry = NewFeedEntry {
+        key: format!("filter/{}", connection.filter_revision),
+        at,
+        event: FeedEvent::FilterChanged { stages: connection.filter.iter().count() },
     };
     stores.feed.append(&connection.workspace, connection.id, &[entry], None).await
 }

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::connect;
 use crate::error::Result;
-use crate::model::{
-    Connection, ConnectionChange, ConnectionId, FeedEvent, NewFeedEntry, StageFilter, WorkspaceId,
-};
+use crate::model::{Connection, ConnectionChange, ConnectionId, StageFilter, WorkspaceId};
 use crate::rules::validate_filter;
 use crate::storage::{Stores, Work, WorkItem};
 
@@ -33,15 +31,15 @@ impl Settings {
         let known = self.stores.mirror.stages(workspace, id).await?;
         let known: Vec<_> = known.into_iter().map(|choice| choice.stage).collect();
         validate_filter(&filter, &known)?;
-        let stages = filter.iter().count();
-        let change = ConnectionChange::Filter(filter);
-        let changed = connect::change(&self.stores, workspace, id, &change).await?;
-        let entry = NewFeedEntry {
-            key: format!("filter/{}", changed.revision),
-            at: self.clock.now(),
-            event: FeedEvent::FilterChanged { stages },
+        let current = connect::find(&self.stores, workspace, id).await?;
+        let changed = if current.filter == filter {
+            // Perhaps set by a call that was cut off before it told the feed.
+            current
+        } else {
+            let change = ConnectionChange::Filter(filter);
+            connect::change(&self.stores, workspace, id, &change).await?
         };
-        self.stores.feed.append(workspace, id, &[entry], None).await?;
+        connect::tell_filter(&self.stores, &changed, self.clock.now()).await?;
         Ok(changed)
     }
 

@@ -17,6 +17,7 @@ use time::OffsetDateTime;
 
 use crate::clock::Clock;
 use crate::connector::{CrmConnector, NoteIdentity};
+use crate::documents::feed::overwriting;
 use crate::documents::publisher::{DeletedNote, PublishOptions};
 use crate::documents::render::render;
 use crate::documents::title::subject;
@@ -168,6 +169,9 @@ impl<'a> Delivery<'a> {
 
     async fn update(&self, mut handle: NoteHandle, mut how: How) -> Result<Step> {
         for _ in 0..MAX_ROUNDS {
+            if how == How::Overwrote {
+                self.tell_overwriting().await?;
+            }
             let remote = match self.connector.update_note(&handle, &self.draft).await? {
                 NoteWrite::Written(handle) => return Ok(self.stands(handle, how)),
                 NoteWrite::Conflict(remote) => remote,
@@ -187,6 +191,12 @@ impl<'a> Delivery<'a> {
             handle = remote.handle;
         }
         Ok(self.later())
+    }
+
+    async fn tell_overwriting(&self) -> Result<()> {
+        let Publication { key, connection, .. } = self.publication;
+        let line = overwriting(self.publication, self.epoch, self.clock.now());
+        self.stores.feed.append(&key.workspace, *connection, &[line], None).await
     }
 
     /// The note was proved to exist and is gone: a fresh one, once the old one cannot come back.

@@ -8,7 +8,20 @@ use crate::documents::words::Words;
 use crate::model::{ContentHash, FeedEvent, NewFeedEntry, NoteRefusal, Publication};
 use crate::rules::stamp_text;
 
-/// The newest revision stands in the CRM: one line, two when it overwrote somebody's file.
+/// A CRM user's file is about to be overwritten. Told before it is done: afterwards only our own
+/// file stands there, and after a crash nobody could tell any more.
+pub(crate) fn overwriting(
+    publication: &Publication,
+    epoch: u32,
+    at: OffsetDateTime,
+) -> NewFeedEntry {
+    let (document, title) = names(publication);
+    let revision = publication.document.revision;
+    let event = FeedEvent::NoteOverwritten { document, title, revision };
+    NewFeedEntry { key: format!("{}/{epoch}/overwrote", prefix(publication)), at, event }
+}
+
+/// The newest revision stands in the CRM.
 ///
 /// Both ways to get there share a key, so that an attempt repeated after a crash, which finds the
 /// note already there, adds no second line.
@@ -17,22 +30,14 @@ pub(crate) fn stands(
     epoch: u32,
     how: How,
     at: OffsetDateTime,
-) -> Vec<NewFeedEntry> {
+) -> NewFeedEntry {
     let (document, title) = names(publication);
     let revision = publication.document.revision;
-    let key = format!("{}/{epoch}", prefix(publication));
-    let mut lines = Vec::with_capacity(2);
-    if how == How::Overwrote {
-        let (document, title) = (document.clone(), title.clone());
-        let event = FeedEvent::NoteOverwritten { document, title, revision };
-        lines.push(NewFeedEntry { key: format!("{key}/overwrote"), at, event });
-    }
     let event = match how {
         How::Created => FeedEvent::NotePublished { document, title, revision },
         How::Overwrote | How::Updated => FeedEvent::NoteUpdated { document, title, revision },
     };
-    lines.push(NewFeedEntry { key: format!("{key}/sent"), at, event });
-    lines
+    NewFeedEntry { key: format!("{}/{epoch}/sent", prefix(publication)), at, event }
 }
 
 /// The CRM refused the revision.

@@ -243,7 +243,7 @@ impl Publisher {
             }
             Reached::Stands { handle, stamp, how } => {
                 if stamp == publication.stamp() {
-                    self.tell(publication, stands(publication, epoch, how, now)).await?;
+                    self.tell(publication, [stands(publication, epoch, how, now)]).await?;
                 }
                 let receipt = Receipt { handle, stamp, at: now };
                 self.stores.publications.record_receipt(claim, &receipt).await?

@@ -65,6 +65,9 @@ pub struct Connection {
     pub health: Health,
     /// Which stages' opportunities become deals; applies from the next sync on.
     pub filter: StageFilter,
+    /// The revision by which the filter was last set; 0 when it never was.
+    #[serde(default)]
+    pub filter_revision: u64,
     /// How often to sync; `None` means the connector's own default.
     pub interval: Option<Duration>,
     /// Syncs that failed in a row since the last success.
@@ -95,6 +98,7 @@ impl Connection {
             connected_at,
             health: Health::Connected,
             filter: StageFilter::EMPTY,
+            filter_revision: 0,
             interval: None,
             failures: 0,
             revision: 1,
@@ -111,6 +115,7 @@ impl Connection {
     pub fn reconnected(&self, before: &Self) -> Self {
         Self {
             filter: before.filter.clone(),
+            filter_revision: before.filter_revision,
             interval: before.interval,
             revision: before.revision + 1,
             ..self.clone()
@@ -198,7 +203,10 @@ impl ConnectionChange {
     pub fn apply(&self, to: &Connection) -> Result<Connection> {
         let mut changed = to.clone();
         match self {
-            Self::Filter(filter) => changed.filter = filter.clone(),
+            Self::Filter(filter) => {
+                changed.filter = filter.clone();
+                changed.filter_revision = to.revision + 1;
+            }
             Self::Health(health) => changed.health = health.clone(),
             Self::Identity(identity) => changed.identity = identity.clone(),
             Self::Interval(Some(interval)) if *interval < MIN_INTERVAL => {

@@ -61,6 +61,7 @@ impl Scheduler {
             connection,
         };
         connect::tell_connected(&self.stores, connection).await?;
+        connect::tell_filter(&self.stores, connection, self.clock().now()).await?;
         connect::resume_publications(&self.stores, connection, self.clock().now()).await?;
         self.keep_lease(claim, lease, sync.run()).await
     }

@@ -25,7 +25,7 @@ use crate::connector::CrmConnector;
 use crate::error::{Error, Result};
 use crate::host::{Members, Observer};
 use crate::model::{
-    Connection, ConnectionChange, FeedEvent, Health, Identity, NewFeedEntry, RunId, SyncCounts,
+    Connection, ConnectionChange, FeedEvent, Identity, NewFeedEntry, RunId, SyncCounts,
 };
 use crate::storage::{Claim, Pull, PullPhase, Stores};
 use crate::sync::follow::follow_changes;
@@ -74,32 +74,43 @@ impl Sync<'_> {
         // Members and filter are read once, here, so that one sync judges by one rule (DEA-4).
         let members = self.members.members(&self.connection.workspace).await?;
         if run.phase == PullPhase::Reading {
-            let reading = self.compare_identity().await?;
+            let (identity, reading) = self.compare_identity().await?;
             self.forget_stale_reads(&mut run, reading).await?;
             let proofs = read_tables(self, &run).await?;
             reconcile(self, &run, reading, &proofs).await?;
+            self.remember_identity(identity, reading).await?;
+        } else {
+            // The run was interrupted after reading, perhaps before it was told what is missing.
+            reconcile(self, &run, Reading::ByTheSameUser, &[]).await?;
         }
-        let promotion = promote(self, &run, &members).await?;
+        let promotion = promote(self, &members).await?;
         follow_changes(self).await?;
         self.finish(&run, promotion).await
     }
 
     /// Compares who the CRM says we are with the last sync.
-    async fn compare_identity(&self) -> Result<Reading> {
+    async fn compare_identity(&self) -> Result<(Identity, Reading)> {
         let now = self.connector.check().await?;
         let before = &self.connection.identity;
         if now.organisation != before.organisation {
+            // Whoever called the sync tells the feed first and stops the connection then.
             let why = "This address now belongs to another organisation. Connect it again.";
-            self.change(ConnectionChange::Health(Health::NeedsReconnect { why: why.into() }))
-                .await?;
             return Err(Error::Unauthenticated { reason: why.into(), source: None });
         }
-        if now.user == before.user && now.unit == before.unit {
-            return Ok(Reading::ByTheSameUser);
-        }
+        let same = now.user == before.user && now.unit == before.unit;
+        let reading = if same { Reading::ByTheSameUser } else { Reading::ByAnotherUser };
         let identity = Identity { tenant: now.tenant.or_else(|| before.tenant.clone()), ..now };
-        self.change(ConnectionChange::Identity(identity)).await?;
-        Ok(Reading::ByAnotherUser)
+        Ok((identity, reading))
+    }
+
+    /// Keeps whose eyes the run has read with, once its reading is over. Were it kept before, an
+    /// interrupted run would take the other user's eyes for the usual ones and call rows missing
+    /// that this user merely cannot see. A crash just before costs one more run that proves nothing.
+    async fn remember_identity(&self, identity: Identity, reading: Reading) -> Result<()> {
+        match reading {
+            Reading::ByTheSameUser => Ok(()),
+            Reading::ByAnotherUser => self.change(ConnectionChange::Identity(identity)).await,
+        }
     }
 
     /// Reads again from the start what an interrupted run has read too long ago, or with other
@@ -128,7 +139,16 @@ impl Sync<'_> {
         at: OffsetDateTime,
         event: FeedEvent,
     ) -> Result<()> {
-        let entry = NewFeedEntry { key: format!("run/{}/{what}", run.run), at, event };
+        self.append(NewFeedEntry { key: format!("run/{}/{what}", run.run), at, event }).await
+    }
+
+    /// Adds a line about a state that may last over many runs: once a day (UTC), not once a sync.
+    async fn tell_once_a_day(&self, what: &str, event: FeedEvent) -> Result<()> {
+        let at = self.clock.now();
+        self.append(NewFeedEntry { key: format!("{what}/{}", at.date()), at, event }).await
+    }
+
+    async fn append(&self, entry: NewFeedEntry) -> Result<()> {
         let Connection { workspace, id, .. } = self.connection;
         self.stores.feed.append(workspace, *id, &[entry], None).await
     }

@@ -16,7 +16,7 @@ use crate::model::{
     StageFilter,
 };
 use crate::rules::{MemberIndex, decide, vanished_stages};
-use crate::storage::{Applied, Pull};
+use crate::storage::Applied;
 use crate::sync::Sync;
 
 /// Opportunities decided about in one step: enough to keep a store busy, few enough to stay small.
@@ -31,8 +31,8 @@ pub(super) struct Promotion {
 }
 
 /// Decides about every opportunity of the connection.
-pub(super) async fn promote(sync: &Sync<'_>, run: &Pull, members: &[Member]) -> Result<Promotion> {
-    report_vanished_stages(sync, run).await?;
+pub(super) async fn promote(sync: &Sync<'_>, members: &[Member]) -> Result<Promotion> {
+    report_vanished_stages(sync).await?;
     let members = MemberIndex::new(members);
     let Connection { workspace, id, .. } = sync.connection;
     let mut promotion = Promotion::default();
@@ -80,7 +80,7 @@ async fn decide_page(
 }
 
 /// Tells the feed about stages in the filter that the CRM does not have any more (DEA-3).
-async fn report_vanished_stages(sync: &Sync<'_>, run: &Pull) -> Result<()> {
+async fn report_vanished_stages(sync: &Sync<'_>) -> Result<()> {
     let Connection { workspace, id, filter, .. } = sync.connection;
     if *filter == StageFilter::EMPTY {
         return Ok(());
@@ -89,7 +89,7 @@ async fn report_vanished_stages(sync: &Sync<'_>, run: &Pull) -> Result<()> {
     let known: Vec<_> = known.into_iter().map(|choice| choice.stage).collect();
     for stage in vanished_stages(filter, &known) {
         let key = format!("stage-gone/{stage}");
-        sync.tell(run, &key, sync.clock.now(), FeedEvent::FilterStageGone { stage }).await?;
+        sync.tell_once_a_day(&key, FeedEvent::FilterStageGone { stage }).await?;
     }
     Ok(())
 }

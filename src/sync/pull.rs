@@ -135,7 +135,7 @@ impl<'a> TableReader<'a> {
         Ok(())
     }
 
-    /// Tells the feed, once per run, about each source that could not be read, and about the first
+    /// Tells the feed, once a day, about each source that could not be read, and about the first
     /// row of a table that could be read in part only.
     async fn tell(&self, notices: &[Notice]) -> Result<()> {
         let mut told_row = false;
@@ -155,7 +155,7 @@ impl<'a> TableReader<'a> {
                 Notice::RowIncomplete { .. } => continue,
             };
             let event = FeedEvent::ReadDegraded { table: self.table, message };
-            self.sync.tell(self.run, &key, self.sync.clock.now(), event).await?;
+            self.sync.tell_once_a_day(&format!("degraded/{key}"), event).await?;
         }
         Ok(())
     }

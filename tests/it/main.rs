@@ -4,6 +4,7 @@
 
 mod assistant;
 mod connecting;
+mod crash;
 mod deals_role;
 mod fakes;
 mod papers;

@@ -11,9 +11,9 @@ use fluint_crm::connector::{
 use fluint_crm::host::{SealingKey, StaticKeys};
 use fluint_crm::model::{
     Account, Connection, Contact, CrmKind, Currency, EmailAddress, Identity, Member, MemberId,
-    NoteDraft, NoteHandle, NoteKey, NoteWrite, Opportunity, OpportunityId, OrganisationId,
-    OwnerRef, Record, RecordId, RemoteNote, Stage, StageAssignment, Table, User, UserId,
-    WorkspaceId,
+    NoteDraft, NoteHandle, NoteKey, NoteRefusal, NoteWrite, Opportunity, OpportunityId,
+    OrganisationId, OwnerRef, Record, RecordId, RemoteNote, Stage, StageAssignment, Table, User,
+    UserId, WorkspaceId,
 };
 use fluint_crm::storage::Stores;
 use fluint_crm::store::MemoryStore;
@@ -25,6 +25,10 @@ use futures_util::stream;
 use secrecy::ExposeSecret;
 use time::macros::datetime;
 use url::Url;
+
+use crate::support::timeline::Timeline;
+
+mod timeline;
 
 pub(crate) const KIND: CrmKind = CrmKind::new("plain");
 
@@ -48,8 +52,10 @@ pub(crate) struct PlainState {
     pub(crate) pages: Vec<Table>,
     /// How often a code was redeemed.
     pub(crate) redeemed: u32,
-    pub(crate) notes: Vec<(RecordId, NoteDraft)>,
+    pub(crate) timeline: Timeline,
     pub(crate) note_refusal: Option<Failure>,
+    /// No note is taken in, for good.
+    pub(crate) refuse_notes: bool,
 }
 
 /// What goes wrong, as a value.
@@ -200,18 +206,22 @@ impl CrmConnector for PlainCrm {
         if let Some(failure) = state.note_refusal {
             return Err(failure.error());
         }
-        let id = RecordId::new(key.note_id(epoch).to_string())?;
-        state.notes.push((id.clone(), draft.clone()));
-        Ok(NoteWrite::Written(NoteHandle { id, version: Some("1".into()) }))
+        if state.refuse_notes {
+            return Ok(NoteWrite::Refused(NoteRefusal::TypeBlocked));
+        }
+        state.timeline.create(&key.note_id(epoch).to_string(), draft)
     }
 
     async fn update_note(&self, handle: &NoteHandle, draft: &NoteDraft) -> Result<NoteWrite> {
-        self.state().notes.push((handle.id.clone(), draft.clone()));
-        Ok(NoteWrite::Written(handle.clone()))
+        let mut state = self.state();
+        if state.refuse_notes {
+            return Ok(NoteWrite::Refused(NoteRefusal::TypeBlocked));
+        }
+        state.timeline.update(handle, draft)
     }
 
-    async fn find_note(&self, _key: &NoteKey, _epoch: u32) -> Result<Option<RemoteNote>> {
-        Ok(None)
+    async fn find_note(&self, key: &NoteKey, epoch: u32) -> Result<Option<RemoteNote>> {
+        self.state().timeline.find(&key.note_id(epoch).to_string())
     }
 
     fn opportunity_url(&self, opportunity: &OpportunityId) -> Option<Url> {
