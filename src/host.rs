@@ -49,7 +49,7 @@ pub trait Members: fmt::Debug + Send + Sync {
 /// A fixed list of members, the same for every workspace: for tests and single-tenant hosts.
 #[async_trait]
 impl Members for Vec<Member> {
-    async fn members(&self, _workspace: &WorkspaceId) -> Result<Vec<Member>> {
+    async fn members(&self, _workspace: &WorkspaceId) -> Result<Self> {
         Ok(self.clone())
     }
 }

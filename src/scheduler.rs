@@ -165,7 +165,7 @@ impl Scheduler {
         let mut report = RunReport::default();
         loop {
             if self.clock().now() < stop_claiming {
-                self.claim_into(&mut running, &mut held, &mut free, budget).await?;
+                self.claim_into(&running, &mut held, &mut free, budget).await?;
             }
             if running.is_empty() {
                 break;
@@ -235,7 +235,7 @@ impl Scheduler {
     /// Claims as much as there is room for. Publications go first: they are short.
     async fn claim_into<'a>(
         &'a self,
-        running: &mut FuturesUnordered<BoxFuture<'a, Ended>>,
+        running: &FuturesUnordered<BoxFuture<'a, Ended>>,
         held: &mut Vec<Claim>,
         free: &mut Free,
         budget: &Budget,

@@ -199,7 +199,8 @@ impl DynamicsProviderBuilder {
         self
     }
 
-    /// Sends through a transport of the crate's own, such as an in-process fake.
+    /// Sends through a transport of a test.
+    #[cfg(test)]
     pub(crate) fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = Some(transport);
         self

@@ -2,11 +2,10 @@
 //! know budgets and gates, while here a person or a whole sync waits for one small answer.
 
 use http::HeaderMap;
-use http::header::RETRY_AFTER;
-use time::format_description::well_known::Rfc2822;
 use time::{Duration, OffsetDateTime};
 
 use crate::connector::ConnectorContext;
+use crate::http::retry;
 use crate::http::transport::{Request, Response, Transport, TransportError, TransportErrorKind};
 
 /// Repeats after the first attempt.
@@ -19,7 +18,7 @@ const FIRST_PAUSE: Duration = Duration::seconds(1);
 const LONGEST_WAIT: Duration = Duration::seconds(30);
 
 /// The longest wait that is believed (as MSAL does).
-const LONGEST_RETRY_AFTER: i64 = 3600;
+const LONGEST_RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(3600);
 
 /// When a request may be sent once more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,14 +67,9 @@ fn may_repeat(outcome: &Result<Response, TransportError>, resend: Resend) -> boo
     }
 }
 
-/// When the other side wants to be asked again: seconds or a date, never more than an hour ahead.
+/// When the other side wants to be asked again, never more than an hour ahead.
 pub(crate) fn retry_after(headers: &HeaderMap, now: OffsetDateTime) -> Option<OffsetDateTime> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse::<i64>() {
-        Ok(seconds) => Duration::seconds(seconds),
-        Err(_) => OffsetDateTime::parse(text, &Rfc2822).ok()? - now,
-    };
-    Some(now + wait.clamp(Duration::ZERO, Duration::seconds(LONGEST_RETRY_AFTER)))
+    retry::retry_after(headers, now).map(|wait| now + wait.min(LONGEST_RETRY_AFTER))
 }
 
 #[cfg(test)]

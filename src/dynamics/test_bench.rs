@@ -3,12 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use time::OffsetDateTime;
-use time::macros::datetime;
 use uuid::Uuid;
 
 use crate::clock::{Clock, Randomness};
@@ -18,11 +16,12 @@ use crate::dynamics::endpoints::{Endpoints, Overrides};
 use crate::dynamics::org_url::OrgUrl;
 use crate::error::{Error, Result};
 use crate::host::{Observer, OperatorEvent};
-use crate::http::transport::{Response, TransportError, TransportErrorKind};
+use crate::http::fixtures;
+use crate::http::transport::Response;
 use crate::model::ConnectionId;
 use crate::storage::{GateKey, Gates, TokenVersion};
 
-pub(crate) const START: OffsetDateTime = datetime!(2026-02-01 09:00 UTC);
+pub(crate) use crate::http::fixtures::START;
 
 /// A clock on which every wait is over at once, having moved it.
 #[derive(Debug)]
@@ -109,21 +108,13 @@ pub(crate) fn endpoints(address: &str) -> Endpoints {
 }
 
 pub(crate) fn answer(status: u16, body: impl Into<Vec<u8>>) -> Response {
-    Response {
-        status: StatusCode::from_u16(status).unwrap(),
-        headers: HeaderMap::new(),
-        body: Bytes::from(body.into()),
-    }
+    fixtures::answer(status, &[], body)
 }
 
 pub(crate) fn with_header(mut response: Response, name: &'static str, value: &str) -> Response {
     let value = HeaderValue::from_str(value).unwrap();
     response.headers.insert(HeaderName::from_static(name), value);
     response
-}
-
-pub(crate) fn no_answer(kind: TransportErrorKind) -> TransportError {
-    TransportError { kind, source: "the line broke".into() }
 }
 
 /// Every text that an error can print: its own, its causes', and the customer's sentence.

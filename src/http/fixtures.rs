@@ -62,6 +62,8 @@ impl Transport for FnTransport {
             sent.push(request.clone());
             sent.len() - 1
         };
+        // Gives other tasks the chance to run in between, as a network would.
+        tokio::task::yield_now().await;
         (self.answer)(&request, before)
             .map_err(|kind| TransportError { kind, source: "a test's fault".into() })
     }

@@ -1,8 +1,6 @@
 //! HTTP for every vendor: the seam, the retry decision, the throttle gate, the hardened client.
 
 pub(crate) mod client;
-#[cfg(test)]
-pub(crate) mod fn_transport;
 pub(crate) mod gate;
 pub(crate) mod retry;
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub struct Account {
     pub email: Option<String>,
     /// The main telephone number as typed.
     pub phone: Option<String>,
-    /// The industry, as the CRM labels it.
+    /// The industry, as the CRM labels it, when the connector can tell it.
     pub industry: Option<String>,
     /// Head count.
     pub employees: Option<i64>,

@@ -104,4 +104,5 @@ pub struct Handshake {
 /// The version of a connection's stored tokens; counts up with every replacement.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
+#[expect(clippy::exhaustive_structs, reason = "stores build it")]
 pub struct TokenVersion(pub u64);

@@ -2,12 +2,12 @@ use std::sync::Arc;
 
 use super::*;
 use crate::dynamics::test_bench::{
-    CLIENT_ID, START, answer, app, bench, endpoints, everything_said, no_answer,
+    CLIENT_ID, START, answer, app, bench, endpoints, everything_said,
 };
 use crate::error::Remedy;
-use crate::http::fn_transport::FnTransport;
+use crate::http::fixtures::FnTransport;
 use crate::http::log::Log;
-use crate::http::transport::{Request, Response, TransportErrorKind};
+use crate::http::transport::TransportErrorKind;
 
 const ORG: &str = "contoso.crm4.dynamics.com";
 const TENANT: &str = "11111111-2222-3333-4444-555555555555";
@@ -43,7 +43,7 @@ fn tokens(id_token: &str) -> String {
 
 /// Entra answers the first request, the org every other.
 fn two_sided(token_body: String, who: (u16, &'static str)) -> Arc<FnTransport> {
-    FnTransport::new(move |request: &Request| -> Result<Response, _> {
+    FnTransport::new(move |request, _| {
         Ok(match request.url.host_str() {
             Some("login.microsoftonline.com") => answer(200, token_body.clone()),
             _ => answer(who.0, who.1),
@@ -133,7 +133,7 @@ async fn r_9_signing_in_and_refreshing_trace_no_secret() {
     finish(&two_sided(good, (200, WHO)), &with_code()).await.unwrap();
     let refusal = r#"{"error":"invalid_grant","error_description":"AADSTS700082: marker",
         "error_codes":[700082],"trace_id":"marker"}"#;
-    let refused = FnTransport::new(move |_| Ok(answer(400, refusal)));
+    let refused = FnTransport::new(move |_, _| Ok(answer(400, refusal)));
     finish(&refused, &with_code()).await.unwrap_err();
     let heard = log.text();
     assert!(heard.contains("Entra answered invalid_grant AADSTS700082 (status 400)"), "{heard}");
@@ -187,7 +187,7 @@ async fn con_3_an_org_that_does_not_know_the_user_refuses_the_sign_in() {
 
 #[tokio::test]
 async fn con_4_a_callback_without_code_sends_nothing() {
-    let silent = FnTransport::new(|_| Err(no_answer(TransportErrorKind::NotSent)));
+    let silent = FnTransport::new(|_, _| Err(TransportErrorKind::NotSent));
     let huge = "x".repeat(70_000);
     for (pairs, remedy) in [
         (vec![("error", "access_denied"), ("error_subcode", "cancel")], Remedy::AskAdmin),
@@ -214,7 +214,7 @@ async fn con_4_a_callback_without_code_sends_nothing() {
 
 #[tokio::test]
 async fn con_4_a_cancel_carries_the_admin_consent_link() {
-    let silent = FnTransport::new(|_| Err(no_answer(TransportErrorKind::NotSent)));
+    let silent = FnTransport::new(|_, _| Err(TransportErrorKind::NotSent));
     let cancel = Callback::new([("error", "access_denied"), ("error_subcode", "cancel")]);
     let Err(Error::NeedsAdmin { link: Some(link), .. }) = finish(&silent, &cancel).await else {
         panic!("no link")

@@ -4,10 +4,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::*;
-use crate::dynamics::test_bench::{
-    CLIENT_ID, MemoryVault, answer, bench, everything_said, no_answer,
-};
-use crate::http::fn_transport::FnTransport;
+use crate::dynamics::test_bench::{CLIENT_ID, MemoryVault, answer, bench, everything_said};
+use crate::http::fixtures::FnTransport;
 use crate::http::transport::TransportErrorKind;
 use crate::model::{ConnectionId, Identity, MemberId, OrganisationId, RecordId, WorkspaceId};
 
@@ -80,7 +78,7 @@ fn syn_3_dynamics_declares_six_hours() {
 
 #[test]
 fn con_1_a_refused_address_reaches_no_socket() {
-    let transport = FnTransport::new(|_| Err(no_answer(TransportErrorKind::NotSent)));
+    let transport = FnTransport::new(|_, _| Err(TransportErrorKind::NotSent));
     let silent: Arc<dyn Transport> = Arc::<FnTransport>::clone(&transport);
     let provider = builder().transport(silent).build().unwrap();
     let sign_in = SignIn {
@@ -97,7 +95,7 @@ fn con_1_a_refused_address_reaches_no_socket() {
 async fn con_5_an_opened_connection_refreshes_at_its_own_tenant() {
     let bench = bench();
     let body = r#"{"access_token":"marker-1","expires_in":3600,"refresh_token":"marker-2"}"#;
-    let transport = FnTransport::new(move |_| Ok(answer(200, body)));
+    let transport = FnTransport::new(move |_, _| Ok(answer(200, body)));
     let entra: Arc<dyn Transport> = Arc::<FnTransport>::clone(&transport);
     let base = Url::parse("http://127.0.0.1:4001").unwrap();
     let provider = builder().authority_base(base).transport(entra).build().unwrap();
@@ -127,7 +125,7 @@ async fn con_3_a_sign_in_runs_through_the_stand_ins() {
     );
     let who = r#"{"OrganizationId":"cccccccc-0000-0000-0000-000000000003",
         "UserId":"bbbbbbbb-0000-0000-0000-000000000002"}"#;
-    let transport = FnTransport::new(move |request| {
+    let transport = FnTransport::new(move |request, _| {
         Ok(match request.url.port() {
             Some(4001) => answer(200, tokens.clone()),
             _ => answer(200, who),

@@ -1,10 +1,10 @@
 use super::*;
 use crate::dynamics::test_bench::{
-    CLIENT_ID, START, answer, app, bench, endpoints, everything_said, no_answer, with_header,
+    CLIENT_ID, START, answer, app, bench, endpoints, everything_said, with_header,
 };
 use crate::error::Remedy;
-use crate::http::fn_transport::FnTransport;
-use crate::http::transport::{TransportError, TransportErrorKind};
+use crate::http::fixtures::FnTransport;
+use crate::http::transport::TransportErrorKind;
 
 const TENANT: &str = "11111111-2222-3333-4444-555555555555";
 
@@ -14,11 +14,11 @@ fn secret(text: &str) -> SecretString {
 
 /// Sends a refresh and hands back what came of it, with the number of requests.
 async fn refresh_with(
-    respond: impl Fn(&Request) -> Result<Response, TransportError> + Send + Sync + 'static,
+    respond: impl Fn(&Request) -> Result<Response, TransportErrorKind> + Send + Sync + 'static,
 ) -> (Result<Granted, ExchangeError>, usize) {
     let (app, endpoints) = (app(), endpoints("contoso.crm4.dynamics.com"));
     let endpoint = TokenEndpoint { app: &app, endpoints: &endpoints, tenant: Some(TENANT) };
-    let transport = FnTransport::new(respond);
+    let transport = FnTransport::new(move |request, _| respond(request));
     let token = secret("marker-refresh");
     let grant = Grant::Refresh { token: &token, claims: None };
     let outcome = endpoint.exchange(&*transport, &bench().context, grant).await;
@@ -127,7 +127,7 @@ async fn con_5_a_refresh_is_tried_three_times_at_most() {
     let (outcome, sent) = refresh_with(|_| Ok(answer(503, "<html>busy</html>"))).await;
     assert!(outcome.unwrap_err().error.is_retryable());
     assert_eq!(sent, 3);
-    let (outcome, sent) = refresh_with(|_| Err(no_answer(TransportErrorKind::MaybeSent))).await;
+    let (outcome, sent) = refresh_with(|_| Err(TransportErrorKind::MaybeSent)).await;
     assert_eq!(outcome.unwrap_err().error.remedy(), Remedy::Retry);
     assert_eq!(sent, 3);
     let (outcome, sent) =
@@ -141,7 +141,7 @@ async fn con_3_a_code_is_sent_once_unless_it_never_left() {
     for (kind, expected) in [(TransportErrorKind::MaybeSent, 1), (TransportErrorKind::NotSent, 3)] {
         let (app, endpoints) = (app(), endpoints("contoso.crm4.dynamics.com"));
         let endpoint = TokenEndpoint { app: &app, endpoints: &endpoints, tenant: None };
-        let transport = FnTransport::new(move |_| Err(no_answer(kind)));
+        let transport = FnTransport::new(move |_, _| Err(kind));
         let (code, verifier) = (secret("c"), secret("v"));
         let grant = Grant::Code { code: &code, verifier: &verifier };
         let failed = endpoint.exchange(&*transport, &bench().context, grant).await.unwrap_err();
@@ -160,7 +160,7 @@ async fn con_6_a_rejected_credential_is_told_to_the_operator() {
         (r#"{"error":"invalid_grant","error_codes":[700082]}"#, 0),
     ] {
         let bench = bench();
-        let transport = FnTransport::new(move |_| Ok(answer(401, body)));
+        let transport = FnTransport::new(move |_, _| Ok(answer(401, body)));
         let grant = Grant::Refresh { token: &token, claims: None };
         let failed = endpoint.exchange(&*transport, &bench.context, grant).await.unwrap_err();
         let events = bench.ear.0.lock().unwrap().clone();

@@ -2,12 +2,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::dynamics::test_bench::{
-    Bench, MemoryVault, START, answer, app, bench, endpoints, everything_said, no_answer,
-    with_header,
+    Bench, MemoryVault, START, answer, app, bench, endpoints, everything_said, with_header,
 };
 use crate::error::Remedy;
-use crate::http::fn_transport::FnTransport;
-use crate::http::transport::{Request, Response, TransportError, TransportErrorKind};
+use crate::http::fixtures::FnTransport;
+use crate::http::transport::{Request, Response, TransportErrorKind};
 
 const HOUR: Duration = Duration::hours(1);
 
@@ -28,7 +27,7 @@ fn source(bench: &Bench, vault: &Arc<MemoryVault>, transport: &Arc<FnTransport>)
 /// Entra, giving out `access-1`, `access-2` and so on, with a life in seconds.
 fn entra(life: i64) -> Arc<FnTransport> {
     let count = AtomicUsize::new(0);
-    FnTransport::new(move |_| {
+    FnTransport::new(move |_, _| {
         let count = count.fetch_add(1, Ordering::Relaxed) + 1;
         Ok(tokens(&count.to_string(), life))
     })
@@ -49,9 +48,9 @@ fn refused(code: u32) -> Response {
 }
 
 fn failing(
-    respond: impl Fn(&Request) -> Result<Response, TransportError> + Send + Sync + 'static,
+    respond: impl Fn(&Request) -> Result<Response, TransportErrorKind> + Send + Sync + 'static,
 ) -> Arc<FnTransport> {
-    FnTransport::new(respond)
+    FnTransport::new(move |request, _| respond(request))
 }
 
 async fn bearer(source: &TokenSource) -> String {
@@ -265,7 +264,7 @@ async fn con_5_passing_faults_are_ridden_out() {
     let (bench, count) = (bench(), AtomicUsize::new(0));
     let vault = MemoryVault::new("marker-access-0", "marker-refresh-0", START);
     let entra = failing(move |_| match count.fetch_add(1, Ordering::Relaxed) {
-        0 => Err(no_answer(TransportErrorKind::MaybeSent)),
+        0 => Err(TransportErrorKind::MaybeSent),
         1 => Ok(with_header(answer(503, "<html>"), "retry-after", "9")),
         _ => Ok(tokens("1", 3600)),
     });

@@ -62,7 +62,7 @@ impl Run {
         read.written += written.inserted + written.updated;
         read.pages += 1;
         read.estimate = page.estimate.or(read.estimate);
-        read.doubt = page.doubt.clone().or(read.doubt.take());
+        read.doubt = page.doubt.clone().or_else(|| read.doubt.take());
         read.cursors.insert(page.chain.index, page.cursor.clone());
         read.stored.insert((page.chain.index, page.seq), written);
         read.seen.extend(page.rows.ids());
