@@ -71,7 +71,7 @@ fn every_file_that_a_paper_names_exists() {
     let mut named = 0;
     for paper in papers {
         let text = read(paper);
-        let folder = Path::new(paper).parent().unwrap_or(Path::new(""));
+        let folder = Path::new(paper).parent().unwrap_or_else(|| Path::new(""));
         for target in linked(&text) {
             assert!(root().join(folder).join(&target).exists(), "{paper} links to {target}");
             named += 1;

@@ -149,13 +149,13 @@ impl Step<'_> {
         }
         match (&self.decided.decision, deal) {
             (Decision::Create(details), None) => self.create(details, applied),
-            (Decision::Create(details) | Decision::Update(details), Some(mut deal)) => {
-                if deal.details != *details || deal.state != DealState::Live {
-                    deal.details = details.clone();
-                    deal.state = DealState::Live;
-                    applied.updated += 1;
-                    self.put(deal, |deal| DealChangeKind::Updated { deal });
-                }
+            (Decision::Create(details) | Decision::Update(details), Some(mut deal))
+                if deal.details != *details || deal.state != DealState::Live =>
+            {
+                deal.details = details.clone();
+                deal.state = DealState::Live;
+                applied.updated += 1;
+                self.put(deal, |deal| DealChangeKind::Updated { deal });
             }
             (Decision::Stop(reason), Some(mut deal)) => {
                 let state = DealState::Stopped(reason.clone());
