@@ -4,6 +4,7 @@
 
 mod assistant;
 mod connecting;
+mod dynamics;
 mod fakes;
 mod render;
 #[cfg(feature = "sqlite")]
