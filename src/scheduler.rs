@@ -165,7 +165,7 @@ impl Scheduler {
         let mut report = RunReport::default();
         loop {
             if self.clock().now() < stop_claiming {
-                self.claim_into(&running, &mut held, &mut free, budget).await?;
+                self.claim_into(&mut running, &mut held, &mut free, budget).await?;
             }
             if running.is_empty() {
                 break;
@@ -233,9 +233,13 @@ impl Scheduler {
     }
 
     /// Claims as much as there is room for. Publications go first: they are short.
+    #[expect(
+        clippy::needless_pass_by_ref_mut,
+        reason = "held across an await, a shared reference would keep the host from spawning `run`"
+    )]
     async fn claim_into<'a>(
         &'a self,
-        running: &FuturesUnordered<BoxFuture<'a, Ended>>,
+        running: &mut FuturesUnordered<BoxFuture<'a, Ended>>,
         held: &mut Vec<Claim>,
         free: &mut Free,
         budget: &Budget,

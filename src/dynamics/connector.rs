@@ -10,13 +10,12 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::connector::{Capabilities, CrmConnector, Lookup, NoteIdentity, PageStream, StageModel};
-use crate::dynamics::call::Call;
 use crate::dynamics::error::Failure;
 use crate::dynamics::lookup::{lookup, lookup_among};
 use crate::dynamics::notes;
 use crate::dynamics::paging::{Plan, read_table};
 use crate::dynamics::parts::ConnectorParts;
-use crate::dynamics::processes::{Processes, active_processes, json};
+use crate::dynamics::processes::{Processes, active_processes, json, whole_list};
 use crate::dynamics::stages::instance_tables;
 use crate::dynamics::tables::accounts::Accounts;
 use crate::dynamics::tables::contacts::Contacts;
@@ -176,29 +175,23 @@ async fn currencies(api: &WebApi) -> Result<Plan<Currencies>> {
 /// The environment's base currency, or what to say when the user may not read it.
 async fn base_currency(api: &WebApi) -> Result<Result<Option<CurrencyId>, Notice>> {
     #[derive(Deserialize)]
-    struct Organisations {
-        value: Vec<Organisation>,
-    }
-    #[derive(Deserialize)]
     struct Organisation {
         #[serde(rename = "_basecurrencyid_value")]
         base: Option<Uuid>,
     }
     let operation = "read the base currency";
-    let url = api.endpoints().web_api("organizations?$select=_basecurrencyid_value")?;
-    let call = Call::read(operation, url);
-    match api.send(&call).await {
-        Ok(response) => {
-            let found: Organisations = json(&response, operation)?;
-            let base = found.value.into_iter().find_map(|organisation| organisation.base);
+    let query = "$select=_basecurrencyid_value";
+    match whole_list::<Organisation>(api, operation, "organizations", query).await {
+        Ok(found) => {
+            let base = found.into_iter().find_map(|organisation| organisation.base);
             Ok(Ok(base.and_then(|id| CurrencyId::new(id.hyphenated().to_string()).ok())))
         }
         Err(Failure::Refused(refusal)) if refusal.concerns_one_table() => {
-            let error = refusal.into_error(call.operation.clone(), api.now());
+            let error = refusal.into_error(operation, api.now());
             let (origin, detail) = ("organization".to_owned(), error.to_string());
             Ok(Err(Notice::SourceUnreadable { origin, detail }))
         }
-        Err(failure) => Err(failure.into_error(call.operation.clone(), api.now())),
+        Err(failure) => Err(failure.into_error(operation, api.now())),
     }
 }
 

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::dynamics::call::Call;
 use crate::dynamics::decode::{BodyFault, not_json};
 use crate::dynamics::error::Failure;
+use crate::dynamics::paging::check_link;
 use crate::dynamics::web_api::WebApi;
 use crate::error::{Error, Result};
 use crate::http::transport::Response;
@@ -14,9 +15,12 @@ use crate::model::ProcessId;
 use crate::walk::Notice;
 
 /// Active definitions; those on leads go on to opportunities.
-const QUERY: &str = "workflows?$select=workflowid,name,uniquename,primaryentity,processorder\
+const QUERY: &str = "$select=workflowid,name,uniquename,primaryentity,processorder\
                      &$filter=category eq 4 and type eq 1 and statecode eq 1\
                      &$orderby=workflowid";
+
+/// Pages followed in a list that fits on one.
+const MAX_LIST_PAGES: u32 = 50;
 
 /// A business process flow.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,21 +52,39 @@ pub(crate) enum Processes {
 
 /// Reads the active processes on opportunities and leads, in the order of their tables' names.
 pub(crate) async fn active_processes(api: &WebApi) -> Result<Processes> {
-    let call = Call::read("read the sales processes", api.endpoints().web_api(QUERY)?);
-    let response = match api.send(&call).await {
-        Ok(response) => response,
+    let operation = "read the sales processes";
+    let definitions: Vec<Definition> = match whole_list(api, operation, "workflows", QUERY).await {
+        Ok(definitions) => definitions,
         Err(Failure::Refused(refusal)) if refusal.concerns_one_table() => {
             return Ok(Processes::Hidden(Notice::SourceUnreadable {
                 origin: "workflow".to_owned(),
-                detail: refusal.into_error(call.operation.clone(), api.now()).to_string(),
+                detail: refusal.into_error(operation, api.now()).to_string(),
             }));
         }
-        Err(failure) => return Err(failure.into_error(call.operation.clone(), api.now())),
+        Err(failure) => return Err(failure.into_error(operation, api.now())),
     };
-    let list: List<Definition> = json(&response, "read the sales processes")?;
-    let mut processes: Vec<Process> = list.value.into_iter().filter_map(process).collect();
+    let mut processes: Vec<Process> = definitions.into_iter().filter_map(process).collect();
     processes.sort_by(|left, right| (&left.table, &left.id).cmp(&(&right.table, &right.id)));
     Ok(Processes::Known(processes))
+}
+
+/// Reads a small table to its end. Even a page without rows may lead to one with rows.
+pub(crate) async fn whole_list<T: DeserializeOwned>(
+    api: &WebApi,
+    operation: &'static str,
+    set: &str,
+    query: &str,
+) -> Result<Vec<T>, Failure> {
+    let mut url = api.endpoints().web_api(&format!("{set}?{query}")).map_err(Failure::Stopped)?;
+    let mut rows = Vec::new();
+    for _ in 0..MAX_LIST_PAGES {
+        let response = api.send(&Call::read(operation, url)).await?;
+        let list: List<T> = json(&response, operation).map_err(Failure::Stopped)?;
+        rows.extend(list.value);
+        let Some(link) = list.next_link else { return Ok(rows) };
+        url = check_link(api.endpoints(), set, &link).map_err(Failure::Stopped)?;
+    }
+    Err(Failure::Stopped(Error::unexpected(operation, "a short list without an end")))
 }
 
 /// Reads a small body as a whole.
@@ -78,6 +100,8 @@ pub(crate) fn json<T: DeserializeOwned>(response: &Response, operation: &'static
 #[derive(Deserialize)]
 struct List<T> {
     value: Vec<T>,
+    #[serde(rename = "@odata.nextLink")]
+    next_link: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -6,6 +6,7 @@ mod assistant;
 mod connecting;
 mod crash;
 mod deals_role;
+mod dynamics;
 mod fakes;
 mod papers;
 mod render;

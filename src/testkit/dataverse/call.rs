@@ -119,7 +119,8 @@ impl<'a> Call<'a> {
         match &self.target {
             Target::Set(set) | Target::Row { set, .. } | Target::Part { set, .. } => Some(set),
             Target::Function { name, .. } => Some(name),
-            Target::ServiceDocument | Target::Definition(_) => None,
+            Target::Definition(_) => Some("EntityDefinitions"),
+            Target::ServiceDocument => None,
         }
     }
 }

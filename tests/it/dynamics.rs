@@ -1,0 +1,16 @@
+//! The crate against the fakes of Microsoft's side, over loopback HTTP, from sign-in to Note.
+
+mod bench;
+mod connecting;
+mod crash;
+mod every_fault;
+mod fairness;
+mod jumping_clock;
+mod main_job;
+mod notes;
+mod odd_org;
+mod paging;
+mod rows;
+mod secrets;
+mod stages;
+mod tokens;

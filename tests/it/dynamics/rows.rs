@@ -1,0 +1,129 @@
+//! What is written, what is exact, and what a vanished row does (SYN-6, SYN-7, DEA-5).
+
+use fluint_crm::model::{DealState, FeedEvent, Presence, Table};
+use fluint_crm::testkit::{Cell, Closing, OrgBuilder};
+use uuid::Uuid;
+
+use crate::dynamics::bench::{Bench, member, small_org, workspace};
+
+#[tokio::test]
+async fn syn_6_of_a_hundred_changed_in_ten_thousand_only_those_are_written() {
+    let bench = Bench::new(OrgBuilder::synthetic(7, 400).build()).await;
+    bench.people.set(
+        (1..=10).map(|n| member(&format!("s{n}"), &format!("seller{n}@contoso.com"))).collect(),
+    );
+    let connection = bench.connect().await;
+    let first = bench.synced(&connection).await.counts;
+    assert_eq!(first.rows_read, first.rows_written);
+    let again = bench.synced(&connection).await.counts;
+    assert_eq!((again.rows_read, again.rows_written), (first.rows_read, 0));
+    // One in a hundred opportunities changes, and one contact.
+    let deals = bench.deals(&connection).await;
+    for deal in deals.iter().take(4) {
+        let id: Uuid = deal.opportunity.as_str().parse().unwrap();
+        let dataverse = bench.fake.dataverse();
+        assert!(dataverse.update("opportunity", id, "name", Cell::from("Renamed")));
+    }
+    let third = bench.synced(&connection).await.counts;
+    assert_eq!((third.rows_read, third.rows_written), (first.rows_read, 4));
+    assert_eq!((third.deals_created, third.deals_updated), (0, 4));
+    let renamed = bench.deals(&connection).await;
+    assert_eq!(renamed.iter().filter(|deal| deal.details.name == "Renamed").count(), 4);
+}
+
+#[tokio::test]
+async fn syn_7_dea_5_a_won_opportunity_leaves_the_open_list_and_its_deal_is_left_alone() {
+    let org = small_org();
+    let bench = Bench::new(org.builder.build()).await;
+    let connection = bench.connect().await;
+    bench.synced(&connection).await;
+    let before = bench.deal(&connection, org.deals[1]).await;
+    assert!(bench.fake.dataverse().close_opportunity(org.deals[1], Closing::Won));
+    let report = bench.synced(&connection).await;
+    assert_eq!((report.counts.rows_missing, report.counts.deals_stopped), (1, 0));
+    let after = bench.deal(&connection, org.deals[1]).await;
+    assert_eq!((&after, &after.state), (&before, &DealState::Live), "absence proves nothing");
+    let candidates =
+        bench.stores.mirror.candidates(&workspace(), connection.id, None, 50).await.unwrap();
+    let missing: Vec<_> = candidates
+        .iter()
+        .filter(|one| matches!(one.presence, Presence::Missing { .. }))
+        .map(|one| one.opportunity.id.to_string())
+        .collect();
+    assert_eq!(missing, [org.deals[1].to_string()]);
+    bench.synced(&connection).await;
+    let told = FeedEvent::SweepWithheld { table: Table::Opportunities, missing: 1 };
+    let feed = bench.feed(&connection).await;
+    assert_eq!(feed.iter().filter(|event| **event == told).count(), 1, "ACT-1: told once");
+    // Reopened, it is there again, and nothing was lost.
+    let dataverse = bench.fake.dataverse();
+    assert!(dataverse.update("opportunity", org.deals[1], "statecode", 0));
+    assert!(dataverse.update("opportunity", org.deals[1], "statuscode", 1));
+    let report = bench.synced(&connection).await;
+    assert_eq!((report.counts.rows_missing, report.counts.deals_created), (0, 0));
+    assert_eq!(bench.missing(&connection).await, 0);
+}
+
+#[tokio::test]
+async fn syn_7_a_row_that_is_hidden_deleted_or_not_readable_ends_no_deal() {
+    let org = small_org();
+    let bench = Bench::new(org.builder.build()).await;
+    let connection = bench.connect().await;
+    bench.synced(&connection).await;
+    let before = bench.deals(&connection).await;
+    bench.fake.dataverse().hide(org.deals[0]);
+    assert!(bench.fake.dataverse().delete("opportunity", org.deals[1]));
+    bench.synced(&connection).await;
+    assert_eq!(bench.deals(&connection).await, before);
+    // The whole table is taken away from us: not even marked missing.
+    bench.fake.dataverse().withhold_privilege("prvReadOpportunity");
+    let error = bench.sync_error(&connection).await;
+    assert!(matches!(error, fluint_crm::Error::PermissionDenied { .. }), "{error:?}");
+    assert!(error.customer_message().len() > 10);
+    assert_eq!(bench.deals(&connection).await, before);
+}
+
+#[tokio::test]
+async fn dea_5_money_survives_from_json_to_the_deal_to_sqlite_and_back() {
+    let mut org = OrgBuilder::new(7);
+    let ada = org.add_user("Ada Lovelace", "ada@contoso.com").id();
+    let account = org.add_account("Fabrikam").id();
+    let yen = org.add_currency("JPY", "Yen", "¥", "160").id();
+    let amounts = [
+        "922337203685477.5807",
+        "-922337203685477.5808",
+        "0.0001",
+        "9007199254740993",
+        "100000000000.0000",
+        "1200.5",
+        "0",
+    ];
+    let ids: Vec<Uuid> = amounts
+        .iter()
+        .map(|amount| org.add_opportunity(amount, account).owned_by(ada).worth(amount).id())
+        .collect();
+    let in_yen = org.add_opportunity("yen", account).owned_by(ada).worth_in("1000", yen).id();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("crm.sqlite");
+    let bench = Bench::on_file(org.build(), &path).await;
+    let connection = bench.connect().await;
+    bench.synced(&connection).await;
+    let bench = bench.reopen(&path);
+    for (amount, id) in amounts.iter().zip(ids) {
+        let deal = bench.deal(&connection, id).await;
+        let value = deal.details.value.expect("it has a value");
+        assert_eq!(value.currency.as_str(), "EUR");
+        let exact: rust_decimal::Decimal = amount.parse().unwrap();
+        assert_eq!(value.amount.as_decimal(), exact, "{amount}");
+        assert_eq!(value.amount.to_string(), exact.normalize().to_string());
+        assert_eq!(deal.details.base_value.unwrap().amount.as_decimal(), exact);
+    }
+    let deal = bench.deal(&connection, in_yen).await;
+    assert_eq!(deal.details.value.unwrap().to_string(), "1000.00 JPY");
+    assert_eq!(deal.details.base_value.unwrap().to_string(), "6.25 EUR");
+    assert_eq!(
+        bench.synced(&connection).await.counts.deals_updated,
+        0,
+        "read back, it is the same"
+    );
+}
