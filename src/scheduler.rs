@@ -257,14 +257,20 @@ impl Scheduler {
         };
         connect::tell_connected(&self.stores, connection).await?;
         connect::resume_publications(&self.stores, connection, self.clock().now()).await?;
-        self.keep_lease(claim, lease, sync.run()).await
+        self.keep_lease(claim, lease, connection, sync.run()).await
     }
 
     async fn after_success(&self, connection: &Connection) -> Result<Option<OffsetDateTime>> {
         if connection.failures > 0 {
             self.change(connection, ConnectionChange::Failures(0)).await?;
         }
-        self.next_pull(connection, SyncOutcome::Succeeded)
+        let now = self.read_again(connection).await?;
+        let outcome = if now.health.is_working() {
+            SyncOutcome::Succeeded
+        } else {
+            SyncOutcome::HeldUnhealthy
+        };
+        self.next_pull(&now, outcome)
     }
 
     /// Tells the feed, works out the connection's health, and when to try again.
@@ -274,8 +280,10 @@ impl Scheduler {
         error: &Error,
     ) -> Result<Option<OffsetDateTime>> {
         tracing::warn!(connection = %connection.id, error = %Chain(error), "sync failed");
-        self.tell_failure(connection, error).await?;
         let health = self.judge_health(connection, error).await?;
+        if health != Health::Disconnected {
+            self.tell_failure(connection, error).await?;
+        }
         if !health.is_working() {
             return Ok(None);
         }
@@ -285,13 +293,29 @@ impl Scheduler {
     }
 
     /// Works out the connection's health after an error, and stores it when it changed.
+    ///
+    /// The connection is read again: who disconnected or reconnected it meanwhile has the last word.
     async fn judge_health(&self, connection: &Connection, error: &Error) -> Result<Health> {
-        let Some(event) = health_event(error) else { return Ok(connection.health.clone()) };
-        let health = next_health(&connection.health, &event);
-        if health != connection.health {
-            self.change(connection, ConnectionChange::Health(health.clone())).await?;
+        loop {
+            let now = self.read_again(connection).await?;
+            let event = health_event(error).filter(|_| now.connected_at == connection.connected_at);
+            let Some(event) = event else { return Ok(now.health) };
+            let health = next_health(&now.health, &event);
+            if health == now.health {
+                return Ok(health);
+            }
+            let change = ConnectionChange::Health(health.clone());
+            let Connection { workspace, id, revision, .. } = &now;
+            match self.stores.connections.change(workspace, *id, *revision, &change).await {
+                // A lost race is somebody else's progress.
+                Err(Error::Conflict { .. }) => {}
+                outcome => return outcome.map(|_| health),
+            }
         }
-        Ok(health)
+    }
+
+    async fn read_again(&self, connection: &Connection) -> Result<Connection> {
+        connect::find(&self.stores, &connection.workspace, connection.id).await
     }
 
     /// Adds the failure to the feed, once for as long as the same thing goes on failing.
@@ -343,7 +367,7 @@ impl Scheduler {
             match self.connectors.open(&connection) {
                 Ok(connector) => {
                     let sending = self.publisher.send(claim, &*connector, &publication);
-                    self.keep_lease(claim, lease, sending).await
+                    self.keep_lease(claim, lease, &connection, sending).await
                 }
                 Err(error) => Err(error),
             }
@@ -378,11 +402,13 @@ impl Scheduler {
         self.stores.due.complete(claim, Some(next)).await
     }
 
-    /// Does work while renewing its lease. When the lease is lost the work is dropped.
+    /// Does work while renewing its lease. When the lease is lost, or the connection disconnected,
+    /// the work is dropped.
     async fn keep_lease<T>(
         &self,
         claim: &Claim,
         lease: Duration,
+        connection: &Connection,
         work: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
         let mut work = pin!(work);
@@ -390,7 +416,13 @@ impl Scheduler {
             let renew = self.clock().sleep_until(self.clock().now() + lease / 3);
             match select(work.as_mut(), renew).await {
                 Either::Left((outcome, _)) => return outcome,
-                Either::Right(_) => self.stores.due.extend(claim, lease).await?,
+                Either::Right(_) => {
+                    self.stores.due.extend(claim, lease).await?;
+                    if self.read_again(connection).await?.health == Health::Disconnected {
+                        let reason = "This connection was disconnected. Connect it again.";
+                        return Err(Error::Unauthenticated { reason: reason.into(), source: None });
+                    }
+                }
             }
         }
     }
