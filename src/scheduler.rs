@@ -8,6 +8,7 @@
 //!
 //! *Assumptions.* The lease is longer than any single await on the store.
 
+mod health;
 mod publish;
 mod pull;
 
@@ -31,7 +32,6 @@ use crate::model::{
     Connection, ConnectionChange, ConnectionId, Health, PublicationId, PublicationState,
     WorkspaceId,
 };
-use crate::rules::{HealthEvent, next_health};
 use crate::storage::{Claim, Stores, Work, WorkItem, WorkKind};
 use crate::sync::SyncReport;
 
@@ -276,26 +276,18 @@ impl Scheduler {
         }
     }
 
-    /// Works out the connection's health after an error, and stores it when it changed.
-    async fn judge_health(&self, connection: &Connection, error: &Error) -> Result<Health> {
-        let Some(event) = health_event(error) else { return Ok(connection.health.clone()) };
-        let health = next_health(&connection.health, &event);
-        if health != connection.health {
-            self.change(connection, ConnectionChange::Health(health.clone())).await?;
-        }
-        Ok(health)
-    }
-
     /// Changes a connection, whatever changed on it since it was read.
     async fn change(&self, connection: &Connection, change: ConnectionChange) -> Result<()> {
         connect::change(&self.stores, &connection.workspace, connection.id, &change).await.map(drop)
     }
 
-    /// Does work while renewing its lease. When the lease is lost the work is dropped.
+    /// Does work while renewing its lease. When the lease is lost, or the connection disconnected,
+    /// the work is dropped.
     async fn keep_lease<T>(
         &self,
         claim: &Claim,
         lease: Duration,
+        connection: &Connection,
         work: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
         let mut work = pin!(work);
@@ -303,7 +295,13 @@ impl Scheduler {
             let renew = self.clock().sleep_until(self.clock().now() + lease / 3);
             match select(work.as_mut(), renew).await {
                 Either::Left((outcome, _)) => return outcome,
-                Either::Right(_) => self.stores.due.extend(claim, lease).await?,
+                Either::Right(_) => {
+                    self.stores.due.extend(claim, lease).await?;
+                    if self.read_again(connection).await?.health == Health::Disconnected {
+                        let reason = "This connection was disconnected. Connect it again.";
+                        return Err(Error::Unauthenticated { reason: reason.into(), source: None });
+                    }
+                }
             }
         }
     }
@@ -317,17 +315,4 @@ impl Scheduler {
 struct Free {
     pulls: u32,
     publications: u32,
-}
-
-/// What an error says about the connection.
-fn health_event(error: &Error) -> Option<HealthEvent> {
-    match error {
-        Error::Unauthenticated { .. } => {
-            Some(HealthEvent::SignInRejected { why: error.customer_message() })
-        }
-        Error::NeedsAdmin { link, .. } => {
-            Some(HealthEvent::AdminApprovalMissing { link: link.as_deref().cloned() })
-        }
-        _ => None,
-    }
 }

@@ -200,7 +200,7 @@ impl DynamicsProviderBuilder {
     }
 
     /// Sends through a transport of a test.
-    #[cfg(test)]
+    #[cfg(feature = "testkit")]
     pub(crate) fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = Some(transport);
         self

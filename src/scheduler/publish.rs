@@ -5,9 +5,10 @@ use std::time::Duration;
 use crate::connect;
 use crate::documents::Sent;
 use crate::error::{Error, Result};
-use crate::model::{Connection, Health, PublicationId, PublicationState};
+use crate::model::{Connection, PublicationId, PublicationState};
 use crate::rules::publication_retry_at;
 use crate::scheduler::Scheduler;
+use crate::scheduler::health::explain;
 use crate::storage::Claim;
 
 impl Scheduler {
@@ -28,12 +29,12 @@ impl Scheduler {
             match self.connectors.open(&connection) {
                 Ok(connector) => {
                     let sending = self.publisher.send(claim, &*connector, &publication);
-                    self.keep_lease(claim, lease, sending).await
+                    self.keep_lease(claim, lease, &connection, sending).await
                 }
                 Err(error) => Err(error),
             }
         } else {
-            self.publisher.hold(claim, &publication, why_held(&connection.health)).await
+            self.publisher.hold(claim, &publication, explain(&connection.health)).await
         };
         match outcome {
             Ok(Sent { state, next }) => {
@@ -61,15 +62,5 @@ impl Scheduler {
         let again = publication_retry_at(now, attempts);
         let next = error.retry_at().map_or(again, |at| at.max(again));
         self.stores.due.complete(claim, Some(next)).await
-    }
-}
-
-fn why_held(health: &Health) -> String {
-    match health {
-        Health::NeedsReconnect { why } => why.clone(),
-        Health::NeedsAdminApproval { .. } => {
-            "An administrator must approve the connection first.".to_owned()
-        }
-        _ => "The connection does not work at the moment.".to_owned(),
     }
 }

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use crate::connect;
 use crate::error::{Error, Remedy, Result};
 use crate::host::Observer;
-use crate::model::{Connection, ConnectionChange, ConnectionId, FeedEvent, NewFeedEntry};
+use crate::model::{Connection, ConnectionChange, ConnectionId, FeedEvent, Health, NewFeedEntry};
 use crate::rules::{SyncOutcome, effective_interval, next_sync};
 use crate::scheduler::Scheduler;
 use crate::storage::Claim;
@@ -63,14 +63,20 @@ impl Scheduler {
         connect::tell_connected(&self.stores, connection).await?;
         connect::tell_filter(&self.stores, connection, self.clock().now()).await?;
         connect::resume_publications(&self.stores, connection, self.clock().now()).await?;
-        self.keep_lease(claim, lease, sync.run()).await
+        self.keep_lease(claim, lease, connection, sync.run()).await
     }
 
     async fn after_success(&self, connection: &Connection) -> Result<Option<OffsetDateTime>> {
         if connection.failures > 0 {
             self.change(connection, ConnectionChange::Failures(0)).await?;
         }
-        self.next_pull(connection, SyncOutcome::Succeeded)
+        let now = self.read_again(connection).await?;
+        let outcome = if now.health.is_working() {
+            SyncOutcome::Succeeded
+        } else {
+            SyncOutcome::HeldUnhealthy
+        };
+        self.next_pull(&now, outcome)
     }
 
     /// Tells the feed, works out the connection's health, and when to try again.
@@ -80,7 +86,9 @@ impl Scheduler {
         error: &Error,
     ) -> Result<Option<OffsetDateTime>> {
         tracing::warn!(connection = %connection.id, error = %Chain(error), "sync failed");
-        self.tell_failure(connection, error).await?;
+        if self.read_again(connection).await?.health != Health::Disconnected {
+            self.tell_failure(connection, error).await?;
+        }
         let health = self.judge_health(connection, error).await?;
         if !health.is_working() {
             return Ok(None);

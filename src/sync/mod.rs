@@ -21,6 +21,7 @@ use std::sync::Arc;
 use time::{Duration, OffsetDateTime};
 
 use crate::clock::{Clock, Randomness};
+use crate::connect;
 use crate::connector::CrmConnector;
 use crate::error::{Error, Result};
 use crate::host::{Members, Observer};
@@ -127,8 +128,8 @@ impl Sync<'_> {
     }
 
     async fn change(&self, change: ConnectionChange) -> Result<()> {
-        let Connection { workspace, id, revision, .. } = self.connection;
-        self.stores.connections.change(workspace, *id, *revision, &change).await.map(drop)
+        let Connection { workspace, id, .. } = self.connection;
+        connect::change(self.stores, workspace, *id, &change).await.map(drop)
     }
 
     /// Adds a line about the run to the activity feed; the key makes a repetition harmless.

@@ -7,6 +7,7 @@ mod every_fault;
 mod fairness;
 mod jumping_clock;
 mod main_job;
+mod meanwhile;
 mod notes;
 mod odd_org;
 mod paging;

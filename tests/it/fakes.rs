@@ -5,7 +5,7 @@
 mod dataverse;
 mod entra;
 mod notes;
-mod pages;
+pub(crate) mod pages;
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! The integration tests: one program, modules mirror `src/`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+#![allow(clippy::print_stdout, reason = "a sweep says how much it has tried")]
 
 mod assistant;
 mod connecting;

@@ -44,7 +44,7 @@ impl House {
 
     async fn with(identity: NoteIdentity, options: PublishOptions) -> Self {
         let clock = Arc::new(ManualClock::new(datetime!(2026-02-01 09:00 UTC)));
-        let stores = Stores::all(Arc::new(MemoryStore::new(clock.clone())));
+        let stores = Stores::all(Arc::new(MemoryStore::new(Arc::<ManualClock>::clone(&clock))));
         let workspace = WorkspaceId::new("acme").unwrap();
         let connection = connection(&workspace);
         stores.connections.connect(&connection, &sealed()).await.unwrap();
@@ -57,7 +57,7 @@ impl House {
         stores.deals.apply(&claim, &[decided]).await.unwrap();
         stores.due.complete(&claim, None).await.unwrap();
         let deal = DealId::derive(&workspace, connection.id, &opportunity);
-        let publisher = Publisher::new(stores.clone(), clock.clone(), options);
+        let publisher = Publisher::new(stores.clone(), Arc::<ManualClock>::clone(&clock), options);
         let crm = Timeline::new(Arc::clone(&clock), identity);
         Self { clock, stores, publisher, crm, workspace, connection: connection.id, deal }
     }
@@ -374,8 +374,8 @@ async fn doc_7_a_deleted_note_stays_deleted_until_a_newer_revision() {
 
 #[tokio::test]
 async fn doc_7_the_policy_can_leave_deleted_notes_alone() {
-    let mut options = PublishOptions::default();
-    options.deleted_note = DeletedNote::LeaveDeleted;
+    let options =
+        PublishOptions { deleted_note: DeletedNote::LeaveDeleted, ..PublishOptions::default() };
     let house = House::with(NoteIdentity::ClientChosen, options).await;
     house.publish(1).await;
     house.minute().await.unwrap().unwrap();

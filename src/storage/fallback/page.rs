@@ -66,11 +66,13 @@ impl<R: Record> SortedPage<R> {
     }
 
     /// The most rows that the page takes.
+    #[cfg(feature = "sqlite")]
     pub(crate) const fn limit(&self) -> usize {
         self.limit
     }
 
     /// The place after which the page starts; `None` at the beginning.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn after(&self) -> Option<(&SortKey, ConnectionId, &RecordId)> {
         self.after.as_ref().map(|(key, connection, id)| (key, *connection, id))
     }

@@ -22,6 +22,7 @@ impl InProcess {
     }
 
     /// The hosts that were asked for although they are neither Entra nor the org.
+    #[cfg(test)]
     pub(crate) fn strangers(&self) -> Vec<String> {
         self.strangers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

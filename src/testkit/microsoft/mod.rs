@@ -9,6 +9,8 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::dynamics::DynamicsProvider;
+use crate::error::Result;
 use crate::http::transport::{Request, Response, TransportError};
 use crate::testkit::dataverse::FakeDataverse;
 use crate::testkit::dataverse::cell::Cell;
@@ -75,6 +77,55 @@ impl FakeMicrosoft {
     #[must_use]
     pub fn dataverse(&self) -> &FakeDataverse {
         &self.parts.dataverse
+    }
+
+    /// A provider that reaches the fakes in process, without a socket: for tests that need no HTTP.
+    ///
+    /// The person signs in by [`browse`](FakeMicrosoft::browse). The org is at
+    /// [`ORG_ADDRESS`](FakeMicrosoft::ORG_ADDRESS).
+    ///
+    /// # Errors
+    /// Never, as long as the fakes' own constants fit the provider.
+    ///
+    /// # Example
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> fluint_crm::Result<()> {
+    /// use std::sync::Arc;
+    /// use fluint_crm::connector::Callback;
+    /// use fluint_crm::dynamics::DYNAMICS;
+    /// use fluint_crm::host::{SealingKey, StaticKeys};
+    /// use fluint_crm::model::{Member, MemberId, WorkspaceId};
+    /// use fluint_crm::testkit::{FakeMicrosoft, OrgBuilder};
+    /// use fluint_crm::{Budget, ConnectRequest, Crm, SystemClock, storage::Stores};
+    /// use fluint_crm::store::MemoryStore;
+    ///
+    /// let mut org = OrgBuilder::new(7);
+    /// org.add_user("Ada Lovelace", "ada@contoso.com");
+    /// let clock = Arc::new(SystemClock::new());
+    /// let fake = FakeMicrosoft::new(org.build(), clock.clone());
+    ///
+    /// let stores = Stores::all(Arc::new(MemoryStore::new(clock)));
+    /// let keys = StaticKeys::new(SealingKey::new("k1", [7; 32])?, vec![]);
+    /// let crm = Crm::builder(stores, Arc::new(Vec::<Member>::new()), Arc::new(keys))
+    ///     .provider(fake.provider()?)
+    ///     .build()?;
+    /// let (workspace, ada) = (WorkspaceId::new("acme")?, MemberId::new("ada")?);
+    /// let address = FakeMicrosoft::ORG_ADDRESS;
+    /// let request = ConnectRequest::new(workspace.clone(), ada.clone(), DYNAMICS, address);
+    /// let started = crm.begin_connect(request).await?;
+    /// let callback = Callback::from_url(&fake.browse(&started.url).unwrap());
+    /// crm.finish_connect(&workspace, &ada, &callback).await?;
+    /// let report = crm.run_due(&Budget::default()).await?;
+    /// assert!(report.syncs[0].outcome.is_ok());
+    /// # Ok(()) }
+    /// ```
+    pub fn provider(&self) -> Result<DynamicsProvider> {
+        DynamicsProvider::builder()
+            .client_id(FakeEntra::CLIENT_ID)
+            .client_secret(FakeEntra::CLIENT_SECRET.to_owned())
+            .redirect_uri(FakeEntra::REDIRECT_URI)
+            .transport(Arc::new(self.in_process()))
+            .build()
     }
 
     /// A transport that never leaves the process.

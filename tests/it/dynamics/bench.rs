@@ -81,6 +81,11 @@ pub(crate) fn member(id: &str, email: &str) -> Member {
     Member::new(MemberId::new(id).unwrap(), EmailAddress::new(email).unwrap())
 }
 
+/// What Ada asks for.
+pub(crate) fn request() -> ConnectRequest {
+    ConnectRequest::new(workspace(), ada(), DYNAMICS, ADDRESS)
+}
+
 /// The app as the fakes know it, with another secret if need be.
 pub(crate) fn provider(authority: Url, org: Url, secret: &str) -> DynamicsProvider {
     DynamicsProvider::builder()
@@ -155,13 +160,9 @@ impl Bench {
         self.clock.drive(activity, work).await
     }
 
-    pub(crate) fn request(&self) -> ConnectRequest {
-        ConnectRequest::new(workspace(), ada(), DYNAMICS, ADDRESS)
-    }
-
     /// Starts a sign-in and plays the browser; `None` when the page never leads back.
     pub(crate) async fn sign_in(&self) -> Option<Callback> {
-        let started = self.crm.begin_connect(self.request()).await.unwrap();
+        let started = self.crm.begin_connect(request()).await.unwrap();
         self.fake.browse(&started.url).map(|back| Callback::from_url(&back))
     }
 

@@ -3,12 +3,12 @@
 use fluint_crm::connector::Callback;
 use fluint_crm::model::{Health, MemberId};
 use fluint_crm::testkit::{FakeEntra, Fault, OrgBuilder, Place, SignIn};
-use fluint_crm::{ConnectRequest, Error, Remedy};
+use fluint_crm::{Error, Remedy};
 use time::Duration;
 use uuid::Uuid;
 use wiremock::MockServer;
 
-use crate::dynamics::bench::{Bench, ada, crm, provider, small_org, workspace};
+use crate::dynamics::bench::{Bench, ada, crm, provider, request, small_org, workspace};
 
 async fn bench() -> Bench {
     Bench::new(small_org().builder.build()).await
@@ -38,9 +38,9 @@ async fn con_1_a_wrong_address_is_refused_before_anything_is_sent() {
         "a.b.crm4.dynamics.com",
     ];
     for address in wrong {
-        let mut request = bench.request();
-        request.address = address.to_owned();
-        let refused = bench.crm.begin_connect(request).await.unwrap_err();
+        let mut asked = request();
+        asked.address = address.to_owned();
+        let refused = bench.crm.begin_connect(asked).await.unwrap_err();
         assert!(matches!(refused, Error::InvalidInput { .. }), "{address}: {refused:?}");
         assert_eq!(refused.remedy(), Remedy::FixInput, "{address}");
         assert!(!refused.customer_message().contains("secret"), "{address}");
@@ -91,7 +91,7 @@ async fn con_3_a_late_callback_sends_no_token_request() {
 async fn con_4_a_user_who_cancels_is_not_connected_and_is_offered_the_admins_link() {
     let bench = bench().await;
     bench.fake.entra().sign_in_as(SignIn::Cancels);
-    let started = bench.crm.begin_connect(bench.request()).await.unwrap();
+    let started = bench.crm.begin_connect(request()).await.unwrap();
     let link = started.admin_consent.clone().expect("there is a page for administrators");
     let back = bench.fake.browse(&started.url).unwrap();
     let refused = bench.finish(&Callback::from_url(&back)).await.unwrap_err();
@@ -112,7 +112,7 @@ async fn con_4_a_user_who_cancels_is_not_connected_and_is_offered_the_admins_lin
 async fn con_4_the_approval_page_never_leads_back_and_the_sign_in_expires_unanswered() {
     let bench = bench().await;
     bench.fake.entra().sign_in_as(SignIn::NeedsAdminApproval);
-    let started = bench.crm.begin_connect(bench.request()).await.unwrap();
+    let started = bench.crm.begin_connect(request()).await.unwrap();
     assert!(bench.fake.browse(&started.url).is_none(), "the page redirects nowhere");
     bench.clock.advance(Duration::minutes(11));
     let open = bench.crm.unanswered_sign_ins(&workspace()).await.unwrap();
@@ -130,7 +130,7 @@ async fn con_4_a_wrong_client_secret_is_our_configuration_not_the_customers_faul
     let (authority, org) = (bench.server.authority_base(), bench.server.org_base());
     let wrong =
         crm(&bench.stores, &bench.people, &bench.clock, provider(authority, org, "not-the-secret"));
-    let started = wrong.begin_connect(bench.request()).await.unwrap();
+    let started = wrong.begin_connect(request()).await.unwrap();
     let back = Callback::from_url(&bench.fake.browse(&started.url).unwrap());
     let refused = bench.drive(wrong.finish_connect(&workspace(), &ada(), &back)).await.unwrap_err();
     assert_eq!(refused.remedy(), Remedy::FixConfiguration);
@@ -221,13 +221,7 @@ async fn con_7_reconnecting_to_another_org_is_another_connection() {
         &bench.clock,
         provider(server.authority_base(), server.org_base(), FakeEntra::CLIENT_SECRET),
     );
-    let request = ConnectRequest::new(
-        workspace(),
-        ada(),
-        fluint_crm::dynamics::DYNAMICS,
-        "contoso.crm4.dynamics.com",
-    );
-    let started = host.begin_connect(request).await.unwrap();
+    let started = host.begin_connect(request()).await.unwrap();
     let back = Callback::from_url(&elsewhere.browse(&started.url).unwrap());
     let second = bench.drive(host.finish_connect(&workspace(), &ada(), &back)).await.unwrap();
     assert_ne!(second.id, first.id);

@@ -15,9 +15,7 @@ use time::{Date, Duration};
 use uuid::Uuid;
 
 use crate::dynamics::bench::{Bench, member, workspace};
-
-#[path = "../../../examples/data/mod.rs"]
-mod data;
+use crate::fakes::pages::data;
 
 /// A row's cell, which is there.
 fn cell(org: &FakeDataverse, table: &str, id: Uuid, column: &str) -> Cell {

@@ -8,13 +8,13 @@ use fluint_crm::model::Connection;
 use fluint_crm::storage::Stores;
 use fluint_crm::store::MemoryStore;
 use fluint_crm::testkit::{FakeEntra, FakeMicrosoft, FakeServer, OrgBuilder};
-use fluint_crm::{Budget, ConnectRequest, Crm, Result, SyncReport};
+use fluint_crm::{Budget, Crm, Result, SyncReport};
 use serde_json::json;
 use time::macros::datetime;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-use crate::dynamics::bench::{ADDRESS, People, ada, crm, member, provider, workspace};
+use crate::dynamics::bench::{People, ada, crm, member, provider, request, workspace};
 use crate::dynamics::jumping_clock::JumpingClock;
 
 type Answers = Arc<Mutex<HashMap<String, ResponseTemplate>>>;
@@ -27,7 +27,6 @@ pub(crate) struct OddOrg {
     server: MockServer,
     answers: Answers,
     clock: Arc<JumpingClock>,
-    pub(crate) stores: Stores,
     crm: Crm,
 }
 
@@ -66,7 +65,7 @@ impl OddOrg {
         let base = server.uri().parse().unwrap();
         let provider = provider(entra_server.authority_base(), base, FakeEntra::CLIENT_SECRET);
         let crm = crm(&stores, &people, &clock, provider);
-        Self { entra, _entra_server: entra_server, server, answers, clock, stores, crm }
+        Self { entra, _entra_server: entra_server, server, answers, clock, crm }
     }
 
     /// Its own address.
@@ -93,9 +92,7 @@ impl OddOrg {
     }
 
     pub(crate) async fn connect(&self) -> Connection {
-        let request =
-            ConnectRequest::new(workspace(), ada(), fluint_crm::dynamics::DYNAMICS, ADDRESS);
-        let started = self.crm.begin_connect(request).await.unwrap();
+        let started = self.crm.begin_connect(request()).await.unwrap();
         let back = Callback::from_url(&self.entra.browse(&started.url).unwrap());
         self.crm.finish_connect(&workspace(), &ada(), &back).await.unwrap()
     }

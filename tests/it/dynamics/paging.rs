@@ -12,11 +12,9 @@ use wiremock::{MockServer, ResponseTemplate};
 use crate::dynamics::bench::{Bench, IN_FLIGHT, member, workspace};
 use crate::dynamics::odd_org::OddOrg;
 
-/// 12,000 opportunities of which four in five are open, 6,000 contacts, 12,000 instances.
-const BIG: u64 = 12_000;
-
-async fn big() -> (Bench, Connection) {
-    let bench = Bench::new(OrgBuilder::synthetic(7, BIG).build()).await;
+/// An org of so many opportunities of which four in five are open, and half as many contacts.
+async fn big(opportunities: u64) -> (Bench, Connection) {
+    let bench = Bench::new(OrgBuilder::synthetic(7, opportunities).build()).await;
     let sellers = (1..=10).map(|n| member(&format!("s{n}"), &format!("seller{n}@contoso.com")));
     bench.people.set(sellers.collect());
     let connection = bench.connect().await;
@@ -29,12 +27,12 @@ async fn rows_of(bench: &Bench, connection: &Connection, table: Table) -> u64 {
 }
 
 /// After this the mirror holds every row and the deals are complete.
-async fn is_whole(bench: &Bench, connection: &Connection) {
-    assert_eq!(rows_of(bench, connection, Table::Contacts).await, BIG / 2);
-    assert_eq!(rows_of(bench, connection, Table::Accounts).await, BIG / 5);
-    assert_eq!(rows_of(bench, connection, Table::StageAssignments).await, BIG);
+async fn is_whole(bench: &Bench, connection: &Connection, opportunities: u64) {
+    assert_eq!(rows_of(bench, connection, Table::Contacts).await, opportunities / 2);
+    assert_eq!(rows_of(bench, connection, Table::Accounts).await, opportunities / 5);
+    assert_eq!(rows_of(bench, connection, Table::StageAssignments).await, opportunities);
     let open = rows_of(bench, connection, Table::Opportunities).await;
-    assert!(open > BIG * 78 / 100 && open < BIG * 82 / 100, "{open} are open");
+    assert!(open > opportunities * 78 / 100 && open < opportunities * 82 / 100, "{open} are open");
     let deals = bench.deals(connection).await;
     assert_eq!(deals.len() as u64, open, "every open opportunity is a deal");
     assert!(deals.iter().all(|deal| deal.details.stage.is_some()));
@@ -43,7 +41,7 @@ async fn is_whole(bench: &Bench, connection: &Connection) {
 
 #[tokio::test]
 async fn syn_4_syn_5_syn_6_a_big_org_comes_in_pages_through_throttles_and_gateways() {
-    let (bench, connection) = big().await;
+    let (bench, connection) = big(12_000).await;
     let dataverse = bench.fake.dataverse();
     let slow = Fault::TooManyRequests { retry_after: Some("120".to_owned()) };
     dataverse.plant(Place::page("opportunities", 2), slow);
@@ -59,7 +57,7 @@ async fn syn_4_syn_5_syn_6_a_big_org_comes_in_pages_through_throttles_and_gatewa
     let report = bench.synced(&connection).await;
     assert!(bench.crm.now() - before >= Duration::seconds(120), "R-3: waited in full");
     assert!(dataverse.impatient_requests() <= IN_FLIGHT, "R-3: nobody asks while told to wait");
-    is_whole(&bench, &connection).await;
+    is_whole(&bench, &connection, 12_000).await;
     assert!(report.counts.pages >= 9, "{} pages", report.counts.pages);
     let journal = dataverse.journal();
     let links = journal.iter().filter(|line| line.contains("$skiptoken=")).count();
@@ -72,7 +70,7 @@ async fn syn_4_syn_5_syn_6_a_big_org_comes_in_pages_through_throttles_and_gatewa
 
 #[tokio::test]
 async fn syn_7_syn_8_r_16_faults_on_a_second_page_lose_nothing_and_the_next_run_goes_on() {
-    let (bench, connection) = big().await;
+    let (bench, connection) = big(6_500).await;
     let dataverse = bench.fake.dataverse();
     for fault in [Fault::TruncatedBody, Fault::ErrorInSuccess] {
         dataverse.plant(Place::page("opportunities", 2), fault.clone());
@@ -90,7 +88,7 @@ async fn syn_7_syn_8_r_16_faults_on_a_second_page_lose_nothing_and_the_next_run_
         assert_eq!(bench.missing(&connection).await, 0, "{fault:?}");
         bench.synced(&connection).await;
         assert_eq!(first_pages(), before + 1, "{fault:?}: it went on at the second page");
-        is_whole(&bench, &connection).await;
+        is_whole(&bench, &connection, 6_500).await;
     }
     for fault in [Fault::Reset, Fault::AnswerLost, Fault::ExpiredToken, Fault::EmptyPage] {
         dataverse.plant(Place::page("opportunities", 2), fault.clone());

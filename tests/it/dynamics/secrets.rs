@@ -11,7 +11,7 @@ use time::Duration;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-use crate::dynamics::bench::{Bench, small_org, workspace};
+use crate::dynamics::bench::{Bench, request, small_org, workspace};
 
 /// Everything that was logged on this thread, where all of a test's work happens.
 #[derive(Clone, Debug, Default)]
@@ -65,7 +65,7 @@ async fn r_9_con_9_no_secret_is_logged_printed_or_stored_in_the_clear() {
     let mut all = String::new();
 
     // Connecting: well, refused by Entra, cut off by it.
-    let started = bench.crm.begin_connect(bench.request()).await.unwrap();
+    let started = bench.crm.begin_connect(request()).await.unwrap();
     let callback = Callback::from_url(&bench.fake.browse(&started.url).unwrap());
     let secrets = ["state", "code"].map(|name| callback.value(name).unwrap().to_owned());
     write!(all, "{callback:?}").unwrap();

@@ -6,7 +6,7 @@ use reqwest::Method;
 use crate::fakes::{Answer, World, send};
 
 #[path = "../../../examples/data/mod.rs"]
-mod data;
+pub(crate) mod data;
 
 async fn follow(world: &World, link: &str, size: usize) -> Answer {
     let request = world.request(Method::GET, link);
