@@ -166,7 +166,7 @@ impl Story {
             Published::Declined(why) => bail!("the document was declined: {why}"),
             other => bail!("the document was not taken in: {other:?}"),
         };
-        self.crm.run_due(&Budget::default()).await?;
+        self.crm.run_due(&budget()).await?;
         let publication = self.publication(publication).await?;
         match &publication.state {
             PublicationState::Published => {}
@@ -229,10 +229,18 @@ impl Story {
     /// Runs what is due until the connection was synced.
     async fn sync(&self, connection: &Connection) -> Result<SyncReport> {
         self.crm.sync_now(&self.workspace, connection.id).await?;
-        let mut report = self.crm.run_due(&Budget::default()).await?;
-        self.bars.next_sync();
-        let ended = report.syncs.pop().context("no sync was due")?;
-        Ok(ended.outcome?)
+        loop {
+            let mut report = self.crm.run_due(&budget()).await?;
+            self.bars.next_sync();
+            if let Some(ended) = report.syncs.pop() {
+                return Ok(ended.outcome?);
+            }
+            // A run of this program that was killed still holds the work, for some seconds.
+            let due = report.next_due.context("no sync is due")?;
+            let wait = (due - self.crm.now()).max(time::Duration::ZERO);
+            self.show.line(&format!("  an interrupted run holds the work; waiting {wait:.0}"));
+            tokio::time::sleep(wait.unsigned_abs()).await;
+        }
     }
 
     async fn deals(&self, connection: &Connection) -> Result<Vec<Deal>> {
@@ -259,6 +267,13 @@ impl Story {
             skipped.extend(page);
         }
     }
+}
+
+/// A short lease, so that whoever kills this program and starts it again need not wait long.
+fn budget() -> Budget {
+    let mut budget = Budget::default();
+    budget.lease = std::time::Duration::from_secs(10);
+    budget
 }
 
 fn is_about_the_connection(event: &FeedEvent) -> bool {
