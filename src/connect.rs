@@ -110,11 +110,16 @@ pub enum MirrorFate {
 pub(crate) struct Connect {
     stores: Stores,
     connectors: Arc<Connectors>,
+    debounce: Debounce,
 }
 
 impl Connect {
-    pub(crate) const fn new(stores: Stores, connectors: Arc<Connectors>) -> Self {
-        Self { stores, connectors }
+    pub(crate) const fn new(
+        stores: Stores,
+        connectors: Arc<Connectors>,
+        debounce: Debounce,
+    ) -> Self {
+        Self { stores, connectors, debounce }
     }
 
     /// Starts a sign-in (CON-2).
@@ -189,7 +194,8 @@ impl Connect {
         let provider = self.connectors.provider(&kind)?;
         let address = provider.parse_address(&address)?;
         // Nothing is known of the org but its address until it was asked who the tokens belong to.
-        let nobody = Identity::new(OrganisationId::new("unknown")?, RecordId::new("unknown")?);
+        // Its throttle is the address's own, so that no other customer waits for it.
+        let nobody = Identity::new(OrganisationId::new(&address)?, RecordId::new("unknown")?);
         let unknown = ConnectionId::derive(&workspace, kind.as_str(), &nobody.organisation);
         let probe = Connection::new(
             unknown,
@@ -255,7 +261,7 @@ impl Connect {
         let pull = Work { workspace: workspace.clone(), item: WorkItem::Pull(connection.id) };
         self.stores.due.schedule(&pull, now).await?;
         tell_connected(&self.stores, &connection).await?;
-        resume_publications(&self.stores, &connection, now).await?;
+        resume_publications(&self.stores, &connection, &self.debounce, now).await?;
         Ok(connection)
     }
 
@@ -268,6 +274,7 @@ impl Connect {
     ) -> Result<()> {
         let erased = ConnectionChange::Health(Health::Disconnected);
         let changed = change(&self.stores, workspace, id, &erased).await?;
+        self.connectors.forget(id);
         if mirror == MirrorFate::Purge {
             self.stores.mirror.purge(workspace, id).await?;
         }
@@ -352,6 +359,7 @@ pub(crate) async fn tell_filter(
 pub(crate) async fn resume_publications(
     stores: &Stores,
     connection: &Connection,
+    debounce: &Debounce,
     now: OffsetDateTime,
 ) -> Result<()> {
     let Connection { workspace, id, .. } = connection;
@@ -361,14 +369,19 @@ pub(crate) async fn resume_publications(
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.key.publication());
         let waits = |publication: &&Publication| {
+            // What waits after a failed try has its own time already.
             publication.is_pending()
-                && !matches!(publication.state, PublicationState::Parked { .. })
+                && match publication.state {
+                    PublicationState::Held { .. } => true,
+                    PublicationState::Waiting => publication.attempts == 0,
+                    PublicationState::Parked { .. } | PublicationState::Published => false,
+                }
         };
         for publication in page.iter().filter(waits) {
             let item = WorkItem::Publish(publication.key.publication());
             let work = Work { workspace: workspace.clone(), item };
             let (first, last) = (publication.first_pending_at, publication.last_pending_at);
-            let due = publication_due_at(first, last, &Debounce::default());
+            let due = publication_due_at(first, last, debounce);
             stores.due.schedule(&work, due.max(now)).await?;
         }
     }

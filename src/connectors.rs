@@ -61,6 +61,20 @@ impl Connectors {
         })
     }
 
+    /// The connector of a connection that works.
+    pub(crate) fn open_working(&self, connection: &Connection) -> Result<Arc<dyn CrmConnector>> {
+        if connection.health.is_working() {
+            return self.open(connection);
+        }
+        let reason = "This connection does not work at the moment. Connect it again.";
+        Err(Error::Unauthenticated { reason: reason.into(), source: None })
+    }
+
+    /// Drops the connector of a connection, and with it the access token that it holds.
+    pub(crate) fn forget(&self, id: ConnectionId) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
     /// The connector of a connection, opened if it is not open yet or was connected anew since.
     pub(crate) fn open(&self, connection: &Connection) -> Result<Arc<dyn CrmConnector>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

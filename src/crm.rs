@@ -28,7 +28,7 @@ use crate::storage::{Handshake, PullProgress, Query, StageChoice, Stores};
 
 /// Connects workspaces to their CRMs, keeps them in sync, publishes documents, answers questions.
 ///
-/// It is cheap to clone and meant to be shared. It starts no task and keeps no global state: work
+/// It is cheap to clone and meant to be shared. It needs a tokio runtime and keeps no global state: work
 /// happens in [`run_due`](Crm::run_due) or [`run`](Crm::run), which the host calls. Several
 /// processes may run one each on the same store.
 ///
@@ -320,7 +320,7 @@ impl Crm {
         publication: &Publication,
     ) -> Result<Option<RemoteNote>> {
         let connection = connect::find(&self.stores, workspace, publication.connection).await?;
-        let connector = self.connectors.open(&connection)?;
+        let connector = self.connectors.open_working(&connection)?;
         connector.find_note(&publication.key, publication.epoch).await
     }
 
@@ -413,11 +413,12 @@ impl CrmBuilder {
         let sealer = Sealer::new(self.keys, self.randomness);
         let connections = Arc::clone(&self.stores.connections);
         let connectors = Arc::new(Connectors::new(providers, context, connections, sealer));
+        let debounce = self.publishing.debounce;
         let publisher =
             Publisher::new(self.stores.clone(), Arc::clone(&self.clock), self.publishing);
         Ok(Crm {
             connectors: Arc::clone(&connectors),
-            connect: Connect::new(self.stores.clone(), Arc::clone(&connectors)),
+            connect: Connect::new(self.stores.clone(), Arc::clone(&connectors), debounce),
             settings: Settings::new(self.stores.clone(), Arc::clone(&self.clock)),
             scheduler: Scheduler {
                 stores: self.stores.clone(),

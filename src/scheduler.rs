@@ -86,6 +86,14 @@ pub struct RunReport {
     pub next_due: Option<OffsetDateTime>,
 }
 
+impl RunReport {
+    /// Whether nothing was worked on.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.syncs.is_empty() && self.publications.is_empty()
+    }
+}
+
 /// A sync that ended.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -163,9 +171,12 @@ impl Scheduler {
         let mut running: FuturesUnordered<BoxFuture<'_, Ended>> = FuturesUnordered::new();
         let mut free = Free { pulls: budget.pulls, publications: budget.publications };
         let mut report = RunReport::default();
+        let mut trouble = None;
         loop {
-            if self.clock().now() < stop_claiming {
-                self.claim_into(&mut running, &mut held, &mut free, budget).await?;
+            if self.clock().now() < stop_claiming && trouble.is_none() {
+                // What is running is finished, and reported, even when no more can be claimed.
+                let claimed = self.claim_into(&mut running, &mut held, &mut free, budget).await;
+                trouble = claimed.err();
             }
             if running.is_empty() {
                 break;
@@ -192,8 +203,18 @@ impl Scheduler {
                 }
             }
         }
-        report.next_due = self.stores.due.next_due().await?;
-        Ok(report)
+        match trouble {
+            Some(error) if report.is_empty() => Err(error),
+            Some(error) => {
+                tracing::warn!(%error, "no more work could be claimed");
+                report.next_due = Some(self.clock().now() + MAX_SLEEP);
+                Ok(report)
+            }
+            None => {
+                report.next_due = self.stores.due.next_due().await?;
+                Ok(report)
+            }
+        }
     }
 
     /// Calls [`run_due`](Self::run_due) again and again until told to stop; then gives back what is

@@ -120,6 +120,11 @@ impl Publisher {
         Self { stores, clock, options: options.into() }
     }
 
+    /// How long revisions wait for further ones.
+    pub(crate) const fn debounce(&self) -> Debounce {
+        self.options.debounce
+    }
+
     /// Takes a revision in and makes it due.
     ///
     /// # Errors

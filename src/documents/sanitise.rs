@@ -307,7 +307,7 @@ fn prepared(html: &str) -> String {
             }
             Side::Start => open.push(tag.name),
             Side::End => {
-                open.pop_if(|last| last.eq_ignore_ascii_case(tag.name));
+                close(&mut open, tag.name);
             }
         }
         if !is_one_of(tag.name, ELEMENTS) && !is_one_of(tag.name, DROPPED_WITH_CONTENT) {
@@ -319,6 +319,34 @@ fn prepared(html: &str) -> String {
     out.push_str(&html[copied..]);
     out
 }
+
+/// Closes what an end tag closes for certain. Looking for its start it passes by inline elements
+/// only: what a parser does with blocks left open depends on where they stand, and counting one too
+/// many is safe.
+fn close(open: &mut Vec<&str>, name: &str) {
+    let is_inline = |name: &str| !is_one_of(name, ELEMENTS) || is_one_of(name, FORMATTING);
+    let passed = open
+        .iter()
+        .rev()
+        .take_while(|other| !other.eq_ignore_ascii_case(name) && is_inline(other))
+        .count();
+    let Some(start) = open.len().checked_sub(passed + 1) else { return };
+    if !open[start].eq_ignore_ascii_case(name) {
+        return;
+    }
+    if is_one_of(name, FORMATTING) {
+        // Overlapping, as in <b><i></b></i>: the parser opens the others anew.
+        open.remove(start);
+    } else {
+        open.truncate(start);
+    }
+}
+
+/// Inline elements that may overlap.
+const FORMATTING: &[&str] = &[
+    "a", "abbr", "b", "big", "code", "del", "em", "font", "i", "ins", "kbd", "mark", "q", "s",
+    "samp", "small", "span", "strike", "strong", "sub", "sup", "tt", "u", "var",
+];
 
 /// The beginning of a tag.
 struct Tag<'h> {
@@ -346,6 +374,12 @@ impl<'h> Tag<'h> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn doc_1_tags_left_open_do_not_use_the_depth_up() {
+        let html = format!("{}<h2>Kept</h2>", "<b><i>x</b></i><svg><path></svg>".repeat(300));
+        assert!(sanitise(&html).contains("<h2>Kept</h2>"));
+    }
 
     #[test]
     fn doc_5_formatting_stays() {

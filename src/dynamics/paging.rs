@@ -23,7 +23,7 @@ use crate::http::transport::Response;
 use crate::model::Record;
 use crate::walk::{Chain, ChainCursor, Notice, Page, Position, ResumeToken};
 
-/// Servers refuse longer request lines (reference 3.3).
+/// Servers refuse longer request lines.
 const MAX_LINK_BYTES: usize = 32 * 1024;
 
 /// The service does not know a cookie any more: its page, or its order.
@@ -183,7 +183,13 @@ impl<S: Source> Reader<S> {
     }
 
     /// Whether an earlier run read every chain to its end. Moves on to the first that it did not.
+    ///
+    /// A table of several sources is read again from its start: between two runs a source may have
+    /// taken the place of another, and the cursors name places, not sources.
     fn nothing_left(&mut self) -> Result<bool> {
+        if self.parts.len() > 1 && !self.from.is_empty() {
+            return Err(stale_cursor());
+        }
         if let Some(cursor) = self.from.first() {
             let parts = self.parts.len().max(1);
             if usize::try_from(cursor.chain.of) != Ok(parts) {

@@ -108,12 +108,14 @@ impl Connection {
 
 impl Connection {
     /// The record to store when this connection takes the place of `before`, the same one connected
-    /// earlier: settings stay, and the revision counts on.
+    /// earlier: settings stay, and the revision counts on. The user of the last sync stays, too: the
+    /// next sync then notices that another one reads, and calls nothing missing.
     ///
     /// Stores call it, so that every store keeps the same fields.
     #[must_use]
     pub fn reconnected(&self, before: &Self) -> Self {
         Self {
+            identity: Identity { tenant: self.identity.tenant.clone(), ..before.identity.clone() },
             filter: before.filter.clone(),
             filter_revision: before.filter_revision,
             interval: before.interval,

@@ -2,9 +2,10 @@
 
 use crate::connect;
 use crate::error::{Error, Result};
-use crate::model::{Connection, ConnectionChange, FeedEvent, Health, NewFeedEntry};
+use crate::model::{Connection, ConnectionChange, ConnectionId, FeedEvent, Health, NewFeedEntry};
 use crate::rules::{HealthEvent, next_health};
 use crate::scheduler::Scheduler;
+use crate::storage::Claim;
 
 impl Scheduler {
     /// Works out the connection's health after an error, tells the feed, and stores it when it
@@ -46,6 +47,20 @@ impl Scheduler {
             event: FeedEvent::HealthChanged { message },
         };
         self.stores.feed.append(workspace, *id, &[entry], None).await
+    }
+
+    /// The connection that claimed work is for. Work for one that is not there any more is never
+    /// due again.
+    pub(super) async fn claimed_connection(
+        &self,
+        claim: &Claim,
+        id: ConnectionId,
+    ) -> Result<Connection> {
+        let found = connect::find(&self.stores, &claim.work.workspace, id).await;
+        if let Err(Error::NotFound { .. }) = found {
+            self.stores.due.complete(claim, None).await?;
+        }
+        found
     }
 
     /// The connection as it stands now.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::connect;
 use crate::documents::Sent;
 use crate::error::{Error, Result};
 use crate::model::{Connection, PublicationId, PublicationState};
@@ -24,7 +23,7 @@ impl Scheduler {
             self.stores.due.complete(claim, None).await?;
             return Err(Error::not_found(format!("publication {id}")));
         };
-        let connection = connect::find(&self.stores, workspace, publication.connection).await?;
+        let connection = self.claimed_connection(claim, publication.connection).await?;
         let outcome = if connection.health.is_working() {
             match self.connectors.open(&connection) {
                 Ok(connector) => {

@@ -22,7 +22,7 @@ impl Scheduler {
         id: ConnectionId,
         lease: Duration,
     ) -> Result<SyncReport> {
-        let connection = connect::find(&self.stores, &claim.work.workspace, id).await?;
+        let connection = self.claimed_connection(claim, id).await?;
         if !connection.health.is_working() {
             // Reconnecting makes it due again.
             self.stores.due.complete(claim, None).await?;
@@ -60,10 +60,15 @@ impl Scheduler {
             claim,
             connection,
         };
-        connect::tell_connected(&self.stores, connection).await?;
-        connect::tell_filter(&self.stores, connection, self.clock().now()).await?;
-        connect::resume_publications(&self.stores, connection, self.clock().now()).await?;
-        self.keep_lease(claim, lease, connection, sync.run()).await
+        let work = async {
+            // What a crash may have kept from being told or scheduled, every sync makes good.
+            let (now, debounce) = (self.clock().now(), self.publisher.debounce());
+            connect::tell_connected(&self.stores, connection).await?;
+            connect::tell_filter(&self.stores, connection, now).await?;
+            connect::resume_publications(&self.stores, connection, &debounce, now).await?;
+            sync.run().await
+        };
+        self.keep_lease(claim, lease, connection, work).await
     }
 
     async fn after_success(&self, connection: &Connection) -> Result<Option<OffsetDateTime>> {

@@ -17,7 +17,7 @@ use crate::seal::Sealed;
 /// then nothing of it was. A method that can fail otherwise says so.
 #[async_trait]
 pub trait Connections: fmt::Debug + Send + Sync {
-    /// Remembers a sign-in under way.
+    /// Remembers a sign-in under way, and forgets those that ended more than a day before it started.
     async fn open_handshake(&self, handshake: &Handshake) -> Result<()>;
 
     /// Takes a sign-in away, so that it can be answered once: the second call gets `None`.

@@ -78,6 +78,7 @@ impl Sync<'_> {
             let (identity, reading) = self.compare_identity().await?;
             self.forget_stale_reads(&mut run, reading).await?;
             let proofs = read_tables(self, &run).await?;
+            let reading = self.compare_sign_in(reading).await?;
             reconcile(self, &run, reading, &proofs).await?;
             self.remember_identity(identity, reading).await?;
         } else {
@@ -114,11 +115,20 @@ impl Sync<'_> {
         }
     }
 
+    /// Notices that somebody signed in anew while the tables were read: the connector then went on
+    /// with their tokens, and the run has seen with two pairs of eyes.
+    async fn compare_sign_in(&self, reading: Reading) -> Result<Reading> {
+        let Connection { workspace, id, connected_at, .. } = self.connection;
+        let now = connect::find(self.stores, workspace, *id).await?;
+        Ok(if now.connected_at == *connected_at { reading } else { Reading::ByAnotherUser })
+    }
+
     /// Reads again from the start what an interrupted run has read too long ago, or with other
     /// eyes: one proof must speak of one time and one user.
     async fn forget_stale_reads(&self, run: &mut Pull, reading: Reading) -> Result<()> {
         let age = self.clock.now() - run.started_at;
-        if reading == Reading::ByTheSameUser && age <= MAX_RESUME_AGE {
+        let signed_in_before = self.connection.connected_at <= run.started_at;
+        if reading == Reading::ByTheSameUser && age <= MAX_RESUME_AGE && signed_in_before {
             return Ok(());
         }
         for read in std::mem::take(&mut run.tables) {

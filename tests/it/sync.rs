@@ -1,9 +1,10 @@
 //! A sync above the connector: pulls, vanished rows, promotion, the feed.
 
+use fluint_crm::documents::{PublishTarget, Published};
 use fluint_crm::host::Members;
 use fluint_crm::model::{
-    DealState, FeedEvent, MemberStatus, OpportunityId, OwnerProblem, SkipReason, StageFilter,
-    StageId, Table,
+    DealState, Document, DocumentId, FeedEvent, MemberStatus, OpportunityId, OwnerProblem,
+    SkipReason, StageFilter, StageId, Table,
 };
 use fluint_crm::walk::Notice;
 use fluint_crm::{Budget, Error, Remedy, RunReport};
@@ -308,6 +309,47 @@ async fn r_19_another_user_sees_other_rows_and_that_proves_nothing() {
     host.plain.state().opportunities.truncate(1);
     assert_eq!(synced(&host).await.counts.rows_missing, 0);
     assert_eq!(synced(&host).await.counts.rows_missing, 3, "the next run by the same user counts");
+}
+
+#[tokio::test]
+async fn r_19_syn_7_reconnecting_as_another_user_calls_nothing_missing() {
+    let host = host();
+    small_org(&host);
+    host.connect().await;
+    synced(&host).await;
+    host.plain.state().user = "u-other".into();
+    host.plain.state().opportunities.truncate(1);
+    host.clock.advance(Duration::minutes(1));
+    host.connect().await;
+    assert_eq!(synced(&host).await.counts.rows_missing, 0);
+    assert_eq!(synced(&host).await.counts.rows_missing, 3, "the next run by the same user counts");
+}
+
+#[tokio::test]
+async fn con_8_an_org_is_not_asked_any_more_after_disconnecting() {
+    let host = host();
+    small_org(&host);
+    let connection = host.connect().await;
+    synced(&host).await;
+    let deal = host.crm.deals(&workspace(), connection.id, None, 1).await.unwrap().remove(0);
+    let document = Document::new(
+        DocumentId::new("plan").unwrap(),
+        "Plan".into(),
+        "<p>One</p>".into(),
+        1,
+        host.crm.now(),
+    );
+    let target = PublishTarget::Deal(deal.id);
+    let published = host.crm.publish(&workspace(), target, document).await.unwrap();
+    let Published::Accepted { publication, .. } = published else { panic!("{published:?}") };
+    host.clock.advance(Duration::minutes(1));
+    run(&host).await;
+    let publication = host.crm.publication(&workspace(), publication).await.unwrap().unwrap();
+    host.crm.read_note(&workspace(), &publication).await.unwrap();
+    let keep = fluint_crm::MirrorFate::Keep;
+    host.crm.disconnect(&workspace(), connection.id, keep).await.unwrap();
+    let refused = host.crm.read_note(&workspace(), &publication).await.unwrap_err();
+    assert_eq!(refused.remedy(), Remedy::Reconnect);
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ fn con_7_a_missing_privilege_is_named() {
     assert_eq!(error.remedy(), Remedy::AskAdmin);
 }
 
-/// CON-7, reference 7.3: whoever has to act is told what to do, and never the service's words.
+/// CON-7: whoever has to act is told what to do, and never the service's words.
 #[test]
 fn con_7_every_refusal_of_access_has_its_remedy() {
     for (status, code, message, remedy, words) in [

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use time::Duration;
 
 use crate::error::{Error, Result};
 use crate::model::{Connection, ConnectionChange, ConnectionId, Health, WorkspaceId};
@@ -37,7 +38,9 @@ impl Tokens {
 #[async_trait]
 impl Connections for MemoryStore {
     async fn open_handshake(&self, handshake: &Handshake) -> Result<()> {
-        self.lock().connections.handshakes.insert(handshake.state_hash, handshake.clone());
+        let handshakes = &mut self.lock().connections.handshakes;
+        handshakes.retain(|_, old| old.expires_at + Duration::days(1) > handshake.started_at);
+        handshakes.insert(handshake.state_hash, handshake.clone());
         Ok(())
     }
 

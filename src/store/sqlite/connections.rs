@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Row, Transaction, params_from_iter};
+use time::Duration;
 
 use crate::error::{Error, Result};
 use crate::model::{Connection, ConnectionChange, ConnectionId, CrmKind, Health, WorkspaceId};
@@ -19,6 +20,8 @@ impl Connections for SqliteStore {
         let new = handshake.clone();
         self.database
             .write("remember a sign-in", Survives::Crash, move |tx| {
+                tx.prepare_cached("DELETE FROM handshakes WHERE expires_at <= ?")?
+                    .execute(params_from_iter([time(new.started_at - Duration::days(1))]))?;
                 tx.prepare_cached(
                     "INSERT OR REPLACE INTO handshakes (state_hash, workspace, member, kind, \
                          address, verifier_key, verifier_bytes, admin_consent, started_at, \

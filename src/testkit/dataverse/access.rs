@@ -1,4 +1,4 @@
-//! Who may call at all: token, headers, membership (reference 1.3, 2.9, 3.1, 7.3).
+//! Who may call at all: token, headers, membership.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

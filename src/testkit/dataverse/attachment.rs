@@ -1,4 +1,4 @@
-//! The org's attachment policy (reference 6.9).
+//! The org's attachment policy.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

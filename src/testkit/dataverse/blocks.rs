@@ -1,4 +1,4 @@
-//! Uploading a note's file in blocks (reference 6.9).
+//! Uploading a note's file in blocks.
 
 use std::collections::HashMap;
 

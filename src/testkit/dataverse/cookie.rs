@@ -1,4 +1,4 @@
-//! The paging cookie inside `$skiptoken` (reference 3.4).
+//! The paging cookie inside `$skiptoken`.
 
 use sha2::{Digest, Sha256};
 

@@ -1,4 +1,4 @@
-//! `$filter`: the part of the language that the fake speaks (reference 3.3).
+//! `$filter`: the part of the language that the fake speaks.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! Functions, the service document and table definitions (reference 3.2, 7.1).
+//! Functions, the service document and table definitions.
 
 use serde_json::{Value, json as object};
 use uuid::Uuid;

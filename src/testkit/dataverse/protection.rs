@@ -1,4 +1,4 @@
-//! Service protection: so many requests in a sliding window, then 429 (reference 4.1).
+//! Service protection: so many requests in a sliding window, then 429.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! Query options of a list read, checked as strictly as Dataverse does (reference 3.3).
+//! Query options of a list read, checked as strictly as Dataverse does.
 
 use std::cmp::Ordering;
 

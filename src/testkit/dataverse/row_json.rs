@@ -1,4 +1,4 @@
-//! A row as Dataverse writes it, with the annotations that were asked for (reference 3.2, 8).
+//! A row as Dataverse writes it, with the annotations that were asked for.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! The tables that the fake org has, and their columns (reference 6).
+//! The tables that the fake org has, and their columns.
 
 use std::borrow::Cow;
 

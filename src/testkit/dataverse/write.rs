@@ -1,4 +1,4 @@
-//! Creating and changing notes (reference 3.7, 6.9).
+//! Creating and changing notes.
 
 use http::Method;
 use serde_json::{Map, Value};

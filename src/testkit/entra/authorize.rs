@@ -1,4 +1,4 @@
-//! The pages that a browser opens: authorize and admin consent (reference 2.2, 2.8).
+//! The pages that a browser opens: authorize and admin consent.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! What Entra answers when it refuses (reference 2.3).
+//! What Entra answers when it refuses.
 
 use time::OffsetDateTime;
 use time::macros::format_description;

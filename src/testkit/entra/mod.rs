@@ -1,4 +1,4 @@
-//! A stateful, strict fake of Entra: authorize, token and admin consent (reference 2).
+//! A stateful, strict fake of Entra: authorize, token and admin consent.
 
 pub(crate) mod authorize;
 pub(crate) mod failure;

@@ -1,4 +1,4 @@
-//! The token endpoint (reference 2.3, 2.5, 2.6).
+//! The token endpoint.
 
 use std::collections::HashMap;
 
