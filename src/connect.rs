@@ -23,7 +23,7 @@ use crate::connectors::Connectors;
 use crate::error::{Error, Result};
 use crate::model::{
     Connection, ConnectionChange, ConnectionId, CrmKind, FeedEvent, Health, Identity, MemberId,
-    NewFeedEntry, OrganisationId, Publication, PublicationState, RecordId, WorkspaceId,
+    NewFeedEntry, OrganisationId, Publication, PublicationState, RecordId, WorkspaceId, hex,
 };
 use crate::rules::{Debounce, publication_due_at};
 use crate::seal::SealPlace;
@@ -393,13 +393,4 @@ fn verifier_place<'a>(workspace: &'a WorkspaceId, owner: &'a str) -> SealPlace<'
 
 fn hash(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -63,11 +63,7 @@ impl Connectors {
 
     /// The connector of a connection that works.
     pub(crate) fn open_working(&self, connection: &Connection) -> Result<Arc<dyn CrmConnector>> {
-        if connection.health.is_working() {
-            return self.open(connection);
-        }
-        let reason = "This connection does not work at the moment. Connect it again.";
-        Err(Error::Unauthenticated { reason: reason.into(), source: None })
+        if connection.health.is_working() { self.open(connection) } else { Err(not_working()) }
     }
 
     /// Drops the connector of a connection, and with it the access token that it holds.
@@ -103,4 +99,10 @@ impl Connectors {
         open.insert(connection.id, opened);
         Ok(connector)
     }
+}
+
+/// What is answered for a connection that does not work.
+pub(crate) fn not_working() -> Error {
+    let reason = "This connection does not work at the moment. Connect it again.";
+    Error::Unauthenticated { reason: reason.into(), source: None }
 }

@@ -34,6 +34,7 @@ use crate::model::{
 };
 use crate::storage::{Claim, Stores, Work, WorkItem, WorkKind};
 use crate::sync::SyncReport;
+use crate::vault;
 
 /// How much one call of [`Crm::run_due`](crate::Crm::run_due) may do.
 ///
@@ -138,20 +139,6 @@ enum Ended {
     Publication(PublicationEnded),
 }
 
-impl Ended {
-    /// The work that ended.
-    fn work(&self) -> Work {
-        match self {
-            Self::Sync(SyncEnded { workspace, connection, .. }) => {
-                Work { workspace: workspace.clone(), item: WorkItem::Pull(*connection) }
-            }
-            Self::Publication(PublicationEnded { workspace, publication, .. }) => {
-                Work { workspace: workspace.clone(), item: WorkItem::Publish(*publication) }
-            }
-        }
-    }
-}
-
 impl Scheduler {
     /// Works on what is due until nothing is, or the budget's time is over.
     pub(crate) async fn run_due(&self, budget: &Budget) -> Result<RunReport> {
@@ -168,7 +155,7 @@ impl Scheduler {
         let mut stop = pin!(stop);
         let mut held: Vec<Claim> = Vec::new();
         let stop_claiming = self.clock().now() + budget.time;
-        let mut running: FuturesUnordered<BoxFuture<'_, Ended>> = FuturesUnordered::new();
+        let mut running: FuturesUnordered<BoxFuture<'_, (Work, Ended)>> = FuturesUnordered::new();
         let mut free = Free { pulls: budget.pulls, publications: budget.publications };
         let mut report = RunReport::default();
         let mut trouble = None;
@@ -182,16 +169,17 @@ impl Scheduler {
                 break;
             }
             let look_again = self.clock().sleep_until(self.clock().now() + LOOK_AGAIN);
-            let ended = match select(stop.as_mut(), select(running.next(), look_again)).await {
-                Either::Left(_) => {
-                    drop(running);
-                    self.give_back(&held).await?;
-                    break;
-                }
-                Either::Right((Either::Left((Some(ended), _)), _)) => ended,
-                Either::Right(_) => continue,
-            };
-            held.retain(|claim| claim.work != ended.work());
+            let (work, ended) =
+                match select(stop.as_mut(), select(running.next(), look_again)).await {
+                    Either::Left(_) => {
+                        drop(running);
+                        self.give_back(&held).await?;
+                        break;
+                    }
+                    Either::Right((Either::Left((Some(ended), _)), _)) => ended,
+                    Either::Right(_) => continue,
+                };
+            held.retain(|claim| claim.work != work);
             match ended {
                 Ended::Sync(ended) => {
                     free.pulls += 1;
@@ -260,7 +248,7 @@ impl Scheduler {
     )]
     async fn claim_into<'a>(
         &'a self,
-        running: &mut FuturesUnordered<BoxFuture<'a, Ended>>,
+        running: &mut FuturesUnordered<BoxFuture<'a, (Work, Ended)>>,
         held: &mut Vec<Claim>,
         free: &mut Free,
         budget: &Budget,
@@ -283,9 +271,9 @@ impl Scheduler {
         Ok(())
     }
 
-    async fn work(&self, claim: Claim, lease: Duration) -> Ended {
+    async fn work(&self, claim: Claim, lease: Duration) -> (Work, Ended) {
         let workspace = claim.work.workspace.clone();
-        match claim.work.item {
+        let ended = match claim.work.item {
             WorkItem::Pull(connection) => {
                 let outcome = self.pull(&claim, connection, lease).await;
                 Ended::Sync(SyncEnded { workspace, connection, outcome })
@@ -294,7 +282,8 @@ impl Scheduler {
                 let outcome = self.publish(&claim, publication, lease).await;
                 Ended::Publication(PublicationEnded { workspace, publication, outcome })
             }
-        }
+        };
+        (claim.work, ended)
     }
 
     /// Changes a connection, whatever changed on it since it was read.
@@ -319,8 +308,7 @@ impl Scheduler {
                 Either::Right(_) => {
                     self.stores.due.extend(claim, lease).await?;
                     if self.read_again(connection).await?.health == Health::Disconnected {
-                        let reason = "This connection was disconnected. Connect it again.";
-                        return Err(Error::Unauthenticated { reason: reason.into(), source: None });
+                        return Err(vault::disconnected());
                     }
                 }
             }

@@ -66,10 +66,7 @@ impl TokenVault for StoreVault {
 
     async fn load(&self) -> Result<StoredTokens> {
         let found = self.connections.tokens(&self.workspace, self.connection).await?;
-        let (sealed, version) = found.ok_or_else(|| Error::Unauthenticated {
-            reason: "This connection was disconnected. Connect it again.".into(),
-            source: None,
-        })?;
+        let (sealed, version) = found.ok_or_else(disconnected)?;
         self.open(&sealed, version)
     }
 
@@ -114,6 +111,12 @@ impl TokenVault for LentVault {
         // Storing a refreshed token here would lose it; the caller hands over fresh ones instead.
         Err(Error::unsupported("refreshing tokens before the connection is stored"))
     }
+}
+
+/// What is answered for a connection whose tokens were erased.
+pub(crate) fn disconnected() -> Error {
+    let reason = "This connection was disconnected. Connect it again.";
+    Error::Unauthenticated { reason: reason.into(), source: None }
 }
 
 /// A second copy of tokens, for the two places that need one while an org is connected.

@@ -250,6 +250,16 @@ impl DealId {
     }
 }
 
+/// Bytes as hexadecimal digits, two for each.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 /// Derives a UUID (version 5) from a kind and parts, each with its length in front, so that no two
 /// lists of parts can run into the same text.
 pub(crate) fn derive_uuid(kind: &str, parts: &[&str]) -> Uuid {

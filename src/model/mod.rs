@@ -32,6 +32,7 @@ pub use deal::{
 };
 pub use email::EmailAddress;
 pub use feed::{FeedEntry, FeedEvent, NewFeedEntry, SyncCounts};
+pub(crate) use ids::hex;
 pub use ids::{
     AccountId, ConnectionId, ContactId, CurrencyId, DealId, DocumentId, MemberId, OpportunityId,
     OrganisationId, ProcessId, RecordId, RunId, StageId, TeamId, UserId, WorkspaceId,

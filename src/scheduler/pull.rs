@@ -6,6 +6,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::connect;
+use crate::connectors::not_working;
 use crate::error::{Error, Remedy, Result};
 use crate::host::Observer;
 use crate::model::{Connection, ConnectionChange, ConnectionId, FeedEvent, Health, NewFeedEntry};
@@ -26,8 +27,7 @@ impl Scheduler {
         if !connection.health.is_working() {
             // Reconnecting makes it due again.
             self.stores.due.complete(claim, None).await?;
-            let reason = "This connection does not work at the moment. Connect it again.";
-            return Err(Error::Unauthenticated { reason: reason.into(), source: None });
+            return Err(not_working());
         }
         let outcome = self.sync(claim, &connection, lease).await;
         if let Err(Error::StaleClaim { .. }) = outcome {

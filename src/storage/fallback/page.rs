@@ -9,7 +9,7 @@ use time::{Date, OffsetDateTime};
 
 use crate::error::{Error, Result};
 use crate::model::query::{Answer, Found, MAX_LIMIT, PageRequest, QueryCursor};
-use crate::model::{Amount, ConnectionId, Record, RecordId, RowVersion};
+use crate::model::{Amount, ConnectionId, Record, RecordId, RowVersion, hex};
 
 /// What rows are sorted by. A row that lacks the value comes last.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -133,7 +133,7 @@ impl<R> Ord for Kept<R> {
 fn write_cursor(place: &Place, question: i64) -> Result<QueryCursor> {
     let json = serde_json::to_vec(&(question, place))
         .map_err(|cause| Error::store("write a cursor", cause))?;
-    Ok(QueryCursor::new(json.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+    Ok(QueryCursor::new(hex(&json)))
 }
 
 fn read_cursor(cursor: &QueryCursor, question: i64) -> Result<Place> {

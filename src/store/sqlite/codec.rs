@@ -1,7 +1,7 @@
 //! How values stand in columns, in both directions.
 
-use rusqlite::Row;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{Row, Rows};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use time::{Date, OffsetDateTime};
@@ -138,6 +138,18 @@ pub(crate) fn maybe_json(value: Option<&impl Serialize>) -> Result<Put<'static>,
 
 /// SQL's NULL.
 pub(crate) const NULL: Put<'static> = ToSqlOutput::Borrowed(ValueRef::Null);
+
+/// Reads every row that a query gives. The query bounds how many there are.
+pub(crate) fn collect<T>(
+    mut rows: Rows<'_>,
+    mut read: impl FnMut(&Row<'_>) -> Result<T, Trouble>,
+) -> Result<Vec<T>, Trouble> {
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(read(row)?);
+    }
+    Ok(found)
+}
 
 /// The columns of a row, read from left to right.
 #[derive(Debug)]

@@ -9,7 +9,9 @@ use crate::model::{Connection, ConnectionChange, ConnectionId, CrmKind, Health, 
 use crate::seal::Sealed;
 use crate::storage::{Connections, Handshake, TokenVersion, Work, WorkItem};
 use crate::store::sqlite::SqliteStore;
-use crate::store::sqlite::codec::{Columns, Owner, blob, counter, json, maybe_text, text, time};
+use crate::store::sqlite::codec::{
+    Columns, Owner, blob, collect, counter, json, maybe_text, text, time,
+};
 use crate::store::sqlite::database::Survives;
 use crate::store::sqlite::due;
 use crate::store::sqlite::trouble::Trouble;
@@ -66,12 +68,7 @@ impl Connections for SqliteStore {
                     "SELECT {HANDSHAKE} FROM handshakes WHERE workspace = ? \
                      ORDER BY started_at DESC, state_hash"
                 ))?;
-                let mut rows = statement.query([workspace.as_str()])?;
-                let mut found = Vec::new();
-                while let Some(row) = rows.next()? {
-                    found.push(read_handshake(row)?);
-                }
-                Ok(found)
+                collect(statement.query([workspace.as_str()])?, read_handshake)
             })
             .await
     }
@@ -112,12 +109,7 @@ impl Connections for SqliteStore {
                 let mut statement = tx.prepare_cached(
                     "SELECT record FROM connections WHERE workspace = ? ORDER BY id",
                 )?;
-                let mut rows = statement.query([workspace.as_str()])?;
-                let mut found = Vec::new();
-                while let Some(row) = rows.next()? {
-                    found.push(Columns::of(row).json()?);
-                }
-                Ok(found)
+                collect(statement.query([workspace.as_str()])?, |row| Columns::of(row).json())
             })
             .await
     }

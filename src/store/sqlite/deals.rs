@@ -10,7 +10,7 @@ use crate::model::{
 use crate::storage::{Applied, Claim, Deals};
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::claims;
-use crate::store::sqlite::codec::{Columns, NULL, Owner, integer, text, uuid};
+use crate::store::sqlite::codec::{Columns, NULL, Owner, collect, integer, text, uuid};
 use crate::store::sqlite::database::Survives;
 use crate::store::sqlite::trouble::Trouble;
 
@@ -54,12 +54,7 @@ impl Deals for SqliteStore {
                          AND id > coalesce(?, x'') ORDER BY id LIMIT ?"
                 ))?;
                 let values = owner.with([after, integer(limit.into())]);
-                let mut rows = statement.query(params_from_iter(values))?;
-                let mut found = Vec::new();
-                while let Some(row) = rows.next()? {
-                    found.push(read_deal(row)?);
-                }
-                Ok(found)
+                collect(statement.query(params_from_iter(values))?, read_deal)
             })
             .await
     }
@@ -94,19 +89,16 @@ impl Deals for SqliteStore {
                      WHERE workspace = ? AND connection = ? AND seq > ? ORDER BY seq LIMIT ?",
                 )?;
                 let values = owner.with([integer(after), integer(limit.into())]);
-                let mut rows = statement.query(params_from_iter(values))?;
-                let mut found = Vec::new();
-                while let Some(row) = rows.next()? {
+                collect(statement.query(params_from_iter(values))?, |row| {
                     let mut columns = Columns::of(row);
-                    found.push(DealChange {
+                    Ok(DealChange {
                         seq: ChangeSeq::new(columns.counter()?),
                         at: columns.time()?,
                         opportunity: columns.id()?,
                         name: columns.maybe_text()?,
                         kind: columns.json()?,
-                    });
-                }
-                Ok(found)
+                    })
+                })
             })
             .await
     }
@@ -128,12 +120,7 @@ impl Deals for SqliteStore {
                      ORDER BY opportunity LIMIT ?"
                 ))?;
                 let values = owner.with([text(after), integer(limit.into())]);
-                let mut rows = statement.query(params_from_iter(values))?;
-                let mut found = Vec::new();
-                while let Some(row) = rows.next()? {
-                    found.push(read_skipped(row)?);
-                }
-                Ok(found)
+                collect(statement.query(params_from_iter(values))?, read_skipped)
             })
             .await
     }

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::model::{ChangeSeq, ConnectionId, FeedEntry, NewFeedEntry, WorkspaceId};
 use crate::storage::Feed;
 use crate::store::sqlite::SqliteStore;
-use crate::store::sqlite::codec::{Columns, Owner, counter, integer, json, text, time};
+use crate::store::sqlite::codec::{Columns, Owner, collect, counter, integer, json, text, time};
 use crate::store::sqlite::database::Survives;
 
 #[async_trait]
@@ -84,17 +84,14 @@ impl Feed for SqliteStore {
                      ORDER BY seq DESC LIMIT ?",
                 )?;
                 let values = owner.with([integer(before), integer(limit.into())]);
-                let mut rows = statement.query(params_from_iter(values))?;
-                let mut entries = Vec::new();
-                while let Some(row) = rows.next()? {
+                collect(statement.query(params_from_iter(values))?, |row| {
                     let mut columns = Columns::of(row);
-                    entries.push(FeedEntry {
+                    Ok(FeedEntry {
                         seq: columns.counter()?,
                         at: columns.time()?,
                         event: columns.json()?,
-                    });
-                }
-                Ok(entries)
+                    })
+                })
             })
             .await
     }

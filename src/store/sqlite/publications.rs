@@ -13,8 +13,8 @@ use crate::storage::{Claim, Publications, PublishRequest, steps};
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::claims;
 use crate::store::sqlite::codec::{
-    Columns, NULL, Owner, Values, counter, integer, json, maybe_text, maybe_time, owned_text,
-    stored_time, text, time, uuid,
+    Columns, NULL, Owner, Values, collect, counter, integer, json, maybe_text, maybe_time,
+    owned_text, stored_time, text, time, uuid,
 };
 use crate::store::sqlite::database::Survives;
 use crate::store::sqlite::trouble::Trouble;
@@ -63,12 +63,7 @@ impl Publications for SqliteStore {
                          AND id > coalesce(?, x'') ORDER BY id LIMIT ?"
                 ))?;
                 let values = owner.with([after, integer(limit.into())]);
-                let mut rows = statement.query(params_from_iter(values))?;
-                let mut found = Vec::new();
-                while let Some(row) = rows.next()? {
-                    found.push(read(row)?);
-                }
-                Ok(found)
+                collect(statement.query(params_from_iter(values))?, read)
             })
             .await
     }

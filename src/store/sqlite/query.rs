@@ -18,7 +18,7 @@ use crate::model::{
 use crate::storage::Query;
 use crate::storage::fallback::{SortKey, SortedPage, oldest};
 use crate::store::sqlite::SqliteStore;
-use crate::store::sqlite::codec::{Columns, NULL, Owner, integer, text, uuid};
+use crate::store::sqlite::codec::{Columns, NULL, Owner, collect, integer, text, uuid};
 use crate::store::sqlite::mirror::rows::{Mirrored, select_list};
 use crate::store::sqlite::trouble::Trouble;
 
@@ -182,11 +182,9 @@ impl Scan {
         ))?;
         let after = self.after.as_ref().map_or("", RecordId::as_str);
         let values = self.owner.with([text(after), integer(self.limit.into())]);
-        let mut rows = statement.query(params_from_iter(values))?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            found.push(R::read(&mut Columns::of(row))?);
-        }
+        let found = collect(statement.query(params_from_iter(values))?, |row| {
+            R::read(&mut Columns::of(row))
+        })?;
         Ok(R::batch(found))
     }
 }
@@ -202,11 +200,8 @@ fn as_of(
          FROM connections c WHERE c.workspace = ?1 AND (?2 IS NULL OR c.id = ?2) ORDER BY c.id",
     )?;
     let only = scope.connection.map_or(NULL, |connection| uuid(connection.as_uuid()));
-    let mut rows = statement.query(params_from_iter([text(scope.workspace.as_str()), only]))?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
+    collect(statement.query(params_from_iter([text(scope.workspace.as_str()), only]))?, |row| {
         let mut columns = Columns::of(row);
-        found.push((ConnectionId::new(columns.uuid()?), columns.maybe_time()?));
-    }
-    Ok(found)
+        Ok((ConnectionId::new(columns.uuid()?), columns.maybe_time()?))
+    })
 }

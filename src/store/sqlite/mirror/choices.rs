@@ -4,7 +4,7 @@ use rusqlite::{Transaction, params_from_iter};
 
 use crate::model::Stage;
 use crate::storage::StageChoice;
-use crate::store::sqlite::codec::{Columns, Owner};
+use crate::store::sqlite::codec::{Columns, Owner, collect};
 use crate::store::sqlite::mirror::rows::{Mirrored, select_list};
 use crate::store::sqlite::trouble::Trouble;
 
@@ -32,14 +32,11 @@ pub(crate) fn read(tx: &Transaction<'_>, owner: &Owner) -> Result<Vec<StageChoic
              s.position ASC NULLS LAST, s.name ASC NULLS LAST, s.id",
         select_list::<Stage>("s")
     ))?;
-    let mut rows = statement.query(params_from_iter(owner.values()))?;
-    let mut choices = Vec::new();
-    while let Some(row) = rows.next()? {
+    collect(statement.query(params_from_iter(owner.values()))?, |row| {
         let mut columns = Columns::of(row);
-        choices.push(StageChoice {
+        Ok(StageChoice {
             stage: Stage::read(&mut columns)?,
             open_opportunities: columns.counter()?,
-        });
-    }
-    Ok(choices)
+        })
+    })
 }

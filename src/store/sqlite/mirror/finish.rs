@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use crate::model::{RunId, Table};
 use crate::storage::{PullPhase, TableSummary};
-use crate::store::sqlite::codec::{Columns, Owner, counter, text, time, uuid};
+use crate::store::sqlite::codec::{Columns, Owner, collect, counter, text, time, uuid};
 use crate::store::sqlite::mirror::runs;
 use crate::store::sqlite::trouble::Trouble;
 
@@ -126,18 +126,17 @@ fn summaries(
         "SELECT name, seen, present, missing, newly_missing FROM run_tables \
          WHERE workspace = ? AND connection = ? AND run = ? AND seen IS NOT NULL",
     )?;
-    let mut rows = statement.query(params_from_iter(owner.with([uuid(run.as_uuid())])))?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let mut columns = Columns::of(row);
-        found.push(TableSummary {
-            table: columns.word()?,
-            seen: columns.counter()?,
-            present: columns.counter()?,
-            missing: columns.counter()?,
-            newly_missing: columns.counter()?,
-        });
-    }
+    let mut found =
+        collect(statement.query(params_from_iter(owner.with([uuid(run.as_uuid())])))?, |row| {
+            let mut columns = Columns::of(row);
+            Ok(TableSummary {
+                table: columns.word()?,
+                seen: columns.counter()?,
+                present: columns.counter()?,
+                missing: columns.counter()?,
+                newly_missing: columns.counter()?,
+            })
+        })?;
     found.sort_by_key(|summary| summary.table);
     Ok(found)
 }

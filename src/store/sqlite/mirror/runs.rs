@@ -9,7 +9,7 @@ use crate::storage::{
     MirrorPage, PageWritten, Pull, PullPhase, PullProgress, TableCursors, TableProgress,
 };
 use crate::store::sqlite::codec::{
-    Columns, Owner, counter, maybe_integer, maybe_json, text, time, uuid,
+    Columns, Owner, collect, counter, maybe_integer, maybe_json, text, time, uuid,
 };
 use crate::store::sqlite::trouble::Trouble;
 use crate::store::sqlite::words::Word;
@@ -139,19 +139,18 @@ fn table_rows(tx: &Transaction<'_>, owner: &Owner, run: RunId) -> Result<Vec<Tab
         "SELECT name, rows, written, pages, estimate, doubt FROM run_tables \
          WHERE workspace = ? AND connection = ? AND run = ? AND pages > 0",
     )?;
-    let mut rows = statement.query(params_from_iter(owner.with([uuid(run.as_uuid())])))?;
-    let mut tables = Vec::new();
-    while let Some(row) = rows.next()? {
-        let mut columns = Columns::of(row);
-        tables.push(TableRow {
-            table: columns.word()?,
-            rows: columns.counter()?,
-            written: columns.counter()?,
-            pages: columns.counter()?,
-            estimate: columns.maybe_counter()?,
-            doubt: columns.maybe_json()?,
-        });
-    }
+    let mut tables =
+        collect(statement.query(params_from_iter(owner.with([uuid(run.as_uuid())])))?, |row| {
+            let mut columns = Columns::of(row);
+            Ok(TableRow {
+                table: columns.word()?,
+                rows: columns.counter()?,
+                written: columns.counter()?,
+                pages: columns.counter()?,
+                estimate: columns.maybe_counter()?,
+                doubt: columns.maybe_json()?,
+            })
+        })?;
     tables.sort_by_key(|read| read.table);
     Ok(tables)
 }
