@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +19,14 @@ use url::Url;
 use crate::clock::{Clock, Randomness};
 use crate::error::Result;
 use crate::host::Observer;
+use crate::intake::Intake;
 use crate::model::{
     Account, Connection, ConnectionId, Contact, CrmKind, Currency, Identity, NoteDraft, NoteHandle,
-    NoteKey, NoteWrite, Opportunity, OpportunityId, Outcome, RecordId, RemoteNote, Rows, Stage,
+    NoteKey, NoteWrite, Opportunity, OpportunityId, RecordId, RemoteNote, Rows, Stage,
     StageAssignment, Table, User,
 };
 use crate::storage::{Gates, TokenVersion};
-use crate::walk::{ChainCursor, Page};
+use crate::walk::{ChainPlan, Page, ResumeToken, TablePlan};
 
 /// Pages of one table, in the order in which they were read.
 pub type PageStream<'a, R> = BoxStream<'a, Result<Page<R>>>;
@@ -32,15 +34,20 @@ pub type PageStream<'a, R> = BoxStream<'a, Result<Page<R>>>;
 /// One connection's line to its CRM: typed reads and note writes.
 ///
 /// # Contract
-/// * **Streams.** Each fetcher starts from a list of cursors: an empty list reads the table from
-///   the start; cursors of an earlier run go on where they point. Pages of one chain come in
-///   order; pages of several chains may mix. The last page of a chain says
-///   [`Position::ChainEnd`](crate::walk::Position::ChainEnd), the last page of the table [`Position::TableEnd`](crate::walk::Position::TableEnd) (which ends its
-///   chain, too). A page may be empty. After `TableEnd`, or an error, the stream ends.
+/// * **Plans.** [`plan`](CrmConnector::plan) fixes the chains that a table is read in; the plan is
+///   kept with the run and handed back, chain by chain, also to another process. Chains that share
+///   a source must cover it without gap or overlap.
+/// * **Streams.** Each fetcher reads one chain of a plan, from its start or from where an earlier
+///   run came to, and gives its pages in order. A page without
+///   [`resume`](Page::resume) is the chain's last; after it, or an error, the stream ends. A page
+///   may be empty. A chain whose plan is not understood, or whose place is not taken any more, is
+///   [`Error::InvalidInput`](crate::Error::InvalidInput): the table is then planned and read anew.
 /// * **Ids.** A row whose id cannot be read must be counted in [`Page::unreadable`]; it must not be
 ///   dropped in silence. A row of which only some column cannot be read is delivered with what is
-///   known and a [`Notice`](crate::walk::Notice).
-/// * **Every chain from the start.** `chain.of` is the same on every page of a run.
+///   known and a [`Notice`](crate::walk::Notice). A field that the CRM did not send at all belongs
+///   into [`Page::absent`].
+/// * **Memory.** A connector that reads big pages reserves their bytes from
+///   [`ConnectorContext::intake`] and hands the reservation on with the page.
 /// * **Waiting.** The connector itself waits out throttles and retries transient faults within its
 ///   budget; an error that comes out is meant for the caller. It shares throttles between all
 ///   calls of the same CRM user.
@@ -62,28 +69,44 @@ pub trait CrmConnector: fmt::Debug + Send + Sync {
     /// The connection does not work; [`Error::remedy`](crate::Error::remedy) says who has to act.
     async fn check(&self) -> Result<Identity>;
 
+    /// How many rows the CRM says each table has: estimates for progress and plans, never a proof.
+    /// A table that is not listed is not known.
+    ///
+    /// # Errors
+    /// The connection does not work. That the CRM does not tell is no error.
+    async fn counts(&self) -> Result<BTreeMap<Table, u64>> {
+        Ok(BTreeMap::new())
+    }
+
+    /// Decides in which chains a table is read.
+    ///
+    /// # Errors
+    /// The connection does not work. A part that cannot be read is no error: its chain says so
+    /// with a [`Notice`](crate::walk::Notice).
+    async fn plan(&self, request: &PlanRequest) -> Result<TablePlan>;
+
     /// Reads the users.
-    fn users(&self, from: &[ChainCursor]) -> PageStream<'_, User>;
+    fn users(&self, chain: &ChainRequest) -> PageStream<'_, User>;
 
     /// Reads the accounts.
-    fn accounts(&self, from: &[ChainCursor]) -> PageStream<'_, Account>;
+    fn accounts(&self, chain: &ChainRequest) -> PageStream<'_, Account>;
 
     /// Reads the contacts.
-    fn contacts(&self, from: &[ChainCursor]) -> PageStream<'_, Contact>;
+    fn contacts(&self, chain: &ChainRequest) -> PageStream<'_, Contact>;
 
     /// Reads the open opportunities.
-    fn opportunities(&self, from: &[ChainCursor]) -> PageStream<'_, Opportunity>;
+    fn opportunities(&self, chain: &ChainRequest) -> PageStream<'_, Opportunity>;
 
     /// Reads the stages of every active sales process.
-    fn stages(&self, from: &[ChainCursor]) -> PageStream<'_, Stage>;
+    fn stages(&self, chain: &ChainRequest) -> PageStream<'_, Stage>;
 
     /// Reads which stage each opportunity is at, where the CRM keeps that apart from the record.
     ///
     /// Ends at once, with an empty page, where it does not.
-    fn stage_assignments(&self, from: &[ChainCursor]) -> PageStream<'_, StageAssignment>;
+    fn stage_assignments(&self, chain: &ChainRequest) -> PageStream<'_, StageAssignment>;
 
     /// Reads the currencies, the base currency marked.
-    fn currencies(&self, from: &[ChainCursor]) -> PageStream<'_, Currency>;
+    fn currencies(&self, chain: &ChainRequest) -> PageStream<'_, Currency>;
 
     /// Asks for records by id, whatever their state: one answer per id, in the order of `ids`.
     ///
@@ -180,6 +203,52 @@ pub struct ConnectorContext {
     pub gates: Arc<dyn Gates>,
     /// Hears what an operator should know.
     pub observer: Arc<dyn Observer>,
+    /// Bounds the bytes of pages in flight.
+    pub intake: Arc<Intake>,
+    /// In how many chains a table may be read.
+    pub split: Split,
+}
+
+/// In how many chains a big table is read at once, where the CRM allows it.
+///
+/// A chain waits for each page before it can ask for the next, so more chains read a table faster;
+/// they also use up the connected user's own request budget faster.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[expect(clippy::exhaustive_enums, reason = "off, a number, or the crate's choice")]
+pub enum Split {
+    /// One for small tables, up to four for those that warrant it.
+    #[default]
+    Automatic,
+    /// So many for every table that has more than a page, as far as the CRM's own hint allows; at
+    /// most eight.
+    Fixed(NonZeroU32),
+    /// One.
+    Off,
+}
+
+/// A table to plan, and what is known of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "tests of other crates build it")]
+pub struct PlanRequest {
+    /// The table.
+    pub table: Table,
+    /// About how many rows it has, when anybody knows.
+    pub expected: Option<u64>,
+    /// When some of its rows were created (UTC): a sample of the synced copy, empty at first.
+    pub created: Vec<OffsetDateTime>,
+    /// How often the table was begun in this run, from 0. After a failure the plainest plan is
+    /// best.
+    pub attempt: u32,
+}
+
+/// One chain to read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "connectors of other crates take it apart")]
+pub struct ChainRequest {
+    /// Which rows.
+    pub plan: ChainPlan,
+    /// Where an earlier run came to; `None` reads from the start.
+    pub from: Option<ResumeToken>,
 }
 
 /// A sign-in under way: what the provider needs again when the browser comes back.
@@ -371,13 +440,11 @@ pub enum StageModel {
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub enum Lookup {
-    /// It is there, but closed.
-    Closed(Outcome),
     /// It is proved to be gone.
     Gone,
     /// It may be there, but this user cannot see it.
     Hidden,
-    /// It is there: one row.
+    /// It is there, whatever its state: one row.
     Present(Rows),
 }
 

@@ -11,11 +11,12 @@ use time::OffsetDateTime;
 use crate::assistant::Tools;
 use crate::clock::{Clock, Randomness, SystemClock};
 use crate::connect::{self, Connect, ConnectRequest, ConnectStarted, MirrorFate};
-use crate::connector::{Callback, ConnectorContext, CrmProvider, Tokens};
+use crate::connector::{Callback, ConnectorContext, CrmProvider, Split, Tokens};
 use crate::connectors::Connectors;
 use crate::documents::{PublishOptions, PublishTarget, Published, Publisher};
 use crate::error::{Error, Result};
 use crate::host::{KeyRing, Members, NoObserver, Observer};
+use crate::intake::Intake;
 use crate::model::{
     ChangeSeq, Connection, ConnectionChange, ConnectionId, CrmKind, Deal, DealChange, DealId,
     Document, FeedEntry, MemberId, OpportunityId, Publication, PublicationId, RemoteNote, Skipped,
@@ -60,6 +61,8 @@ impl Crm {
             observer: Arc::new(NoObserver::default()),
             providers: Vec::new(),
             publishing: PublishOptions::default(),
+            split: Split::default(),
+            bytes_in_flight: Intake::USUAL_BYTES,
         }
     }
 
@@ -354,6 +357,8 @@ pub struct CrmBuilder {
     observer: Arc<dyn Observer>,
     providers: Vec<Arc<dyn CrmProvider>>,
     publishing: PublishOptions,
+    split: Split,
+    bytes_in_flight: usize,
 }
 
 impl CrmBuilder {
@@ -388,6 +393,19 @@ impl CrmBuilder {
         self
     }
 
+    /// In how many chains a big table is read at once; [`Split::Automatic`] by default.
+    pub const fn split(mut self, split: Split) -> Self {
+        self.split = split;
+        self
+    }
+
+    /// How many bytes of pages may be between the CRM and the store at once, over all connections;
+    /// 48 MiB by default. A page has up to about 10 MB; with less, pages wait for each other.
+    pub const fn bytes_in_flight(mut self, bytes: usize) -> Self {
+        self.bytes_in_flight = bytes;
+        self
+    }
+
     /// Puts it together.
     ///
     /// # Errors
@@ -409,6 +427,8 @@ impl CrmBuilder {
             randomness: Arc::clone(&self.randomness),
             gates: Arc::clone(&self.stores.gates),
             observer: self.observer,
+            intake: Arc::new(Intake::new(self.bytes_in_flight)),
+            split: self.split,
         };
         let sealer = Sealer::new(self.keys, self.randomness);
         let connections = Arc::clone(&self.stores.connections);

@@ -3,6 +3,7 @@
 pub mod model;
 pub mod rules;
 pub mod host;
+mod intake;
 pub mod walk;
 pub mod storage;
 pub mod connector;
@@ -31,6 +32,7 @@ pub use clock::{Clock, Randomness, SystemClock};
 pub use connect::{ConnectRequest, ConnectStarted, MirrorFate};
 pub use crm::{Crm, CrmBuilder};
 pub use error::{BoxError, Error, Remedy, Result};
+pub use intake::{BytesHeld, Intake};
 pub use scheduler::{Budget, PublicationEnded, RunReport, SyncEnded};
 pub use seal::Sealed;
 pub use sync::SyncReport;

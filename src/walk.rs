@@ -1,26 +1,32 @@
-//! Pages, chains and cursors of a read, and the walk that proves a read complete.
+//! Plans, pages and cursors of a read, and the walk that proves a read complete.
 //!
-//! A table is read as one or more chains of pages, each with its own cursor. A connector only says
-//! where a chain and a table end. [`Walk`] checks what it says, and is the only one that can make a
-//! [`CompletenessProof`], without which no row is ever called missing.
+//! A table is read as one or more chains of pages, fixed by a [`TablePlan`] before the first page
+//! and kept with the run. A connector only says where a chain goes on or ends. [`Walk`] checks what
+//! it says, and is the only one that can make a [`CompletenessProof`], without which no row is ever
+//! called missing.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::intake::BytesHeld;
 use crate::model::{RecordId, RunId, Table};
+
+mod plan;
+
+pub use plan::{ChainCursor, ChainPlan, Reached, ResumeToken, TablePlan, TimeRange};
 
 /// Consumes the pages of one table of one run, and proves that they were all.
 ///
 /// # Example
 /// ```
-/// use fluint_crm::walk::{Page, Walk};
+/// use fluint_crm::walk::{Page, TablePlan, Walk};
 /// use fluint_crm::model::{RunId, Table, User, UserId};
 /// # fn main() -> fluint_crm::Result<()> {
 /// let run = RunId::new(uuid::Uuid::from_u128(1));
-/// let mut walk = Walk::new(run, Table::Users);
-/// walk.take(&Page::whole_table(vec![User::new(UserId::new("u1")?)]))?;
+/// let mut walk = Walk::new(run, Table::Users, &TablePlan::whole("users"));
+/// walk.take(0, &Page::last(vec![User::new(UserId::new("u1")?)]))?;
 /// let proof = walk.finish().expect("the table's end was seen");
 /// assert_eq!((proof.table(), proof.rows()), (Table::Users, 1));
 /// # Ok(()) }
@@ -29,68 +35,54 @@ use crate::model::{RecordId, RunId, Table};
 pub struct Walk {
     run: RunId,
     table: Table,
+    /// Whether the plan covers the table without a gap.
+    covers: bool,
     /// Per chain, whether its end was seen.
-    chains: BTreeMap<u32, ChainState>,
-    of: Option<u32>,
+    ended: Vec<bool>,
     rows: u64,
     doubt: Option<Incomplete>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum ChainState {
-    Ended,
-    Open,
-}
-
 impl Walk {
-    /// Starts a walk.
+    /// Starts a walk over the chains of a plan.
     #[must_use]
-    pub const fn new(run: RunId, table: Table) -> Self {
-        Self { run, table, chains: BTreeMap::new(), of: None, rows: 0, doubt: None }
+    pub fn new(run: RunId, table: Table, plan: &TablePlan) -> Self {
+        let ended = vec![false; plan.chains.len()];
+        Self { run, table, covers: plan.covers(), ended, rows: 0, doubt: None }
     }
 
-    /// Goes on with a walk of the same run from what a store kept of it: the cursors, and the doubt
-    /// that an earlier page raised.
+    /// Goes on with a walk of the same run from what a store kept of it: how far each chain of the
+    /// plan was read, and the doubt that an earlier page raised.
     #[must_use]
     pub fn resume(
         run: RunId,
         table: Table,
-        from: &[ChainCursor],
+        plan: &TablePlan,
+        chains: &[ChainCursor],
         doubt: Option<Incomplete>,
     ) -> Self {
-        let chains = from
-            .iter()
-            .map(|cursor| {
-                let state =
-                    if cursor.resume.is_some() { ChainState::Open } else { ChainState::Ended };
-                (cursor.chain.index, state)
-            })
-            .collect();
-        let of = from.first().map(|cursor| cursor.chain.of);
-        Self { run, table, chains, of, rows: 0, doubt }
+        let mut walk = Self { doubt, ..Self::new(run, table, plan) };
+        for (ended, cursor) in walk.ended.iter_mut().zip(chains) {
+            *ended = cursor.reached == Reached::End;
+            walk.rows += cursor.rows;
+        }
+        walk
     }
 
-    /// Takes the next page.
+    /// Takes the next page of a chain.
     ///
     /// # Errors
     /// [`Error::UnexpectedResponse`] when the page contradicts an earlier one: the connector broke
     /// its contract, and nothing of the page should be stored.
-    pub fn take<R>(&mut self, page: &Page<R>) -> Result<()> {
+    pub fn take<R>(&mut self, chain: usize, page: &Page<R>) -> Result<()> {
         let broken = |detail: &str| Err(Error::unexpected(format!("read {}", self.table), detail));
-        let Chain { index, of } = page.chain;
-        if index >= of || self.of.is_some_and(|known| known != of) {
-            return broken("the number of chains changed during the read");
-        }
-        if self.chains.get(&index) == Some(&ChainState::Ended) {
+        let Some(ended) = self.ended.get_mut(chain) else {
+            return broken("a page came of a chain that is not in the plan");
+        };
+        if *ended {
             return broken("a page came after the end of its chain");
         }
-        if (page.position == Position::More) != page.resume.is_some() {
-            return broken("a page goes on without saying where, or ends and goes on");
-        }
-        self.of = Some(of);
-        let state =
-            if page.position == Position::More { ChainState::Open } else { ChainState::Ended };
-        self.chains.insert(index, state);
+        *ended = page.resume.is_none();
         self.rows += page.rows.len() as u64;
         if page.unreadable > 0 {
             self.doubt = Some(Incomplete::UnreadableRow);
@@ -99,9 +91,6 @@ impl Walk {
             if let Notice::SourceUnreadable { origin, .. } = notice {
                 self.doubt = Some(Incomplete::SourceUnreadable { origin: origin.clone() });
             }
-        }
-        if page.position == Position::TableEnd && !self.is_over() {
-            return broken("the table ended while a chain was still open");
         }
         Ok(())
     }
@@ -115,19 +104,20 @@ impl Walk {
     /// Whether every chain was read to its end, so that nothing is left to read.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.of.is_some_and(|of| {
-            (0..of).all(|index| self.chains.get(&index) == Some(&ChainState::Ended))
-        })
+        self.ended.iter().all(|ended| *ended)
     }
 
-    /// Ends the walk: with a proof when every chain was read to its end, and every row's id could be
-    /// read.
+    /// Ends the walk: with a proof when the plan covered the table, every chain was read to its
+    /// end, and every row's id could be read.
     ///
     /// # Errors
     /// What is missing for a proof.
     pub fn finish(self) -> Result<CompletenessProof, Incomplete> {
         if let Some(doubt) = self.doubt {
             return Err(doubt);
+        }
+        if !self.covers {
+            return Err(Incomplete::Gap);
         }
         if !self.is_over() {
             return Err(Incomplete::EndNotSeen);
@@ -159,7 +149,7 @@ impl CompletenessProof {
         self.table
     }
 
-    /// How many rows this walk itself took; a resumed walk counts from where it went on.
+    /// How many rows the pages held, those before an interruption included.
     #[must_use]
     pub const fn rows(&self) -> u64 {
         self.rows
@@ -171,9 +161,12 @@ impl CompletenessProof {
 #[serde(rename_all = "snake_case", tag = "doubt")]
 #[non_exhaustive]
 pub enum Incomplete {
-    /// The end of a chain or of the table was not seen.
+    /// The end of a chain was not seen.
     #[error("the end of the table was not seen")]
     EndNotSeen,
+    /// The chains of the plan leave a gap or overlap.
+    #[error("the parts that the table was read in do not make a whole")]
+    Gap,
     /// One of the CRM's own tables behind this one could not be read.
     #[error("{origin} could not be read")]
     SourceUnreadable {
@@ -185,96 +178,44 @@ pub enum Incomplete {
     UnreadableRow,
 }
 
-/// One page of a table.
-#[derive(Clone, Debug)]
+/// One page of a chain.
+#[derive(Debug)]
 #[expect(clippy::exhaustive_structs, reason = "connectors of other crates build it")]
 pub struct Page<R> {
     /// The rows whose id could be read.
     pub rows: Vec<R>,
     /// Rows whose id could not be read; more than none makes the table's proof impossible.
     pub unreadable: u32,
-    /// Which chain it belongs to.
-    pub chain: Chain,
-    /// Where to go on after it; `None` at the chain's end.
+    /// Where the chain goes on after it; `None` at the chain's end.
     pub resume: Option<ResumeToken>,
-    /// Where it stands in the chain and the table.
-    pub position: Position,
-    /// How many rows the table may have in all: an estimate for progress, never a proof.
-    pub estimate: Option<u64>,
+    /// Fields of the rows, by the model's names, that the CRM did not send at all: what the mirror
+    /// holds of them stays.
+    pub absent: Vec<Cow<'static, str>>,
     /// What went wrong without stopping the read.
     pub notices: Vec<Notice>,
+    /// What the page takes of the bytes that may be in flight, until it is dropped.
+    pub bytes: BytesHeld,
 }
 
 impl<R> Page<R> {
-    /// The only page of a table that is read in one go.
+    /// The last page of its chain.
     #[must_use]
-    pub const fn whole_table(rows: Vec<R>) -> Self {
+    pub const fn last(rows: Vec<R>) -> Self {
         Self {
             rows,
             unreadable: 0,
-            chain: Chain::ONLY,
             resume: None,
-            position: Position::TableEnd,
-            estimate: None,
+            absent: Vec::new(),
             notices: Vec::new(),
+            bytes: BytesHeld::NONE,
         }
     }
-}
 
-/// Which of a table's chains a page belongs to.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_structs, reason = "connectors of other crates build it")]
-pub struct Chain {
-    /// Its place among the table's chains, from 0.
-    pub index: u32,
-    /// How many chains the table is read in.
-    pub of: u32,
-}
-
-impl Chain {
-    /// The one chain of a table that is not split.
-    pub const ONLY: Self = Self { index: 0, of: 1 };
-}
-
-/// Where a page stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "a page is inside, or ends a chain or the table")]
-pub enum Position {
-    /// The last page of its chain; other chains of the table go on.
-    ChainEnd,
-    /// More pages of this chain follow.
-    More,
-    /// The last page of its chain and of the table.
-    TableEnd,
-}
-
-/// Where a chain goes on, in the connector's own words. Not a secret, not to be read.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ResumeToken(String);
-
-impl ResumeToken {
-    /// Wraps the connector's own words.
+    /// A page after which its chain goes on.
     #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+    pub fn more(rows: Vec<R>, resume: ResumeToken) -> Self {
+        Self { resume: Some(resume), ..Self::last(rows) }
     }
-
-    /// The connector's own words.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// How far one chain was read.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_structs, reason = "stores build it")]
-pub struct ChainCursor {
-    /// The chain.
-    pub chain: Chain,
-    /// Where it goes on; `None` when it was read to its end.
-    pub resume: Option<ResumeToken>,
 }
 
 /// Something that went wrong without stopping a read.

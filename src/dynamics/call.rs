@@ -24,6 +24,9 @@ const PREFER_PAGES: HeaderValue = HeaderValue::from_static(
     "odata.maxpagesize=5000,odata.include-annotations=\"Microsoft.Dynamics.CRM.lookuplogicalname\"",
 );
 
+/// A page of one row: `$top` does not go together with a page size.
+const PREFER_ONE: HeaderValue = HeaderValue::from_static("odata.maxpagesize=1");
+
 /// Asks a write for the row, so that the answer carries the etag.
 const PREFER_ROW: HeaderValue = HeaderValue::from_static("return=representation");
 
@@ -38,6 +41,7 @@ pub(crate) struct Call {
 
 #[derive(Clone, Debug)]
 enum Kind {
+    Probe,
     Read,
     Write { precondition: Precondition, body: Bytes },
 }
@@ -55,6 +59,11 @@ impl Call {
     /// Reads from a URL.
     pub(crate) fn read(operation: impl Into<Cow<'static, str>>, url: Url) -> Self {
         Self { operation: operation.into(), url, kind: Kind::Read }
+    }
+
+    /// Reads the first row of a list.
+    pub(crate) fn probe(operation: impl Into<Cow<'static, str>>, url: Url) -> Self {
+        Self { operation: operation.into(), url, kind: Kind::Probe }
     }
 
     /// Writes a row under a condition.
@@ -75,10 +84,11 @@ impl Call {
         headers.insert(MAX_VERSION, HeaderValue::from_static("4.0"));
         headers.insert(VERSION, HeaderValue::from_static("4.0"));
         let (method, body) = match &self.kind {
-            Kind::Read => {
+            Kind::Probe | Kind::Read => {
                 // Keeps caches on the way from answering.
                 headers.insert(IF_NONE_MATCH, HeaderValue::from_static("null"));
-                headers.insert(PREFER, PREFER_PAGES);
+                let probe = matches!(self.kind, Kind::Probe);
+                headers.insert(PREFER, if probe { PREFER_ONE } else { PREFER_PAGES });
                 (Method::GET, Bytes::new())
             }
             Kind::Write { precondition, body } => {
@@ -99,7 +109,7 @@ impl Call {
     /// What sending it twice does.
     pub(crate) const fn idempotency(&self) -> Idempotency {
         match self.kind {
-            Kind::Read => Idempotency::Read,
+            Kind::Probe | Kind::Read => Idempotency::Read,
             Kind::Write { .. } => Idempotency::Conditional,
         }
     }

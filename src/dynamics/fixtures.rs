@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 use crate::clock::Randomness;
-use crate::connector::ConnectorContext;
+use crate::connector::{ChainRequest, ConnectorContext, CrmConnector, PlanRequest, Split};
 use crate::dynamics::bearer::BearerTokens;
+use crate::dynamics::connector::DynamicsConnector;
 use crate::dynamics::endpoints::{Endpoints, Overrides};
 use crate::dynamics::org_url::OrgUrl;
 use crate::dynamics::parts::ConnectorParts;
@@ -18,8 +19,10 @@ use crate::host::NoObserver;
 use crate::http::fixtures::{FnTransport, JumpingClock, MemoryGates, START};
 use crate::http::transport::{Request, Response, TransportErrorKind};
 use crate::model::{
-    Connection, ConnectionId, CrmKind, Identity, MemberId, OrganisationId, RecordId, WorkspaceId,
+    Connection, ConnectionId, CrmKind, Identity, MemberId, OrganisationId, Record, RecordId, RunId,
+    WorkspaceId,
 };
+use crate::walk::{Incomplete, Page, TablePlan, Walk};
 
 /// The service root of the tests' org.
 pub(crate) const ROOT: &str = "https://contoso.api.crm4.dynamics.com/api/data/v9.2/";
@@ -98,6 +101,8 @@ impl Org {
                 randomness: Arc::new(Randomness::seeded(1)),
                 gates: Arc::<MemoryGates>::clone(&self.gates),
                 observer: Arc::new(NoObserver),
+                intake: Arc::default(),
+                split: Split::default(),
             },
         }
     }
@@ -123,4 +128,32 @@ fn connection() -> Connection {
         MemberId::new("m1").unwrap(),
         START,
     )
+}
+
+/// Pages of a table, each with the chain it belongs to.
+pub(crate) type Read<R> = Result<(TablePlan, Vec<(usize, Page<R>)>)>;
+
+/// Plans a table and reads its chains one after the other.
+pub(crate) async fn read_all<R: Record>(
+    connector: &DynamicsConnector,
+    fetch: impl AsyncFn(&ChainRequest) -> Result<Vec<Page<R>>>,
+) -> Read<R> {
+    let request = PlanRequest { table: R::TABLE, expected: None, created: Vec::new(), attempt: 0 };
+    let plan = connector.plan(&request).await?;
+    let mut pages = Vec::new();
+    for (index, chain) in plan.chains.iter().enumerate() {
+        let request = ChainRequest { plan: chain.clone(), from: None };
+        pages.extend(fetch(&request).await?.into_iter().map(|page| (index, page)));
+    }
+    Ok((plan, pages))
+}
+
+/// What the pages prove.
+pub(crate) fn proof<R: Record>(
+    plan: &TablePlan,
+    pages: &[(usize, Page<R>)],
+) -> std::result::Result<u64, Incomplete> {
+    let mut walk = Walk::new(RunId::new(uuid::Uuid::from_u128(1)), R::TABLE, plan);
+    pages.iter().for_each(|(chain, page)| walk.take(*chain, page).unwrap());
+    walk.finish().map(|proof| proof.rows())
 }

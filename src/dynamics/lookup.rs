@@ -10,10 +10,10 @@ use crate::connector::Lookup;
 use crate::dynamics::call::Call;
 use crate::dynamics::decode::{BodyFault, Converted, Source, page, row};
 use crate::dynamics::error::{Code, Failure};
-use crate::dynamics::paging::{Part, Plan, operation};
+use crate::dynamics::paging::operation;
 use crate::dynamics::web_api::WebApi;
 use crate::error::{Error, Result};
-use crate::model::{OpportunityStatus, Outcome, Record, RecordId, Rows};
+use crate::model::{Record, RecordId};
 
 /// Ids in one list: 500 of them take 22 KB of the 32 that a URL may have.
 const LIST: usize = 500;
@@ -46,17 +46,17 @@ pub(crate) async fn lookup<S: Source>(
 }
 
 /// As [`lookup`], for records that may stand in any of several tables: gone only when every one of
-/// them says so.
+/// them says so. A table that cannot be read is `None`.
 pub(crate) async fn lookup_among<S: Source>(
     api: &WebApi,
-    plan: &Plan<S>,
+    sources: &[Option<S>],
     ids: &[RecordId],
 ) -> Result<Vec<Lookup>> {
     let mut answers: Option<Vec<Lookup>> = None;
-    for part in &plan.parts {
-        let found = match part {
-            Part::Readable(source) => lookup(api, source, ids).await?,
-            Part::Unreadable(_) => vec![Lookup::Hidden; ids.len()],
+    for source in sources {
+        let found = match source {
+            Some(source) => lookup(api, source, ids).await?,
+            None => vec![Lookup::Hidden; ids.len()],
         };
         answers = Some(match answers {
             Some(before) => before.into_iter().zip(found).map(clearer).collect(),
@@ -119,20 +119,8 @@ fn guid(id: &RecordId) -> Result<Uuid> {
         .map_err(|_| Error::invalid_input("record id", "a Dynamics id is a GUID"))
 }
 
-/// What a row that was found means: an opportunity may be there and closed.
 fn present<R: Record>(row: R) -> Lookup {
-    let rows = R::batch(vec![row]);
-    let closed = match &rows {
-        Rows::Opportunities(opportunities) => {
-            opportunities.first().and_then(|opportunity| match opportunity.status {
-                OpportunityStatus::Won => Some(Outcome::Won),
-                OpportunityStatus::Lost => Some(Outcome::Lost),
-                OpportunityStatus::Open | OpportunityStatus::Unknown => None,
-            })
-        }
-        _ => None,
-    };
-    closed.map_or(Lookup::Present(rows), Lookup::Closed)
+    Lookup::Present(R::batch(vec![row]))
 }
 
 fn unusable<S: Source>(api: &WebApi, fault: BodyFault) -> Error {

@@ -23,6 +23,8 @@ mod web_api;
 mod wire;
 mod decode;
 mod paging;
+mod plan;
+mod ranges;
 mod processes;
 mod tables;
 mod stages;

@@ -1,27 +1,37 @@
-//! Follows nextLinks: verbatim, checked, in a fixed order, and one page ahead of the reader.
+//! Follows nextLinks: verbatim, checked, and ahead of whoever stores the pages.
+//!
+//! *Flow.* A task of its own fetches a page, sends for the next one as soon as its link is seen, and
+//! only then decodes the page, away from the runtime's threads. So one page is on its way while
+//! another is decoded and a third is stored.
+//!
+//! *Guarantees.* A link is sent only if it leads to the same org and table. At most three pages of a
+//! chain are held at once, and all chains together no more bytes than
+//! [`Intake`](crate::intake::Intake) allows. Dropping the stream ends the task.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
+use http::StatusCode;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 use url::{Position as UrlPosition, Url};
 
-use crate::connector::PageStream;
+use crate::connector::{ChainRequest, PageStream};
 use crate::dynamics::call::Call;
 use crate::dynamics::decode::{BodyFault, Decoded, Source, page};
 use crate::dynamics::endpoints::Endpoints;
 use crate::dynamics::error::{Code, Failure, Refusal};
+use crate::dynamics::ranges::first_page;
 use crate::dynamics::web_api::WebApi;
 use crate::error::{Error, Result};
 use crate::http::transport::Response;
+use crate::intake::{BytesHeld, Intake};
 use crate::model::Record;
-use crate::walk::{Chain, ChainCursor, Notice, Page, Position, ResumeToken};
+use crate::walk::{Notice, Page, ResumeToken, TimeRange};
 
 /// Servers refuse longer request lines.
 const MAX_LINK_BYTES: usize = 32 * 1024;
@@ -29,62 +39,51 @@ const MAX_LINK_BYTES: usize = 32 * 1024;
 /// The service does not know a cookie any more: its page, or its order.
 const STALE_COOKIE: [Code; 2] = [Code(0x8004_112A), Code(0x8004_1129)];
 
-/// What a table is read from: one chain per part.
-#[derive(Debug)]
-pub(crate) struct Plan<S> {
-    pub(crate) parts: Vec<Part<S>>,
-    /// What is to be said with the first page.
-    pub(crate) notices: Vec<Notice>,
-}
+/// What is reserved for a chain's first page, whose size nobody knows yet.
+const FIRST_PAGE_BYTES: usize = 2 * 1024 * 1024;
 
-/// One chain of a table.
-#[derive(Debug)]
-pub(crate) enum Part<S> {
-    /// To be read.
-    Readable(S),
-    /// Known not to be readable.
-    Unreadable(Notice),
-}
+/// Bodies smaller than this are decoded where they arrive: handing them on would cost more.
+const SMALL_BODY: usize = 64 * 1024;
 
-impl<S> Plan<S> {
-    pub(crate) fn one(source: S) -> Self {
-        Self { parts: vec![Part::Readable(source)], notices: Vec::new() }
-    }
-
-    pub(crate) fn nothing(notice: Notice) -> Self {
-        Self { parts: Vec::new(), notices: vec![notice] }
-    }
-}
-
-/// Reads a table, chain after chain, from its start or from the cursors of an earlier run.
+/// Reads one chain of a table, from its start or from where an earlier run came to.
 ///
-/// `plan` finds out what there is to read; it runs when the stream is first asked.
-pub(crate) fn read_table<S: Source>(
+/// `notices` go along with the first page.
+pub(crate) fn read_chain<S: Source>(
     api: &Arc<WebApi>,
-    from: &[ChainCursor],
-    plan: impl FnOnce(Arc<WebApi>) -> BoxFuture<'static, Result<Plan<S>>> + Send + 'static,
+    intake: &Arc<Intake>,
+    source: S,
+    request: &ChainRequest,
+    notices: Vec<Notice>,
 ) -> PageStream<'static, S::Row> {
-    let (api, from) = (Arc::clone(api), from.to_vec());
-    let start = async move {
-        let plan = plan(Arc::clone(&api)).await?;
-        Ok::<_, Error>(Reader::new(api, plan, from))
+    let (sender, receiver) = mpsc::channel(1);
+    let reader = Reader {
+        api: Arc::clone(api),
+        intake: Arc::clone(intake),
+        source: Arc::new(source),
+        range: request.plan.range,
+        followed: BTreeSet::new(),
+        origin: if request.from.is_some() { Origin::Cursor } else { Origin::Run },
+        bytes: FIRST_PAGE_BYTES,
+        notices,
     };
-    stream::once(start)
-        .map(|reader| match reader {
-            Ok(reader) => stream::try_unfold(reader, Reader::step).boxed(),
-            Err(error) => stream::once(async { Err(error) }).boxed(),
-        })
-        .flatten()
-        .boxed()
+    let from = request.from.clone();
+    let start = async move {
+        let mut task = JoinSet::new();
+        task.spawn(reader.run(from, sender).in_current_span());
+        Reading { task, receiver }
+    };
+    stream::once(start).map(|reading| stream::unfold(reading, Reading::next)).flatten().boxed()
 }
 
-/// The first page's path and query: a fixed order, so that pages neither overlap nor leave a gap.
-pub(crate) fn first_page<S: Source>(source: &S) -> String {
-    let (set, key, select) = (source.set(), source.key(), source.select().join(","));
-    match source.filter() {
-        Some(filter) => format!("{set}?$select={select}&$filter={filter}&$orderby={key}"),
-        None => format!("{set}?$select={select}&$orderby={key}"),
-    }
+/// The one page of a chain that cannot be read.
+pub(crate) fn unreadable<R: Record>(notice: Notice) -> PageStream<'static, R> {
+    let page = Page { notices: vec![notice], ..Page::last(Vec::new()) };
+    stream::once(async { Ok(page) }).boxed()
+}
+
+/// A chain whose read ended before it began.
+pub(crate) fn failed<R: Record>(error: Error) -> PageStream<'static, R> {
+    stream::once(async { Err(error) }).boxed()
 }
 
 /// Accepts a nextLink: the same org and table, in the very spelling that will be sent.
@@ -113,22 +112,44 @@ pub(crate) fn check_link(endpoints: &Endpoints, set: &str, link: &str) -> Result
     Ok(url)
 }
 
-type Fetched = Result<Response, Failure>;
+/// What a reader's task hands over.
+type Delivery<R> = Result<Page<R>>;
 
-struct Reader<S: Source> {
-    api: Arc<WebApi>,
-    parts: Vec<Part<S>>,
-    from: Vec<ChainCursor>,
-    notices: Vec<Notice>,
-    /// The chain being read.
-    index: usize,
-    /// The page on its way. Dropped with the reader, it is not waited for.
-    ahead: JoinSet<Fetched>,
-    /// Hashes of the links followed in this chain.
-    followed: BTreeSet<u64>,
-    /// Where a resumed chain's first page comes from.
-    origin: Origin,
-    done: bool,
+/// The task that reads a chain, from outside; dropping it ends the task.
+struct Reading<R> {
+    task: JoinSet<()>,
+    receiver: mpsc::Receiver<Delivery<R>>,
+}
+
+impl<R: Record> Reading<R> {
+    async fn next(mut self) -> Option<(Delivery<R>, Self)> {
+        if let Some(delivery) = self.receiver.recv().await {
+            return Some((delivery, self));
+        }
+        // The task is over. It ends by itself after the last page or an error; otherwise it was
+        // stopped from outside.
+        match self.task.join_next().await? {
+            Ok(()) => None,
+            Err(cause) => {
+                let operation = operation_on::<R>();
+                let source = Some(Box::new(cause) as _);
+                let error = Error::Unavailable { operation, retry_at: None, source };
+                Some((Err(error), self))
+            }
+        }
+    }
+}
+
+/// A page's body, with the bytes reserved for it.
+struct Fetched {
+    answer: Result<Response, Failure>,
+    held: BytesHeld,
+}
+
+/// A page on its way. Dropped, it is not waited for.
+struct Ahead {
+    link: Option<String>,
+    fetch: JoinSet<Fetched>,
 }
 
 /// Where the page on its way was asked for.
@@ -140,151 +161,137 @@ enum Origin {
     Run,
 }
 
+/// A page, and what follows it.
+struct Turned<R> {
+    page: Page<R>,
+    ahead: Option<Ahead>,
+}
+
+struct Reader<S: Source> {
+    api: Arc<WebApi>,
+    intake: Arc<Intake>,
+    source: Arc<S>,
+    range: TimeRange,
+    /// Hashes of the links followed in this chain.
+    followed: BTreeSet<u64>,
+    /// Where the page on its way comes from.
+    origin: Origin,
+    /// How many bytes the last page had: what is reserved for the next.
+    bytes: usize,
+    notices: Vec<Notice>,
+}
+
 impl<S: Source> Reader<S> {
-    fn new(api: Arc<WebApi>, plan: Plan<S>, from: Vec<ChainCursor>) -> Self {
-        Self {
-            api,
-            parts: plan.parts,
-            from,
-            notices: plan.notices,
-            index: 0,
-            ahead: JoinSet::new(),
-            followed: BTreeSet::new(),
-            origin: Origin::Run,
-            done: false,
-        }
-    }
-
-    /// The next page, for `try_unfold`.
-    async fn step(mut self) -> Result<Option<(Page<S::Row>, Self)>> {
-        Ok(self.next().await?.map(|page| (page, self)))
-    }
-
-    async fn next(&mut self) -> Result<Option<Page<S::Row>>> {
-        if self.done || self.nothing_left()? {
-            return Ok(None);
-        }
-        if self.parts.is_empty() {
-            self.done = true;
-            let notices = std::mem::take(&mut self.notices);
-            return Ok(Some(Page { notices, ..Page::whole_table(Vec::new()) }));
-        }
-        if self.ahead.is_empty()
-            && let Some(page) = self.begin_chain()?
-        {
-            return Ok(Some(page));
-        }
-        let fetched = self.arrive().await?;
-        let page = match fetched {
-            Ok(response) => self.decode(&response)?,
-            Err(failure) => self.give_up(failure)?,
+    async fn run(mut self, from: Option<ResumeToken>, pages: mpsc::Sender<Delivery<S::Row>>) {
+        let mut ahead = match self.begin(from) {
+            Ok(ahead) => Some(ahead),
+            Err(error) => return drop(pages.send(Err(error)).await),
         };
-        Ok(Some(page))
-    }
-
-    /// Whether an earlier run read every chain to its end. Moves on to the first that it did not.
-    ///
-    /// A table of several sources is read again from its start: between two runs a source may have
-    /// taken the place of another, and the cursors name places, not sources.
-    fn nothing_left(&mut self) -> Result<bool> {
-        if self.parts.len() > 1 && !self.from.is_empty() {
-            return Err(stale_cursor());
-        }
-        if let Some(cursor) = self.from.first() {
-            let parts = self.parts.len().max(1);
-            if usize::try_from(cursor.chain.of) != Ok(parts) {
-                return Err(stale_cursor());
+        while let Some(coming) = ahead.take() {
+            let delivery = self.turn(coming).await.map(|turned| {
+                ahead = turned.ahead;
+                turned.page
+            });
+            // Nobody may be listening any more; then this is the end, too.
+            if delivery.is_err() || pages.is_closed() {
+                ahead = None;
             }
+            drop(pages.send(delivery).await);
         }
-        while self.index < self.parts.len() && self.was_ended(self.index) {
-            self.index += 1;
-        }
-        Ok(!self.parts.is_empty() && self.index >= self.parts.len())
     }
 
-    fn was_ended(&self, index: usize) -> bool {
-        self.cursor(index).is_some_and(|cursor| cursor.resume.is_none())
+    /// Sends for the first page.
+    fn begin(&mut self, from: Option<ResumeToken>) -> Result<Ahead> {
+        let endpoints = self.api.endpoints();
+        let (url, link) = match from {
+            Some(token) => {
+                let url = check_link(endpoints, self.source.set(), token.as_str())
+                    .map_err(|_| stale_cursor())?;
+                self.followed.insert(hash(token.as_str()));
+                (url, Some(token.as_str().to_owned()))
+            }
+            None => (endpoints.web_api(&first_page(&*self.source, self.range)?)?, None),
+        };
+        Ok(self.send_for(url, link))
     }
 
-    fn cursor(&self, index: usize) -> Option<&ChainCursor> {
-        self.from.iter().find(|cursor| usize::try_from(cursor.chain.index) == Ok(index))
-    }
-
-    /// Sends for the chain's first page, or gives the only page of a chain that is not readable.
-    fn begin_chain(&mut self) -> Result<Option<Page<S::Row>>> {
-        self.followed.clear();
-        let source = match &self.parts[self.index] {
-            Part::Readable(source) => source,
-            Part::Unreadable(notice) => {
-                let notices = vec![notice.clone()];
-                return Ok(Some(self.last_page(Vec::new(), 0, notices)));
+    /// Waits for a page, sends for the next, and decodes the one that came.
+    async fn turn(&mut self, mut coming: Ahead) -> Result<Turned<S::Row>> {
+        let Fetched { answer, held } = arrive::<S>(&mut coming.fetch).await?;
+        let response = match answer {
+            Ok(response) => response,
+            Err(failure) => {
+                let notices = self.give_up(failure)?;
+                return Ok(Turned { page: self.page(Vec::new(), 0, notices, held), ahead: None });
             }
         };
-        let resume = self.cursor(self.index).and_then(|cursor| cursor.resume.clone());
-        let url = match &resume {
-            Some(token) => check_link(self.api.endpoints(), source.set(), token.as_str())
-                .map_err(|_| stale_cursor())?,
-            None => self.api.endpoints().web_api(&first_page(source))?,
-        };
-        self.origin = if resume.is_some() { Origin::Cursor } else { Origin::Run };
-        if let Some(token) = resume {
-            self.followed.insert(hash(token.as_str()));
-        }
-        self.send_for(url);
-        Ok(None)
-    }
-
-    fn send_for(&mut self, url: Url) {
-        let api = Arc::clone(&self.api);
-        let call = Call::read(operation::<S>(), url);
-        let fetch = async move { api.send(&call).await };
-        self.ahead.spawn(fetch.in_current_span());
-    }
-
-    async fn arrive(&mut self) -> Result<Fetched> {
-        match self.ahead.join_next().await {
-            Some(Ok(fetched)) => Ok(fetched),
-            // The task was stopped from outside: the runtime is shutting down.
-            Some(Err(cause)) => Err(Error::Unavailable {
-                operation: operation::<S>(),
-                retry_at: None,
-                source: Some(Box::new(cause)),
-            }),
-            None => Err(Error::unexpected(operation::<S>(), "no page is on its way")),
-        }
-    }
-
-    fn decode(&mut self, response: &Response) -> Result<Page<S::Row>> {
-        let Part::Readable(source) = &self.parts[self.index] else {
-            return Err(Error::unexpected(operation::<S>(), "a page of an unreadable table"));
-        };
-        let decoded = page(source, &response.body).map_err(|fault| self.unusable(fault))?;
-        let Decoded { rows, unreadable, notices, next_link } = decoded;
-        let Some(link) = next_link else {
-            return Ok(self.last_page(rows, unreadable, notices));
-        };
-        let url = check_link(self.api.endpoints(), source.set(), &link)?;
-        if !self.followed.insert(hash(&link)) {
-            return Err(Error::unexpected(operation::<S>(), "a nextLink that was followed before"));
-        }
+        self.bytes = response.body.len();
+        let guessed = self.guess(&response);
+        let decoded = self.decode(response).await?;
         self.origin = Origin::Run;
-        self.send_for(url);
-        let mut page = self.page(rows, unreadable, notices);
-        page.resume = Some(ResumeToken::new(link));
-        page.position = Position::More;
-        Ok(page)
+        let Decoded { rows, unreadable, notices, next_link } = decoded;
+        let mut page = self.page(rows, unreadable, notices, held);
+        let Some(link) = next_link else { return Ok(Turned { page, ahead: None }) };
+        let url = check_link(self.api.endpoints(), self.source.set(), &link)?;
+        if !self.followed.insert(hash(&link)) {
+            let detail = "a nextLink that was followed before";
+            return Err(Error::unexpected(operation::<S>(), detail));
+        }
+        page.resume = Some(ResumeToken::new(link.clone()));
+        let ahead = match guessed {
+            Some(ahead) if ahead.link.as_ref() == Some(&link) => ahead,
+            _ => self.send_for(url, Some(link)),
+        };
+        Ok(Turned { page, ahead: Some(ahead) })
+    }
+
+    /// Sends for the next page before this one is decoded, if its link can be seen.
+    fn guess(&self, response: &Response) -> Option<Ahead> {
+        let link = next_link(&response.body)?;
+        let url = check_link(self.api.endpoints(), self.source.set(), link).ok()?;
+        let fresh = !self.followed.contains(&hash(link));
+        fresh.then(|| self.send_for(url, Some(link.to_owned())))
+    }
+
+    fn send_for(&self, url: Url, link: Option<String>) -> Ahead {
+        let (api, intake) = (Arc::clone(&self.api), Arc::clone(&self.intake));
+        let (call, bytes) = (Call::read(operation::<S>(), url), self.bytes);
+        let fetch = async move {
+            let mut held = intake.reserve(bytes).await;
+            let answer = api.send(&call).await;
+            let came = answer.as_ref().map_or(0, |response| response.body.len());
+            intake.adjust(&mut held, came);
+            Fetched { answer, held }
+        };
+        let mut ahead = Ahead { link, fetch: JoinSet::new() };
+        ahead.fetch.spawn(fetch.in_current_span());
+        ahead
+    }
+
+    async fn decode(&self, response: Response) -> Result<Decoded<S::Row>> {
+        let decoded = if response.body.len() < SMALL_BODY {
+            Some(page(&*self.source, &response.body))
+        } else {
+            let source = Arc::clone(&self.source);
+            self.intake.compute(move || page(&*source, &response.body)).await
+        };
+        let decoded = decoded
+            .ok_or_else(|| Error::unexpected(operation::<S>(), "the page could not be decoded"))?;
+        decoded.map_err(|fault| self.unusable(fault))
     }
 
     /// Ends the chain when its table may degrade, else the read.
-    fn give_up(&mut self, failure: Failure) -> Result<Page<S::Row>> {
-        if let (Failure::Refused(refusal), Part::Readable(source)) =
-            (&failure, &self.parts[self.index])
-        {
+    fn give_up(&self, failure: Failure) -> Result<Vec<Notice>> {
+        if let Failure::Refused(refusal) = &failure {
             if self.origin == Origin::Cursor && is_stale_cookie(refusal) {
                 return Err(stale_cursor());
             }
-            if let Some(notices) = source.degrade(refusal) {
-                return Ok(self.last_page(Vec::new(), 0, notices));
+            if self.range != TimeRange::ALL && refusal.status == StatusCode::BAD_REQUEST {
+                // The service does not take the range: the next plan is plainer.
+                return Err(stale_cursor());
+            }
+            if let Some(notices) = self.source.degrade(refusal) {
+                return Ok(notices);
             }
         }
         Err(failure.into_error(operation::<S>(), self.api.now()))
@@ -299,52 +306,46 @@ impl<S: Source> Reader<S> {
         }
     }
 
-    /// The last page of the chain; moves on to the next chain.
-    fn last_page(
-        &mut self,
-        rows: Vec<S::Row>,
-        unreadable: u32,
-        notices: Vec<Notice>,
-    ) -> Page<S::Row> {
-        let page = self.page(rows, unreadable, notices);
-        self.index += 1;
-        let others_left = (self.index..self.parts.len()).any(|index| !self.was_ended(index));
-        self.done = !others_left;
-        let position = if others_left { Position::ChainEnd } else { Position::TableEnd };
-        Page { position, ..page }
-    }
-
     fn page(
         &mut self,
         rows: Vec<S::Row>,
         unreadable: u32,
         mut notices: Vec<Notice>,
+        bytes: BytesHeld,
     ) -> Page<S::Row> {
         notices.append(&mut self.notices);
-        let place = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        Page {
-            rows,
-            unreadable,
-            chain: Chain { index: place(self.index), of: place(self.parts.len()) },
-            resume: None,
-            position: Position::TableEnd,
-            estimate: None,
-            notices,
-        }
+        Page { unreadable, notices, bytes, ..Page::last(rows) }
+    }
+}
+
+async fn arrive<S: Source>(fetch: &mut JoinSet<Fetched>) -> Result<Fetched> {
+    match fetch.join_next().await {
+        Some(Ok(fetched)) => Ok(fetched),
+        // The task was stopped from outside: the runtime is shutting down.
+        Some(Err(cause)) => Err(Error::Unavailable {
+            operation: operation::<S>(),
+            retry_at: None,
+            source: Some(Box::new(cause)),
+        }),
+        None => Err(Error::unexpected(operation::<S>(), "no page is on its way")),
     }
 }
 
 /// The read's name in errors: `read the opportunities`.
 pub(crate) fn operation<S: Source>() -> Cow<'static, str> {
-    format!("read the {}", S::Row::TABLE.as_str().replace('_', " ")).into()
+    operation_on::<S::Row>()
+}
+
+fn operation_on<R: Record>() -> Cow<'static, str> {
+    format!("read the {}", R::TABLE.as_str().replace('_', " ")).into()
 }
 
 fn is_stale_cookie(refusal: &Refusal) -> bool {
     refusal.code.is_some_and(|code| STALE_COOKIE.contains(&code))
 }
 
-/// What was kept of an earlier run is of no use any more: read the table from its start.
-fn stale_cursor() -> Error {
+/// What was kept of an earlier run is of no use any more: plan and read the table anew.
+pub(crate) fn stale_cursor() -> Error {
     Error::invalid_input("the place to go on reading from", "the table changed since it was kept")
 }
 
@@ -352,6 +353,11 @@ fn hash(link: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     link.hash(&mut hasher);
     hasher.finish()
+}
+
+/// Placeholder until the decoder offers it.
+fn next_link(_body: &[u8]) -> Option<&str> {
+    None
 }
 
 #[cfg(test)]

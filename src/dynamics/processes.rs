@@ -1,18 +1,18 @@
 //! The definitions of business process flows that may run on an opportunity.
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::dynamics::call::Call;
 use crate::dynamics::decode::{BodyFault, not_json};
 use crate::dynamics::error::Failure;
 use crate::dynamics::paging::check_link;
+use crate::dynamics::plan::Unreadable;
 use crate::dynamics::web_api::WebApi;
 use crate::error::{Error, Result};
 use crate::http::transport::Response;
 use crate::model::ProcessId;
-use crate::walk::Notice;
 
 /// Active definitions; those on leads go on to opportunities.
 const QUERY: &str = "$select=workflowid,name,uniquename,primaryentity,processorder\
@@ -23,7 +23,7 @@ const QUERY: &str = "$select=workflowid,name,uniquename,primaryentity,processord
 const MAX_LIST_PAGES: u32 = 50;
 
 /// A business process flow.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Process {
     pub(crate) id: ProcessId,
     pub(crate) name: Option<String>,
@@ -36,7 +36,8 @@ pub(crate) struct Process {
 }
 
 /// The table on which a process starts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum StartsOn {
     Lead,
     Opportunity,
@@ -47,7 +48,7 @@ pub(crate) enum StartsOn {
 pub(crate) enum Processes {
     Known(Vec<Process>),
     /// The user may not read them.
-    Hidden(Notice),
+    Hidden(Unreadable),
 }
 
 /// Reads the active processes on opportunities and leads, in the order of their tables' names.
@@ -56,7 +57,7 @@ pub(crate) async fn active_processes(api: &WebApi) -> Result<Processes> {
     let definitions: Vec<Definition> = match whole_list(api, operation, "workflows", QUERY).await {
         Ok(definitions) => definitions,
         Err(Failure::Refused(refusal)) if refusal.concerns_one_table() => {
-            return Ok(Processes::Hidden(Notice::SourceUnreadable {
+            return Ok(Processes::Hidden(Unreadable {
                 origin: "workflow".to_owned(),
                 detail: refusal.into_error(operation, api.now()).to_string(),
             }));

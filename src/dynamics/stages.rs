@@ -1,7 +1,5 @@
 //! Stage assignments: every business process flow keeps its instances in a table of its own.
 
-use std::sync::Arc;
-
 use serde::Deserialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -9,7 +7,7 @@ use uuid::Uuid;
 use crate::dynamics::call::Call;
 use crate::dynamics::decode::{Converted, Source};
 use crate::dynamics::error::{Code, Failure, Refusal};
-use crate::dynamics::paging::{Part, Plan};
+use crate::dynamics::plan::{Unreadable, Words};
 use crate::dynamics::processes::{Process, Processes, StartsOn, active_processes, json};
 use crate::dynamics::tables::version;
 use crate::dynamics::web_api::WebApi;
@@ -52,13 +50,22 @@ wire_row! {
     }
 }
 
+impl Instances {
+    /// The instances of a process in the table that has this name in URLs.
+    pub(crate) fn of(process: Process, set: String) -> Self {
+        let stock = STOCK.iter().any(|(table, _)| *table == process.table);
+        let lookup = if stock { STOCK_LOOKUP } else { CUSTOM_LOOKUP };
+        Self { process, set, lookup }
+    }
+}
+
 /// Finds every instance table of the active processes on opportunities and leads.
-pub(crate) async fn instance_tables(api: Arc<WebApi>) -> Result<Plan<Instances>> {
-    let processes = match active_processes(&api).await? {
+pub(crate) async fn instance_tables(api: &WebApi) -> Result<Vec<Words>> {
+    let processes = match active_processes(api).await? {
         Processes::Known(processes) => processes,
-        Processes::Hidden(notice) => return Ok(Plan::nothing(notice)),
+        Processes::Hidden(unreadable) => return Ok(vec![Words::Unreadable(unreadable)]),
     };
-    let mut parts: Vec<Part<Instances>> = Vec::with_capacity(processes.len());
+    let mut parts = Vec::with_capacity(processes.len());
     let mut last_table = None;
     for process in processes {
         // Definitions of one table stand side by side; a table is read once.
@@ -66,22 +73,18 @@ pub(crate) async fn instance_tables(api: Arc<WebApi>) -> Result<Plan<Instances>>
             continue;
         }
         last_table = Some(process.table.clone());
-        parts.push(instance_table(&api, process).await?);
+        parts.push(instance_table(api, process).await?);
     }
-    Ok(Plan { parts, notices: Vec::new() })
+    Ok(parts)
 }
 
-async fn instance_table(api: &WebApi, process: Process) -> Result<Part<Instances>> {
+async fn instance_table(api: &WebApi, process: Process) -> Result<Words> {
     if let Some((_, set)) = STOCK.iter().find(|(table, _)| *table == process.table) {
-        let set = (*set).to_owned();
-        return Ok(Part::Readable(Instances { process, set, lookup: STOCK_LOOKUP }));
+        return Ok(Words::Instances { set: (*set).to_owned(), process });
     }
     Ok(match set_name(api, &process.table).await? {
-        Ok(set) => Part::Readable(Instances { process, set, lookup: CUSTOM_LOOKUP }),
-        Err(detail) => {
-            let origin = process.table;
-            Part::Unreadable(Notice::SourceUnreadable { origin, detail })
-        }
+        Ok(set) => Words::Instances { set, process },
+        Err(detail) => Words::Unreadable(Unreadable { origin: process.table, detail }),
     })
 }
 

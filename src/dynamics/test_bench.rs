@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::clock::{Clock, Randomness};
-use crate::connector::{ConnectorContext, Replaced, StoredTokens, TokenVault, Tokens};
+use crate::connector::{ConnectorContext, Replaced, Split, StoredTokens, TokenVault, Tokens};
 use crate::dynamics::credentials::{AppRegistration, ClientCredential};
 use crate::dynamics::endpoints::{Endpoints, Overrides};
 use crate::dynamics::org_url::OrgUrl;
@@ -88,6 +88,8 @@ pub(crate) fn bench() -> Bench {
         randomness: Arc::new(Randomness::seeded(7)),
         gates: Arc::new(NoGates),
         observer: Arc::<Ear>::clone(&ear),
+        intake: Arc::default(),
+        split: Split::default(),
     };
     Bench { clock, ear, context }
 }

@@ -76,6 +76,11 @@ impl WebApi {
         &self.endpoints
     }
 
+    /// How many requests may be under way at once.
+    pub(crate) fn width(&self) -> usize {
+        self.gate.width()
+    }
+
     pub(crate) fn now(&self) -> OffsetDateTime {
         self.clock.now()
     }

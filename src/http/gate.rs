@@ -109,6 +109,11 @@ impl Gate {
         }
     }
 
+    /// How many requests may be under way at once.
+    pub(crate) fn width(&self) -> usize {
+        self.width.load(Ordering::Relaxed)
+    }
+
     fn known(&self) -> Option<OffsetDateTime> {
         *self.held_until.lock().unwrap_or_else(PoisonError::into_inner)
     }

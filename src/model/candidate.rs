@@ -68,6 +68,11 @@ pub struct AssignedStage {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Presence {
+    /// A read of its id proved that it is gone.
+    Gone {
+        /// Since when (UTC).
+        since: OffsetDateTime,
+    },
     /// A complete pull did not see it. It may have closed, be hidden or be gone.
     Missing {
         /// Since when (UTC).

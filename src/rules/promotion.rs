@@ -16,6 +16,8 @@ use crate::rules::stage_filter::passes_filter;
 /// |---|---|---|
 /// | won or lost | `Skip` | `End`, once |
 /// | not in the last pull | `Unchanged` | `Unchanged` |
+/// | gone, by a read of its id | `Unchanged` | `End`, once |
+/// | called gone, and put back | `Unchanged` | as if it were there |
 /// | in a state we do not know | `Skip` | `Stop`, once; an ended deal stays ended |
 /// | open, but no single member owns it | `Skip` | `Stop`, once for each reason |
 /// | open, but outside the stage filter | `Skip` | `Stop`, once for each reason |
@@ -51,6 +53,15 @@ pub fn decide(
     match (status, candidate.presence) {
         (OpportunityStatus::Won, _) => end(Outcome::Won, status, existing),
         (OpportunityStatus::Lost, _) => end(Outcome::Lost, status, existing),
+        (OpportunityStatus::Open | OpportunityStatus::Unknown, Presence::Gone { .. }) => {
+            match existing {
+                Some(_) => end(Outcome::Deleted, status, existing),
+                None => Decision::Unchanged,
+            }
+        }
+        (OpportunityStatus::Open, Presence::Missing { .. }) if was_called_gone(existing) => {
+            promote(candidate, members, filter, existing, url)
+        }
         (OpportunityStatus::Open | OpportunityStatus::Unknown, Presence::Missing { .. }) => {
             Decision::Unchanged
         }
@@ -134,6 +145,11 @@ fn end(outcome: Outcome, status: OpportunityStatus, existing: Option<&Deal>) -> 
             Decision::End(outcome)
         }
     }
+}
+
+/// Whether a deal ended because its opportunity was called gone.
+fn was_called_gone(existing: Option<&Deal>) -> bool {
+    existing.is_some_and(|deal| deal.state == DealState::Ended(Outcome::Deleted))
 }
 
 /// A state that nobody knows is no proof that an ended opportunity was opened again.

@@ -30,10 +30,10 @@ enum Standing {
 }
 
 impl Standing {
-    /// `None` for an abandoned process.
+    /// `None` for an abandoned process, and for an assignment that is gone.
     const fn of(assigned: &AssignedStage) -> Option<Self> {
         match (assigned.presence, assigned.assignment.state) {
-            (_, AssignmentState::Aborted) => None,
+            (_, AssignmentState::Aborted) | (Presence::Gone { .. }, _) => None,
             (Presence::Seen, AssignmentState::Active) => Some(Self::SeenActive),
             (Presence::Seen, AssignmentState::Finished) => Some(Self::SeenFinished),
             (Presence::Missing { .. }, AssignmentState::Active) => Some(Self::MissingActive),

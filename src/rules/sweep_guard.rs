@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// What a complete pull of one table found, after the missing rows were asked for by id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "four numbers that every caller has to give")]
@@ -28,9 +30,16 @@ pub enum SweepVerdict {
 }
 
 /// Why a sweep was withheld.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "withheld")]
 #[non_exhaustive]
 pub enum WithheldReason {
+    /// The CRM hides rows from this user that it showed before: a right was taken away, and what
+    /// else is missing may be hidden, too.
+    Hidden {
+        /// How many of those that were asked for one by one.
+        hidden: u64,
+    },
     /// The pull saw no row at all, though some were known. A right that was taken away looks just
     /// like that.
     NothingSeen {
@@ -49,7 +58,7 @@ pub enum WithheldReason {
 impl WithheldReason {
     /// Whether a person may approve the sweep of this run after all.
     ///
-    /// A table that came back empty is never swept.
+    /// A table that came back empty, or that hides rows, is never swept.
     #[must_use]
     pub const fn is_approvable(&self) -> bool {
         matches!(self, Self::TooManyMissing { .. })
@@ -60,6 +69,9 @@ impl fmt::Display for WithheldReason {
     /// Prints a sentence for the activity feed, without a final dot.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Hidden { hidden } => {
+                write!(f, "the CRM hides {hidden} of them from the connected user")
+            }
             Self::NothingSeen { known } => {
                 write!(f, "the CRM showed no row, though {known} were known")
             }

@@ -1,17 +1,20 @@
 //! The synced copy of a CRM's tables.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{
     Candidate, ConnectionId, OpportunityId, RecordId, Rows, RunId, Stage, Table, WorkspaceId,
 };
+use crate::rules::WithheldReason;
 use crate::storage::due::Claim;
-use crate::walk::{Chain, ChainCursor, CompletenessProof, Incomplete};
+use crate::walk::{ChainCursor, CompletenessProof, Incomplete, ResumeToken, TablePlan};
 
 /// The synced copy of the CRM's tables.
 ///
@@ -26,25 +29,38 @@ pub trait Mirror: fmt::Debug + Send + Sync {
     /// [`Error::StaleClaim`](crate::Error::StaleClaim).
     async fn start_pull(&self, claim: &Claim, fresh: RunId) -> Result<Pull>;
 
-    /// Forgets what an unfinished pull has read of one table (cursors and what was seen, not the
-    /// rows), so that the table is read again from its start.
+    /// Keeps how a table is read in this run, before its first page, and gives the plan that
+    /// counts: the first plan of an attempt wins.
+    ///
+    /// A higher `attempt` than the stored one replaces the plan and forgets what was read of the
+    /// table in this run (cursors and what was seen, not the rows), so that it is read again from
+    /// its start. Attempts count from 0.
     ///
     /// # Errors
     /// [`Error::StaleClaim`](crate::Error::StaleClaim).
-    async fn restart_table(&self, claim: &Claim, run: RunId, table: Table) -> Result<()>;
+    async fn plan_table(
+        &self,
+        claim: &Claim,
+        run: RunId,
+        table: Table,
+        attempt: u32,
+        plan: &TablePlan,
+    ) -> Result<TableRead>;
 
     /// Stores a page: its rows, which ids were seen, and the chain's cursor.
     ///
-    /// A row whose version is the stored one is not written. A row that was missing is missing no
-    /// more. A page that was stored before in the same run (same table, chain and place) is stored
-    /// again without effect.
+    /// A row whose version is the stored one is not written. A row that was missing or gone is so
+    /// no more. Fields in [`MirrorPage::absent`] keep the values that are stored. A page that was
+    /// stored before in the same run (same table, chain and place) is stored again without effect.
     ///
     /// # Errors
-    /// [`Error::StaleClaim`](crate::Error::StaleClaim).
-    async fn apply_page(&self, claim: &Claim, page: &MirrorPage) -> Result<PageWritten>;
+    /// [`Error::StaleClaim`](crate::Error::StaleClaim); [`Error::Conflict`](crate::Error::Conflict)
+    /// when its chain was not planned in this run, or the run is past its reading.
+    async fn apply_page(&self, claim: &Claim, page: MirrorPage) -> Result<PageWritten>;
 
     /// Ends the reading part of a pull: rows of the proved tables that the run did not see are
-    /// marked missing (they stay as they are), everything else is left alone.
+    /// marked missing (they stay as they are), everything else is left alone. Won and lost
+    /// opportunities are never missing: a read of the open ones does not show them.
     ///
     /// Calling it again for a run that was already ended reports the same. A proof of another run
     /// is refused.
@@ -58,9 +74,73 @@ pub trait Mirror: fmt::Debug + Send + Sync {
         proofs: &[CompletenessProof],
     ) -> Result<Vec<TableSummary>>;
 
+    /// Rows of a table that are missing and may be asked for, in the order of their ids, from after
+    /// `after`. Rows that an undone sweep put back are not among them, until they are seen again.
+    ///
+    /// A mirror that keeps the default never sweeps.
+    async fn missing(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+        table: Table,
+        after: Option<&RecordId>,
+        limit: u32,
+    ) -> Result<Vec<MissingRow>> {
+        let _ = (workspace, connection, table, after, limit);
+        Ok(Vec::new())
+    }
+
+    /// Settles missing rows by what the CRM says about their ids: rows found are stored and missing
+    /// no more; rows gone get a mark, go out of every answer, and can be put back for 30 days.
+    /// A row that is not missing any more is not marked.
+    ///
+    /// # Errors
+    /// [`Error::StaleClaim`](crate::Error::StaleClaim).
+    async fn settle(&self, claim: &Claim, run: RunId, settled: &Settled) -> Result<()> {
+        let _ = (claim, run, settled);
+        Ok(())
+    }
+
+    /// Keeps how looking for a table's missing rows ended, in place of what was kept of an earlier
+    /// run; an approval given for that is used up.
+    ///
+    /// # Errors
+    /// [`Error::StaleClaim`](crate::Error::StaleClaim).
+    async fn record_sweep(&self, claim: &Claim, sweep: &Sweep) -> Result<()> {
+        let _ = (claim, sweep);
+        Ok(())
+    }
+
+    /// How looking for missing rows ended last, table by table.
+    async fn sweeps(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+    ) -> Result<Vec<Sweep>> {
+        let _ = (workspace, connection);
+        Ok(Vec::new())
+    }
+
+    /// Carries out a person's decision about the sweep of a run; gives how many rows it concerns.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) when there is nothing of that run to decide
+    /// about, for example because a newer run has looked again.
+    async fn decide_sweep(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+        run: RunId,
+        decision: SweepDecision,
+    ) -> Result<u64> {
+        let _ = (workspace, connection, decision);
+        Err(Error::not_found(format!("a sweep of run {run}")))
+    }
+
     /// Ends a run whose opportunities were all decided about: from now on answers are as of now.
     ///
-    /// What was kept to resume the run is dropped. Calling it again has no effect.
+    /// What was kept to resume the run is dropped, and so are rows that have been gone for more
+    /// than 30 days. Calling it again has no effect.
     ///
     /// # Errors
     /// [`Error::StaleClaim`](crate::Error::StaleClaim).
@@ -119,7 +199,9 @@ pub struct Pull {
     /// How far it came.
     pub phase: PullPhase,
     /// How far each table was read; a table that is not listed was not begun.
-    pub tables: Vec<TableCursors>,
+    pub tables: Vec<TableRead>,
+    /// How many rows of each table the last finished run saw.
+    pub expected: BTreeMap<Table, u64>,
 }
 
 /// How far a run came.
@@ -129,22 +211,24 @@ pub struct Pull {
 pub enum PullPhase {
     /// Ended.
     Finished,
-    /// Reading is over; opportunities are being decided about.
+    /// Reading is over; missing rows are asked for and opportunities decided about.
     Promoting,
     /// Reading tables.
     Reading,
 }
 
-/// How far a table was read in a run.
+/// How a table is read in a run, and how far.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "stores build it")]
-pub struct TableCursors {
+pub struct TableRead {
     /// The table.
     pub table: Table,
-    /// Its chains, in the order of their index.
+    /// How often it was begun in this run, from 0.
+    pub attempt: u32,
+    /// Its chains.
+    pub plan: TablePlan,
+    /// How far each chain of the plan was read, in the plan's order.
     pub chains: Vec<ChainCursor>,
-    /// Pages stored so far; the next page's place counts on from here.
-    pub pages: u64,
     /// What a page raised against a proof; an interrupted run must not forget it.
     pub doubt: Option<Incomplete>,
 }
@@ -155,20 +239,20 @@ pub struct TableCursors {
 pub struct MirrorPage {
     /// The run.
     pub run: RunId,
-    /// The chain.
-    pub chain: Chain,
-    /// The page's place among all pages of its table in this run, from 0.
+    /// The chain, by its place in the plan.
+    pub chain: usize,
+    /// The page's place in its chain, from 0.
     pub seq: u64,
     /// The rows; they name the table.
     pub rows: Rows,
     /// Ids that were seen though their row is not to be written, because it could not be decoded.
     pub also_seen: Vec<RecordId>,
-    /// Where the chain goes on.
-    pub cursor: ChainCursor,
+    /// Fields of the rows that the CRM did not send: what is stored of them stays.
+    pub absent: Vec<Cow<'static, str>>,
+    /// Where the chain goes on; `None` at its end.
+    pub resume: Option<ResumeToken>,
     /// What this or an earlier page of the table raised against a proof.
     pub doubt: Option<Incomplete>,
-    /// How many rows the table may have in all, for progress.
-    pub estimate: Option<u64>,
 }
 
 /// What storing a page did.
@@ -197,6 +281,59 @@ pub struct TableSummary {
     pub missing: u64,
     /// Rows that this run found missing for the first time.
     pub newly_missing: u64,
+    /// Whether the run's read of the table was proved complete.
+    pub proved: bool,
+}
+
+/// A row that the last complete pull of its table did not see.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "stores build it")]
+pub struct MissingRow {
+    /// Its id.
+    pub id: RecordId,
+    /// Since when (UTC).
+    pub since: OffsetDateTime,
+}
+
+/// What the CRM said about missing rows of one table.
+#[derive(Clone, PartialEq, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "stores take it apart")]
+pub struct Settled {
+    /// Rows that are there, whatever their state; they name the table.
+    pub found: Rows,
+    /// Rows that are gone for good.
+    pub gone: Vec<RecordId>,
+}
+
+/// How looking for a table's missing rows ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "stores take it apart")]
+pub struct Sweep {
+    /// The run that looked.
+    pub run: RunId,
+    /// The table.
+    pub table: Table,
+    /// When (UTC).
+    pub at: OffsetDateTime,
+    /// Rows that are marked gone because of it.
+    pub gone: u64,
+    /// Rows that are still missing without an explanation.
+    pub missing: u64,
+    /// Why nothing was swept, when it was withheld.
+    pub withheld: Option<WithheldReason>,
+    /// When a person approved it after all (UTC).
+    pub approved_at: Option<OffsetDateTime>,
+}
+
+/// What a person decides about a sweep.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum SweepDecision {
+    /// The next sync may sweep what this run found missing of the table, although it is much.
+    Approve(Table),
+    /// What the run swept is put back. It stays missing until it is seen again, and no later run
+    /// sweeps it before.
+    Undo,
 }
 
 /// How far a run has come, as a settings page polls it.

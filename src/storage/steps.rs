@@ -8,6 +8,8 @@
 
 mod deals;
 mod publications;
+mod sweeps;
 
 pub use deals::{DealStep, Listing, Standing, apply_decision};
 pub use publications::{accept, record_create, record_receipt, set_aside};
+pub use sweeps::{KEEP_GONE, approve_sweep};

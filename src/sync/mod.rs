@@ -15,6 +15,7 @@ mod follow;
 mod promote;
 mod pull;
 mod reconcile;
+mod sample;
 
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ use crate::model::{
 use crate::storage::{Claim, Pull, PullPhase, Stores};
 use crate::sync::follow::follow_changes;
 use crate::sync::promote::{Promotion, promote};
-use crate::sync::pull::read_tables;
+use crate::sync::pull::{EarlierReads, read_tables};
 use crate::sync::reconcile::{Reading, reconcile};
 
 /// How old an interrupted run may be to go on where it was. Page links carry no expiry that
@@ -69,15 +70,15 @@ impl Sync<'_> {
     /// Runs the sync to its end.
     pub(crate) async fn run(&self) -> Result<SyncReport> {
         let fresh = RunId::new(self.randomness.uuid());
-        let mut run = self.stores.mirror.start_pull(self.claim, fresh).await?;
+        let run = self.stores.mirror.start_pull(self.claim, fresh).await?;
         tracing::info!(run = %run.run, phase = ?run.phase, "sync starts");
         self.tell(&run, "started", run.started_at, FeedEvent::SyncStarted { run: run.run }).await?;
         // Members and filter are read once, here, so that one sync judges by one rule (DEA-4).
         let members = self.members.members(&self.connection.workspace).await?;
         if run.phase == PullPhase::Reading {
             let (identity, reading) = self.compare_identity().await?;
-            self.forget_stale_reads(&mut run, reading).await?;
-            let proofs = read_tables(self, &run).await?;
+            let earlier = self.judge_earlier_reads(&run, reading);
+            let proofs = read_tables(self, &run, earlier).await?;
             let reading = self.compare_sign_in(reading).await?;
             reconcile(self, &run, reading, &proofs).await?;
             self.remember_identity(identity, reading).await?;
@@ -123,18 +124,16 @@ impl Sync<'_> {
         Ok(if now.connected_at == *connected_at { reading } else { Reading::ByAnotherUser })
     }
 
-    /// Reads again from the start what an interrupted run has read too long ago, or with other
-    /// eyes: one proof must speak of one time and one user.
-    async fn forget_stale_reads(&self, run: &mut Pull, reading: Reading) -> Result<()> {
+    /// Whether what an interrupted run has read still counts. Read too long ago, or with other
+    /// eyes, it does not: one proof must speak of one time and one user.
+    fn judge_earlier_reads(&self, run: &Pull, reading: Reading) -> EarlierReads {
         let age = self.clock.now() - run.started_at;
         let signed_in_before = self.connection.connected_at <= run.started_at;
         if reading == Reading::ByTheSameUser && age <= MAX_RESUME_AGE && signed_in_before {
-            return Ok(());
+            EarlierReads::Count
+        } else {
+            EarlierReads::Stale
         }
-        for read in std::mem::take(&mut run.tables) {
-            self.stores.mirror.restart_table(self.claim, run.run, read.table).await?;
-        }
-        Ok(())
     }
 
     async fn change(&self, change: ConnectionChange) -> Result<()> {

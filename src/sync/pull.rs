@@ -1,108 +1,129 @@
-//! Reads every table of a connection into the mirror, all at once and page by page.
+//! Reads every table of a connection into the mirror: all at once, chain by chain, page by page.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::try_join_all;
 use futures_util::{FutureExt, StreamExt};
 
-use crate::connector::PageStream;
+use crate::connector::{ChainRequest, PageStream, PlanRequest};
 use crate::error::{Error, Result};
 use crate::host::{SyncProgress, TableStep};
 use crate::model::{FeedEvent, Record, RecordId, Table};
-use crate::storage::{MirrorPage, Pull};
+use crate::storage::{MirrorPage, Pull, TableRead};
 use crate::sync::Sync;
-use crate::walk::{ChainCursor, CompletenessProof, Incomplete, Notice, Page, Position, Walk};
+use crate::sync::sample::sample_creation;
+use crate::walk::{ChainCursor, CompletenessProof, Notice, Page, Reached, Walk};
+
+/// How often a table may be begun anew in one run, when the CRM does not take a place any more.
+const MAX_RESTARTS: u32 = 3;
+
+/// Whether what an interrupted run has read still counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum EarlierReads {
+    /// It does: the run goes on where it was.
+    Count,
+    /// It does not: every table is read from its start.
+    Stale,
+}
 
 /// Reads all tables. Those that were read to their end are proved; the others are not in the list.
 ///
 /// The tables are read side by side; how many requests run at once is the connector's to decide.
-pub(super) async fn read_tables(sync: &Sync<'_>, run: &Pull) -> Result<Vec<CompletenessProof>> {
+pub(super) async fn read_tables(
+    sync: &Sync<'_>,
+    run: &Pull,
+    earlier: EarlierReads,
+) -> Result<Vec<CompletenessProof>> {
     let connector = sync.connector;
+    let expected = expected_rows(sync, run).await?;
     let reads = Table::ALL.into_iter().map(|table| {
-        let reader = TableReader::new(sync, run, table);
+        let expected = expected.get(&table).copied();
+        let reader = TableReader { sync, run, earlier, table, expected };
         match table {
-            Table::Users => reader.read(|from| connector.users(from)).boxed(),
-            Table::Accounts => reader.read(|from| connector.accounts(from)).boxed(),
-            Table::Contacts => reader.read(|from| connector.contacts(from)).boxed(),
-            Table::Opportunities => reader.read(|from| connector.opportunities(from)).boxed(),
-            Table::Stages => reader.read(|from| connector.stages(from)).boxed(),
+            Table::Users => reader.read(|chain| connector.users(chain)).boxed(),
+            Table::Accounts => reader.read(|chain| connector.accounts(chain)).boxed(),
+            Table::Contacts => reader.read(|chain| connector.contacts(chain)).boxed(),
+            Table::Opportunities => reader.read(|chain| connector.opportunities(chain)).boxed(),
+            Table::Stages => reader.read(|chain| connector.stages(chain)).boxed(),
             Table::StageAssignments => {
-                reader.read(|from| connector.stage_assignments(from)).boxed()
+                reader.read(|chain| connector.stage_assignments(chain)).boxed()
             }
-            Table::Currencies => reader.read(|from| connector.currencies(from)).boxed(),
+            Table::Currencies => reader.read(|chain| connector.currencies(chain)).boxed(),
         }
     });
     Ok(try_join_all(reads).await?.into_iter().flatten().collect())
 }
 
+/// How many rows each table may have: what the last run saw, else what the CRM says.
+async fn expected_rows(sync: &Sync<'_>, run: &Pull) -> Result<BTreeMap<Table, u64>> {
+    if !run.expected.is_empty() || !run.tables.is_empty() {
+        return Ok(run.expected.clone());
+    }
+    sync.connector.counts().await
+}
+
 /// Reads one table into the mirror.
+#[derive(Clone, Copy)]
 struct TableReader<'a> {
     sync: &'a Sync<'a>,
     run: &'a Pull,
+    earlier: EarlierReads,
     table: Table,
-    from: Vec<ChainCursor>,
-    doubt: Option<Incomplete>,
-    /// Pages stored so far, those of an interrupted read included.
-    seq: u64,
-    progress: SyncProgress,
+    expected: Option<u64>,
 }
 
 impl<'a> TableReader<'a> {
-    fn new(sync: &'a Sync<'a>, run: &'a Pull, table: Table) -> Self {
-        let known = run.tables.iter().find(|cursors| cursors.table == table);
-        let mut progress = SyncProgress::new(sync.connection.id, run.run, table);
-        progress.pages = known.map_or(0, |known| known.pages);
-        Self {
-            sync,
-            run,
-            table,
-            from: known.map_or_else(Vec::new, |known| known.chains.clone()),
-            doubt: known.and_then(|known| known.doubt.clone()),
-            seq: known.map_or(0, |known| known.pages),
-            progress,
-        }
-    }
-
     /// Reads the table; a place to go on from that the CRM no longer takes means reading anew.
     async fn read<R: Record>(
-        mut self,
-        fetch: impl Fn(&[ChainCursor]) -> PageStream<'a, R> + Send + 'a,
+        self,
+        fetch: impl Fn(&ChainRequest) -> PageStream<'a, R> + Send + std::marker::Sync + 'a,
     ) -> Result<Option<CompletenessProof>> {
-        let resumed = !self.from.is_empty();
-        match self.read_once(&fetch).await {
-            Err(error) if resumed && is_about_the_place(&error) => {
-                tracing::warn!(table = %self.table, %error, "the table is read again from its start");
-                let Sync { stores, claim, .. } = self.sync;
-                stores.mirror.restart_table(claim, self.run.run, self.table).await?;
-                self.from.clear();
-                self.doubt = None;
-                self.seq = 0;
-                self.progress.rows = 0;
-                self.progress.pages = 0;
-                self.read_once(&fetch).await
+        let known = self.run.tables.iter().find(|read| read.table == self.table);
+        let mut read = match known {
+            Some(known) if self.earlier == EarlierReads::Count => known.clone(),
+            Some(known) => self.plan(known.attempt + 1).await?,
+            None => self.plan(0).await?,
+        };
+        loop {
+            let resumed = read.chains.iter().any(|chain| chain.reached != Reached::Start);
+            match self.read_chains(&read, &fetch).await {
+                Err(error) if read.attempt < MAX_RESTARTS && may_begin_anew(&error, resumed) => {
+                    tracing::warn!(table = %self.table, %error, "the table is read anew");
+                    read = self.plan(read.attempt + 1).await?;
+                }
+                outcome => return outcome,
             }
-            outcome => outcome,
         }
     }
 
-    async fn read_once<R: Record>(
-        &mut self,
-        fetch: &(impl Fn(&[ChainCursor]) -> PageStream<'a, R> + Send + 'a),
+    /// Asks the connector how to read the table, and keeps what it says.
+    async fn plan(&self, attempt: u32) -> Result<TableRead> {
+        let Sync { stores, claim, connector, .. } = self.sync;
+        let (table, expected) = (self.table, self.expected);
+        let created = sample_creation(self.sync, table, expected).await?;
+        let plan = connector.plan(&PlanRequest { table, expected, created, attempt }).await?;
+        stores.mirror.plan_table(claim, self.run.run, self.table, attempt, &plan).await
+    }
+
+    async fn read_chains<R: Record>(
+        &self,
+        read: &TableRead,
+        fetch: &(impl Fn(&ChainRequest) -> PageStream<'a, R> + Send + std::marker::Sync),
     ) -> Result<Option<CompletenessProof>> {
-        let (run, doubt) = (self.run.run, self.doubt.clone());
-        let mut walk = Walk::resume(run, self.table, &self.from, doubt);
-        if !walk.is_over() {
-            let mut pages = fetch(&self.from);
-            while let Some(page) = pages.next().await {
-                let page = page?;
-                walk.take(&page)?;
-                self.doubt = walk.doubt().cloned();
-                let last = page.position == Position::TableEnd;
-                self.store(page, last).await?;
-                if last {
-                    break;
-                }
-            }
-        }
-        match walk.finish() {
+        let under_way = UnderWay::new(self, read);
+        let chains = read.plan.chains.iter().zip(&read.chains).enumerate();
+        let chains = chains.filter(|(_, (_, cursor))| cursor.reached != Reached::End);
+        let chains = chains.map(|(index, (plan, cursor))| {
+            let from = match &cursor.reached {
+                Reached::At(token) => Some(token.clone()),
+                Reached::End | Reached::Start => None,
+            };
+            let pages = fetch(&ChainRequest { plan: plan.clone(), from });
+            self.read_chain(index, cursor, pages, &under_way)
+        });
+        try_join_all(chains).await?;
+        match under_way.into_walk().finish() {
             Ok(proof) => Ok(Some(proof)),
             Err(doubt) => {
                 tracing::warn!(table = %self.table, %doubt, "no row of the table is called missing");
@@ -111,27 +132,53 @@ impl<'a> TableReader<'a> {
         }
     }
 
+    /// Stores the pages of one chain, each before the next is taken.
+    async fn read_chain<R: Record>(
+        &self,
+        chain: usize,
+        cursor: &ChainCursor,
+        mut pages: PageStream<'a, R>,
+        under_way: &UnderWay,
+    ) -> Result<()> {
+        let mut seq = cursor.pages;
+        while let Some(page) = pages.next().await {
+            let page = page?;
+            under_way.state().walk.take(chain, &page)?;
+            self.tell(&page.notices).await?;
+            let last = page.resume.is_none();
+            self.store(chain, seq, page, under_way).await?;
+            seq += 1;
+            if last {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Stores a page and tells how far the table is.
-    async fn store<R: Record>(&mut self, page: Page<R>, last: bool) -> Result<()> {
+    async fn store<R: Record>(
+        &self,
+        chain: usize,
+        seq: u64,
+        page: Page<R>,
+        under_way: &UnderWay,
+    ) -> Result<()> {
         let rows = page.rows.len() as u64;
-        self.tell(&page.notices).await?;
         let stored = MirrorPage {
             run: self.run.run,
-            chain: page.chain,
-            seq: self.seq,
+            chain,
+            seq,
             also_seen: also_seen(&page),
-            cursor: ChainCursor { chain: page.chain, resume: page.resume },
-            doubt: self.doubt.clone(),
-            estimate: page.estimate,
+            absent: page.absent,
+            resume: page.resume,
+            doubt: under_way.state().walk.doubt().cloned(),
             rows: R::batch(page.rows),
         };
-        self.sync.stores.mirror.apply_page(self.sync.claim, &stored).await?;
-        self.seq += 1;
-        self.progress.rows += rows;
-        self.progress.pages += 1;
-        self.progress.expected = page.estimate.or(self.progress.expected);
-        self.progress.step = if last { TableStep::Done } else { TableStep::Reading };
-        self.sync.observer.progress(&self.progress);
+        self.sync.stores.mirror.apply_page(self.sync.claim, stored).await?;
+        // Only now is the page's memory free again.
+        drop(page.bytes);
+        let progress = under_way.advance(rows);
+        self.sync.observer.progress(&progress);
         Ok(())
     }
 
@@ -146,7 +193,7 @@ impl<'a> TableReader<'a> {
                 }
                 Notice::ColumnMissing { column } => (
                     format!("column/{}/{column}", self.table),
-                    format!("the column {column} is not there any more"),
+                    format!("the column {column} is not there any more; its old values stay"),
                 ),
                 Notice::RowIncomplete { id, detail } if !told_row => {
                     told_row = true;
@@ -161,6 +208,46 @@ impl<'a> TableReader<'a> {
     }
 }
 
+/// What the chains of one table share while they are read.
+struct UnderWay(Mutex<State>);
+
+struct State {
+    walk: Walk,
+    progress: SyncProgress,
+}
+
+impl UnderWay {
+    fn new(reader: &TableReader<'_>, read: &TableRead) -> Self {
+        let (run, table) = (reader.run.run, reader.table);
+        let walk = Walk::resume(run, table, &read.plan, &read.chains, read.doubt.clone());
+        let mut progress = SyncProgress::new(reader.sync.connection.id, run, table);
+        progress.rows = read.chains.iter().map(|chain| chain.rows).sum();
+        progress.pages = read.chains.iter().map(|chain| chain.pages).sum();
+        progress.expected = reader.expected.or(read.plan.estimate);
+        Self(Mutex::new(State { walk, progress }))
+    }
+
+    /// Never held across an await.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a stored page in.
+    fn advance(&self, rows: u64) -> SyncProgress {
+        let mut state = self.state();
+        state.progress.rows += rows;
+        state.progress.pages += 1;
+        if state.walk.is_over() {
+            state.progress.step = TableStep::Done;
+        }
+        state.progress.clone()
+    }
+
+    fn into_walk(self) -> Walk {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner).walk
+    }
+}
+
 /// Ids that a page shows without a row to write: rows of which nothing but the id could be read.
 fn also_seen<R: Record>(page: &Page<R>) -> Vec<RecordId> {
     let incomplete = page.notices.iter().filter_map(|notice| match notice {
@@ -170,10 +257,11 @@ fn also_seen<R: Record>(page: &Page<R>) -> Vec<RecordId> {
     incomplete.filter(|id| !page.rows.iter().any(|row| row.record_id() == **id)).cloned().collect()
 }
 
-/// Whether an error may mean that the place to go on from is not taken any more.
-const fn is_about_the_place(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::InvalidInput { .. } | Error::Rejected { .. } | Error::UnexpectedResponse { .. }
-    )
+/// Whether an error may mean that a plan or a place is not taken any more.
+const fn may_begin_anew(error: &Error, resumed: bool) -> bool {
+    match error {
+        Error::InvalidInput { .. } => true,
+        Error::Rejected { .. } | Error::UnexpectedResponse { .. } => resumed,
+        _ => false,
+    }
 }

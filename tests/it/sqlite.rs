@@ -19,11 +19,11 @@ use fluint_crm::model::{
     Rows, RunId, Table, UserId, WorkspaceId,
 };
 use fluint_crm::storage::{
-    Claim, Connections as _, Due as _, Mirror as _, MirrorPage, PageWritten, TableSummary, WorkKind,
+    Claim, Connections as _, Due as _, Mirror, MirrorPage, PageWritten, TableSummary, WorkKind,
 };
 use fluint_crm::store::SqliteStore;
 use fluint_crm::testkit::ManualClock;
-use fluint_crm::walk::{Chain, ChainCursor, CompletenessProof, Page, ResumeToken, Walk};
+use fluint_crm::walk::{CompletenessProof, Page, ResumeToken, TablePlan, Walk};
 use fluint_crm::{Sealed, SystemClock};
 use time::Date;
 use time::macros::datetime;
@@ -116,14 +116,21 @@ fn page(seq: u64, rows: Rows) -> MirrorPage {
     let resume = Some(ResumeToken::new(format!("after page {seq}")));
     MirrorPage {
         run: run(),
-        chain: Chain::ONLY,
+        chain: 0,
         seq,
         rows,
         also_seen: Vec::new(),
-        cursor: ChainCursor { chain: Chain::ONLY, resume },
+        absent: Vec::new(),
+        resume,
         doubt: None,
-        estimate: None,
     }
+}
+
+/// Stores a page of a table, which is planned first where it is not.
+async fn put(store: &dyn Mirror, claim: &Claim, page: MirrorPage) -> PageWritten {
+    let (run, table, plan) = (page.run, page.rows.table(), TablePlan::whole("all"));
+    store.plan_table(claim, run, table, 0, &plan).await.unwrap();
+    store.apply_page(claim, page).await.unwrap()
 }
 
 /// Applies opportunities as pages of a run, from the place `seq` on.
@@ -133,13 +140,13 @@ async fn apply(
     seq: u64,
     rows: Vec<Opportunity>,
 ) -> PageWritten {
-    store.apply_page(claim, &page(seq, Rows::Opportunities(rows))).await.unwrap()
+    put(store, claim, page(seq, Rows::Opportunities(rows))).await
 }
 
 /// A proof that a table was read to its end.
 fn proof(run: RunId, table: Table) -> CompletenessProof {
-    let mut walk = Walk::new(run, table);
-    walk.take(&Page::<Opportunity>::whole_table(Vec::new())).unwrap();
+    let mut walk = Walk::new(run, table, &TablePlan::whole("all"));
+    walk.take(0, &Page::<Opportunity>::last(Vec::new())).unwrap();
     walk.finish().unwrap()
 }
 

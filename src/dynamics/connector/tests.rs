@@ -1,8 +1,8 @@
 use super::*;
-use crate::dynamics::fixtures::{Org, ROOT, refusal};
+use crate::dynamics::fixtures::{Org, ROOT, proof, read_all, refusal};
 use crate::http::fixtures::answer;
 use crate::model::CurrencyRole;
-use crate::walk::{Incomplete, Page, Walk};
+use crate::walk::{Incomplete, Page};
 use futures_util::TryStreamExt;
 
 fn id(n: u32) -> String {
@@ -53,8 +53,9 @@ async fn syn_1_stages_are_asked_for_by_process_and_put_in_order() {
         let is_list = request.url.path().ends_with("workflows");
         Ok(answer(200, &[], if is_list { definitions.to_string() } else { body.clone() }))
     });
-    let pages: Vec<Page<Stage>> = connector(&org).stages(&[]).try_collect().await.unwrap();
+    let (_, pages) = read_stages(&connector(&org)).await;
     let shown: Vec<_> = pages[0]
+        .1
         .rows
         .iter()
         .map(|stage| {
@@ -87,12 +88,21 @@ async fn syn_1_stages_are_asked_for_by_process_and_put_in_order() {
 #[tokio::test]
 async fn syn_1_an_org_without_processes_has_no_stages() {
     let org = Org::new(|_, _| Ok(answer(200, &[], r#"{"value":[]}"#)));
-    let connector = connector(&org);
-    let pages: Vec<Page<Stage>> = connector.stages(&[]).try_collect().await.unwrap();
-    let mut walk = Walk::new(crate::model::RunId::new(Uuid::from_u128(1)), Table::Stages);
-    pages.iter().for_each(|page| walk.take(page).unwrap());
-    assert_eq!(walk.finish().unwrap().rows(), 0);
+    let (plan, pages) = read_stages(&connector(&org)).await;
+    assert_eq!(proof(&plan, &pages), Ok(0));
     assert_eq!(org.transport.sent().len(), 1);
+}
+
+async fn read_stages(connector: &DynamicsConnector) -> (TablePlan, Vec<(usize, Page<Stage>)>) {
+    let fetch = async |chain: &ChainRequest| connector.stages(chain).try_collect().await;
+    read_all(connector, fetch).await.unwrap()
+}
+
+async fn read_currencies(
+    connector: &DynamicsConnector,
+) -> (TablePlan, Vec<(usize, Page<Currency>)>) {
+    let fetch = async |chain: &ChainRequest| connector.currencies(chain).try_collect().await;
+    read_all(connector, fetch).await.unwrap()
 }
 
 fn currency_org(base: &'static str, status: u16) -> Org {
@@ -116,29 +126,28 @@ async fn dea_5_the_base_currency_is_marked() {
         r#"{"value":[{"_basecurrencyid_value":"00000000-0000-0000-0000-000000000001"}]}"#,
         200,
     );
-    let pages: Vec<Page<Currency>> = connector(&org).currencies(&[]).try_collect().await.unwrap();
-    let euro = &pages[0].rows[0];
+    let (_, pages) = read_currencies(&connector(&org)).await;
+    let euro = &pages[0].1.rows[0];
     assert_eq!((euro.code.as_str(), euro.role), ("EUR", CurrencyRole::Base));
     assert_eq!(euro.precision, Some(2));
-    assert_eq!((pages[0].rows.len(), pages[0].unreadable), (1, 1));
+    assert_eq!((pages[0].1.rows.len(), pages[0].1.unreadable), (1, 1));
 }
 
 #[tokio::test]
 async fn dea_5_a_hidden_base_currency_is_reported() {
     let org = currency_org("", 403);
-    let pages: Vec<Page<Currency>> = connector(&org).currencies(&[]).try_collect().await.unwrap();
-    assert_eq!(pages[0].rows[0].role, CurrencyRole::Other);
-    let mut walk = Walk::new(crate::model::RunId::new(Uuid::from_u128(1)), Table::Currencies);
-    walk.take(&pages[0]).unwrap();
+    let (plan, pages) = read_currencies(&connector(&org)).await;
+    assert_eq!(pages[0].1.rows[0].role, CurrencyRole::Other);
     let origin = "organization".to_owned();
-    assert_eq!(walk.finish(), Err(Incomplete::SourceUnreadable { origin }));
+    assert_eq!(proof(&plan, &pages), Err(Incomplete::SourceUnreadable { origin }));
 }
 
 #[tokio::test]
 async fn con_7_a_missing_table_asks_for_the_sales_app() {
     let org = Org::new(|_, _| Ok(answer(404, &[], refusal("0x80060888", "no such segment"))));
     let connector = connector(&org);
-    let error = connector.opportunities(&[]).try_collect::<Vec<_>>().await.unwrap_err();
+    let fetch = async |chain: &ChainRequest| connector.opportunities(chain).try_collect().await;
+    let error = read_all::<Opportunity>(&connector, fetch).await.unwrap_err();
     assert!(error.customer_message().contains("Sales app"), "{error}");
 }
 
@@ -216,7 +225,6 @@ async fn r_18_an_assignment_is_looked_for_in_every_instance_table() {
             Lookup::Gone => "gone",
             Lookup::Hidden => "hidden",
             Lookup::Present(_) => "present",
-            other => panic!("{other:?}"),
         };
         assert_eq!(said, expected);
     }

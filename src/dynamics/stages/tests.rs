@@ -1,10 +1,11 @@
 use super::*;
-use crate::dynamics::fixtures::{Org, ROOT, refusal};
-use crate::dynamics::paging::read_table;
+use crate::connector::{ChainRequest, CrmConnector};
+use crate::dynamics::connector::DynamicsConnector;
+use crate::dynamics::fixtures::{Org, ROOT, Read, proof, read_all, refusal};
 use crate::http::fixtures::answer;
 use crate::http::transport::{Request, Response};
-use crate::walk::{Chain, ChainCursor, Incomplete, Page, Position, ResumeToken, Walk};
-use futures_util::{FutureExt, TryStreamExt};
+use crate::walk::{ChainPlan, Incomplete, Page, ResumeToken, TablePlan, TimeRange};
+use futures_util::TryStreamExt;
 
 fn id(n: u32) -> String {
     format!("00000000-0000-0000-0000-{n:012}")
@@ -69,32 +70,28 @@ fn org(custom: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Org {
     })
 }
 
-async fn read(org: &Org, from: &[ChainCursor]) -> Vec<Page<StageAssignment>> {
-    read_table(&org.api(), from, |api| instance_tables(api).boxed()).try_collect().await.unwrap()
+async fn try_read(org: &Org) -> Read<StageAssignment> {
+    let connector = DynamicsConnector::new(&org.parts());
+    read_all(&connector, async |chain| connector.stage_assignments(chain).try_collect().await).await
 }
 
-fn proof(pages: &[Page<StageAssignment>]) -> Result<u64, Incomplete> {
-    let mut walk = Walk::new(
-        crate::model::RunId::new(Uuid::from_u128(1)),
-        crate::model::Table::StageAssignments,
-    );
-    pages.iter().for_each(|page| walk.take(page).unwrap());
-    walk.finish().map(|proof| proof.rows())
+async fn read(org: &Org) -> (TablePlan, Vec<(usize, Page<StageAssignment>)>) {
+    try_read(org).await.unwrap()
+}
+
+fn all(pages: &[(usize, Page<StageAssignment>)]) -> Vec<&StageAssignment> {
+    pages.iter().flat_map(|(_, page)| &page.rows).collect()
 }
 
 #[tokio::test]
 async fn syn_1_every_instance_table_is_a_chain() {
     let org = org(|_| rows(&[instance("_bpf_opportunityid_value", 7, 0, 1)]));
-    let pages = read(&org, &[]).await;
+    let (plan, pages) = read(&org).await;
     let places: Vec<_> =
-        pages.iter().map(|page| (page.chain.index, page.chain.of, page.position)).collect();
-    assert_eq!(
-        places,
-        [(0, 3, Position::ChainEnd), (1, 3, Position::ChainEnd), (2, 3, Position::TableEnd)]
-    );
+        pages.iter().map(|(chain, page)| (*chain, page.resume.is_none())).collect();
+    assert_eq!((plan.chains.len(), places), (3, vec![(0, true), (1, true), (2, true)]));
     // In the order of the tables' names: lead, custom, stock.
-    let origins: Vec<_> =
-        pages.iter().flat_map(|page| &page.rows).map(|row| row.origin.as_str()).collect();
+    let origins: Vec<_> = all(&pages).into_iter().map(|row| row.origin.as_str()).collect();
     assert_eq!(
         origins,
         [
@@ -104,8 +101,8 @@ async fn syn_1_every_instance_table_is_a_chain() {
             "opportunitysalesprocess"
         ]
     );
-    assert_eq!(proof(&pages), Ok(4));
-    assert!(pages.iter().all(|page| page.notices.is_empty()), "{pages:?}");
+    assert_eq!(proof(&plan, &pages), Ok(4));
+    assert!(pages.iter().all(|(_, page)| page.notices.is_empty()), "{pages:?}");
     let custom =
         org.transport.lines().into_iter().find(|line| line.contains("new_bpf_1fs")).unwrap();
     assert_eq!(
@@ -130,13 +127,13 @@ async fn syn_1_every_instance_table_is_a_chain() {
 #[tokio::test]
 async fn syn_1_an_assignment_tells_its_state() {
     let org = org(|_| rows(&[]));
-    let pages = read(&org, &[]).await;
-    let states: Vec<_> = pages.iter().flat_map(|page| &page.rows).map(|row| row.state).collect();
+    let (_, pages) = read(&org).await;
+    let states: Vec<_> = all(&pages).into_iter().map(|row| row.state).collect();
     assert_eq!(
         states,
         [AssignmentState::Active, AssignmentState::Finished, AssignmentState::Aborted]
     );
-    let first = pages.iter().flat_map(|page| &page.rows).next().unwrap();
+    let first = all(&pages)[0];
     assert_eq!(first.opportunity.as_str(), id(501));
     assert_eq!(first.stage.as_str(), id(901));
     assert_eq!(first.process.as_ref().map(crate::model::ProcessId::as_str), Some(id(1).as_str()));
@@ -152,11 +149,11 @@ async fn syn_1_a_refused_instance_table_degrades() {
         (400, "0x80041102", "The entity is not in the metadata cache"),
     ] {
         let org = org(move |_| answer(status, &[], refusal(code, message)));
-        let pages = read(&org, &[]).await;
+        let (plan, pages) = read(&org).await;
         assert_eq!(pages.len(), 3);
-        assert_eq!(pages[2].position, Position::TableEnd);
+        assert!(pages[2].1.resume.is_none());
         let origin = "new_bpf_1f".to_owned();
-        assert_eq!(proof(&pages), Err(Incomplete::SourceUnreadable { origin }), "{code}");
+        assert_eq!(proof(&plan, &pages), Err(Incomplete::SourceUnreadable { origin }), "{code}");
     }
 }
 
@@ -164,8 +161,7 @@ async fn syn_1_a_refused_instance_table_degrades() {
 #[tokio::test]
 async fn con_7_a_refused_user_does_not_degrade() {
     let org = org(|_| answer(403, &[], refusal("0x80072560", "not a member")));
-    let read = read_table(&org.api(), &[], |api| instance_tables(api).boxed());
-    let error = read.try_collect::<Vec<_>>().await.unwrap_err();
+    let error = try_read(&org).await.unwrap_err();
     assert!(matches!(error, crate::error::Error::NeedsAdmin { .. }), "{error:?}");
 }
 
@@ -186,17 +182,20 @@ async fn syn_1_a_process_that_ends_with_the_lead_is_no_gap() {
             _ => answer(200, &[], r#"{"EntitySetName":"new_leadses"}"#),
         })
     });
-    let pages = read(&org, &[]).await;
-    assert_eq!(proof(&pages), Ok(0));
+    let (plan, pages) = read(&org).await;
+    assert_eq!(proof(&plan, &pages), Ok(0));
 }
 
 #[tokio::test]
 async fn syn_1_hidden_definitions_are_reported() {
     let org =
         Org::new(|_, _| Ok(answer(403, &[], refusal("0x80040220", "missing prvReadWorkflow"))));
-    let pages = read(&org, &[]).await;
+    let (plan, pages) = read(&org).await;
     assert_eq!(pages.len(), 1);
-    assert_eq!(proof(&pages), Err(Incomplete::SourceUnreadable { origin: "workflow".to_owned() }));
+    assert_eq!(
+        proof(&plan, &pages),
+        Err(Incomplete::SourceUnreadable { origin: "workflow".to_owned() })
+    );
 }
 
 /// R-15: a name from the service never reaches a path unchecked.
@@ -205,8 +204,8 @@ async fn r_15_a_hostile_table_name_is_not_asked_for() {
     for table in ["", "x') or (1 eq 1", "../$batch", "a/b"] {
         let body = definitions(&[(table, "opportunity")]);
         let org = Org::new(move |_, _| Ok(answer(200, &[], body.clone())));
-        let pages = read(&org, &[]).await;
-        assert!(proof(&pages).is_err());
+        let (plan, pages) = read(&org).await;
+        assert!(proof(&plan, &pages).is_err());
         assert_eq!(org.transport.sent().len(), 1, "{table}");
     }
     let org = Org::new(|request, _| {
@@ -215,19 +214,37 @@ async fn r_15_a_hostile_table_name_is_not_asked_for() {
         let body = if is_list { definitions(&[("new_x", "opportunity")]) } else { hostile };
         Ok(answer(200, &[], body))
     });
-    assert!(proof(&read(&org, &[]).await).is_err());
+    let (plan, pages) = read(&org).await;
+    assert!(proof(&plan, &pages).is_err());
     assert_eq!(org.transport.sent().len(), 2);
 }
 
-/// A process may have been switched off and another one on since: places do not name sources.
+/// A process may have been switched off and another one on since: the plan names the sources.
 #[tokio::test]
-async fn syn_8_r_16_several_sources_are_read_again_from_the_start() {
-    let custom = format!("{ROOT}new_bpf_1fs?$skiptoken=2");
+async fn syn_8_r_16_several_sources_go_on_by_the_plan_that_was_kept() {
+    let org = org(|_| rows(&[instance("_bpf_opportunityid_value", 7, 0, 1)]));
+    let (plan, _) = read(&org).await;
+    let kept = serde_json::to_string(&plan).unwrap();
+    let plan: TablePlan = serde_json::from_str(&kept).unwrap();
+    let from = Some(ResumeToken::new(format!("{ROOT}new_bpf_1fs?$skiptoken=2")));
+    let asked_before = org.transport.sent().len();
+    let connector = DynamicsConnector::new(&org.parts());
+    let request = ChainRequest { plan: plan.chains[1].clone(), from };
+    let pages: Vec<_> = connector.stage_assignments(&request).try_collect().await.unwrap();
+    assert_eq!(pages[0].rows[0].origin, "new_bpf_1f");
+    assert_eq!(org.transport.sent().len(), asked_before + 1, "nothing but the page");
+}
+
+/// SYN-8: a plan in words that this release does not know is planned anew.
+#[tokio::test]
+async fn syn_8_words_of_another_release_say_so() {
     let org = org(|_| rows(&[]));
-    let cursor = |index, resume| ChainCursor { chain: Chain { index, of: 3 }, resume };
-    let from = [cursor(0, None), cursor(1, Some(ResumeToken::new(custom)))];
-    let read: Result<Vec<Page<StageAssignment>>, _> =
-        read_table(&org.api(), &from, |api| instance_tables(api).boxed()).try_collect().await;
-    assert!(matches!(read, Err(crate::error::Error::InvalidInput { .. })));
-    assert!(!org.transport.lines().iter().any(|line| line.contains("skiptoken")));
+    let connector = DynamicsConnector::new(&org.parts());
+    for source in ["", "{}", r#"{"from":"the_future"}"#, r#"{"from":"table"}"#] {
+        let plan = ChainPlan { source: source.to_owned(), range: TimeRange::ALL };
+        let request = ChainRequest { plan, from: None };
+        let read: Result<Vec<_>, _> = connector.stage_assignments(&request).try_collect().await;
+        assert!(matches!(read, Err(crate::error::Error::InvalidInput { .. })), "{source}");
+    }
+    assert!(org.transport.sent().is_empty());
 }

@@ -6,15 +6,16 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use crate::error::{Error, Result};
-use crate::model::{Candidate, ConnectionId, OpportunityId, RunId, Table, WorkspaceId};
+use crate::model::{Candidate, ConnectionId, OpportunityId, RecordId, RunId, Table, WorkspaceId};
+use crate::storage::steps::{KEEP_GONE, approve_sweep};
 use crate::storage::{
-    Claim, Mirror, MirrorPage, PageWritten, Pull, PullPhase, PullProgress, StageChoice,
-    TableSummary,
+    Claim, Mirror, MirrorPage, MissingRow, PageWritten, Pull, PullPhase, PullProgress, Settled,
+    StageChoice, Sweep, SweepDecision, TableRead, TableSummary,
 };
-use crate::store::memory::rows::MirroredRows;
-use crate::store::memory::run::Run;
+use crate::store::memory::rows::{MirroredRows, Put, Sight};
+use crate::store::memory::run::{PageFacts, Received, Run};
 use crate::store::memory::{MemoryStore, Place, State, place};
-use crate::walk::CompletenessProof;
+use crate::walk::{CompletenessProof, Reached, TablePlan};
 
 #[derive(Default)]
 pub(super) struct Held {
@@ -31,6 +32,8 @@ pub(super) struct ConnectionCopy {
     pub(super) synced_at: Option<OffsetDateTime>,
     /// How many rows of each table the last finished run saw.
     counts: BTreeMap<Table, u64>,
+    /// How looking for missing rows ended last.
+    sweeps: BTreeMap<Table, Sweep>,
 }
 
 #[async_trait]
@@ -43,32 +46,47 @@ impl Mirror for MemoryStore {
         // A repeated call finds the run that its first try started.
         let known =
             copy.run.take().filter(|run| run.phase != PullPhase::Finished || run.id == fresh);
-        Ok(copy.run.insert(known.unwrap_or_else(|| Run::start(fresh, now))).pull())
+        let run = copy.run.insert(known.unwrap_or_else(|| Run::start(fresh, now)));
+        Ok(run.pull(&copy.counts))
     }
 
-    async fn restart_table(&self, claim: &Claim, run: RunId, table: Table) -> Result<()> {
+    async fn plan_table(
+        &self,
+        claim: &Claim,
+        run: RunId,
+        table: Table,
+        attempt: u32,
+        plan: &TablePlan,
+    ) -> Result<TableRead> {
         let mut state = self.lock();
-        let (_, run) = state.run(claim, run)?;
-        if run.phase == PullPhase::Reading {
-            run.forget(table);
-        }
-        Ok(())
+        let copy = state.copy(claim, run)?;
+        let stamp = copy.rows.stamp();
+        Ok(copy.run_mut(run)?.plan(table, attempt, plan, stamp))
     }
 
-    async fn apply_page(&self, claim: &Claim, page: &MirrorPage) -> Result<PageWritten> {
+    async fn apply_page(&self, claim: &Claim, page: MirrorPage) -> Result<PageWritten> {
         let mut state = self.lock();
-        let (rows, run) = state.run(claim, page.run)?;
-        if let Some(written) = run.stored(page) {
-            return Ok(written);
-        }
-        if run.phase != PullPhase::Reading {
-            return Err(Error::conflict(format!("run {}", page.run)));
-        }
-        let written = rows.put(&page.rows);
-        for id in &page.also_seen {
-            rows.see(page.rows.table(), id);
-        }
-        run.record(page, written);
+        let copy = state.copy(claim, page.run)?;
+        let ConnectionCopy { rows, run, .. } = copy;
+        let run = run.as_mut().ok_or_else(|| no_run(page.run))?;
+        let read = match run.receive(&page)? {
+            Received::Before(written) => return Ok(written),
+            Received::New(read) => read,
+        };
+        let (table, stamp) = (page.rows.table(), read.stamp);
+        let mut strangers = page.also_seen;
+        let counted = (page.rows.len() + strangers.len()) as u64;
+        let absent: Vec<&str> = page.absent.iter().map(|field| &**field).collect();
+        let Put { written, first_seen: mut seen } = rows.put(page.rows, &absent, stamp);
+        strangers.retain(|id| {
+            let sight = rows.see(table, id, stamp);
+            seen += u64::from(sight == Sight::First);
+            sight == Sight::Stranger
+        });
+        let reached = page.resume.map_or(Reached::End, Reached::At);
+        let (chain, seq, doubt) = (page.chain, page.seq, page.doubt);
+        let facts = PageFacts { chain, seq, rows: counted, seen, reached, doubt };
+        read.record(facts, written, strangers);
         Ok(written)
     }
 
@@ -83,7 +101,8 @@ impl Mirror for MemoryStore {
         }
         let now = self.now();
         let mut state = self.lock();
-        let (rows, run) = state.run(claim, run)?;
+        let ConnectionCopy { rows, run: known, .. } = state.copy(claim, run)?;
+        let run = known.as_mut().ok_or_else(|| no_run(run))?;
         if run.phase == PullPhase::Reading {
             let proved: BTreeSet<Table> = proofs.iter().map(CompletenessProof::table).collect();
             run.summaries = summarise(rows, run, &proved, now);
@@ -92,13 +111,76 @@ impl Mirror for MemoryStore {
         Ok(run.summaries.clone())
     }
 
+    async fn missing(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+        table: Table,
+        after: Option<&RecordId>,
+        limit: u32,
+    ) -> Result<Vec<MissingRow>> {
+        let state = self.lock();
+        let copy = state.mirror.copies.get(&place(workspace, connection));
+        Ok(copy.map(|copy| copy.rows.missing(table, after, limit)).unwrap_or_default())
+    }
+
+    async fn settle(&self, claim: &Claim, run: RunId, settled: &Settled) -> Result<()> {
+        let now = self.now();
+        let mut state = self.lock();
+        let copy = state.copy(claim, run)?;
+        let stamp = copy.rows.stamp();
+        copy.rows.put(settled.found.clone(), &[], stamp);
+        copy.rows.remove(settled.found.table(), &settled.gone, now, run);
+        Ok(())
+    }
+
+    async fn record_sweep(&self, claim: &Claim, sweep: &Sweep) -> Result<()> {
+        let mut state = self.lock();
+        let copy = state.copy(claim, sweep.run)?;
+        copy.sweeps.insert(sweep.table, sweep.clone());
+        Ok(())
+    }
+
+    async fn sweeps(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+    ) -> Result<Vec<Sweep>> {
+        let state = self.lock();
+        let copy = state.mirror.copies.get(&place(workspace, connection));
+        Ok(copy.map(|copy| copy.sweeps.values().cloned().collect()).unwrap_or_default())
+    }
+
+    async fn decide_sweep(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+        run: RunId,
+        decision: SweepDecision,
+    ) -> Result<u64> {
+        let now = self.now();
+        let mut state = self.lock();
+        let copy = state.mirror.copies.get_mut(&place(workspace, connection));
+        let copy = copy.ok_or_else(|| no_sweep(run))?;
+        match decision {
+            SweepDecision::Approve(table) => {
+                let sweep = copy.sweeps.get_mut(&table).filter(|sweep| sweep.run == run);
+                let sweep = sweep.ok_or_else(|| no_sweep(run))?;
+                approve_sweep(sweep, now)?;
+                Ok(sweep.missing)
+            }
+            SweepDecision::Undo => match copy.rows.put_back(run, now) {
+                0 => Err(no_sweep(run)),
+                rows => Ok(rows),
+            },
+        }
+    }
+
     async fn finish_run(&self, claim: &Claim, run: RunId) -> Result<()> {
         let now = self.now();
         let mut state = self.lock();
-        let place = state.pulled(claim)?;
-        let copy = state.mirror.copies.get_mut(&place);
-        let copy = copy.filter(|copy| copy.run.as_ref().is_some_and(|known| known.id == run));
-        let copy = copy.ok_or_else(|| no_run(run))?;
+        let copy = state.copy(claim, run)?;
+        copy.rows.forget_gone(now - KEEP_GONE);
         if let Some(run) = copy.run.as_mut().filter(|run| run.phase != PullPhase::Finished) {
             copy.counts = run.counts();
             copy.synced_at = Some(now);
@@ -146,12 +228,18 @@ impl Mirror for MemoryStore {
 }
 
 impl State {
-    /// The rows of the connection that a claim is to pull, and its run if that is the newest.
-    fn run(&mut self, claim: &Claim, run: RunId) -> Result<(&mut MirroredRows, &mut Run)> {
+    /// The copy of the connection that a claim is to pull, if this is its newest run.
+    fn copy(&mut self, claim: &Claim, run: RunId) -> Result<&mut ConnectionCopy> {
         let place = self.pulled(claim)?;
-        let copy = self.mirror.copies.get_mut(&place).ok_or_else(|| no_run(run))?;
-        let known = copy.run.as_mut().filter(|known| known.id == run);
-        Ok((&mut copy.rows, known.ok_or_else(|| no_run(run))?))
+        let copy = self.mirror.copies.get_mut(&place);
+        let copy = copy.filter(|copy| copy.run.as_ref().is_some_and(|known| known.id == run));
+        copy.ok_or_else(|| no_run(run))
+    }
+}
+
+impl ConnectionCopy {
+    fn run_mut(&mut self, run: RunId) -> Result<&mut Run> {
+        self.run.as_mut().ok_or_else(|| no_run(run))
     }
 }
 
@@ -162,16 +250,22 @@ fn summarise(
     proved: &BTreeSet<Table>,
     now: OffsetDateTime,
 ) -> Vec<TableSummary> {
-    let nothing = BTreeSet::new();
-    let mut seen: BTreeMap<_, _> = proved.iter().map(|table| (*table, &nothing)).collect();
-    seen.extend(run.seen());
-    let summary = |(table, seen): (Table, &BTreeSet<_>)| {
-        let newly_missing = if proved.contains(&table) { rows.miss(table, seen, now) } else { 0 };
-        rows.summary(table, seen.len() as u64, newly_missing)
+    let nothing = (rows.stamp(), 0);
+    let mut seen: BTreeMap<_, _> = proved.iter().map(|table| (*table, nothing)).collect();
+    seen.extend(run.tables().map(|(table, read)| (table, (read.stamp, read.seen_in_all()))));
+    let summary = |(table, (stamp, seen))| {
+        let proved = proved.contains(&table);
+        let newly_missing = if proved { rows.miss(table, stamp, now) } else { 0 };
+        let (present, missing) = rows.census(table);
+        TableSummary { table, seen, present, missing, newly_missing, proved }
     };
     seen.into_iter().map(summary).collect()
 }
 
 fn no_run(run: RunId) -> Error {
     Error::not_found(format!("run {run}"))
+}
+
+fn no_sweep(run: RunId) -> Error {
+    Error::not_found(format!("a sweep of run {run}"))
 }

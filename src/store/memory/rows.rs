@@ -1,5 +1,6 @@
 //! The mirrored rows of one connection.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
@@ -7,116 +8,147 @@ use time::OffsetDateTime;
 
 use crate::model::{
     Account, AssignedStage, AssignmentState, Candidate, Contact, Currency, CurrencyRole,
-    Opportunity, OpportunityId, OpportunityStatus, OwnerRef, Presence, Record, RecordId,
-    RowVersion, Rows, Stage, StageAssignment, StageId, Table, User,
+    Opportunity, OpportunityId, OpportunityStatus, OwnerRef, Presence, Record, RecordId, Rows,
+    RunId, Stage, StageAssignment, StageId, Table, User,
 };
-use crate::storage::{PageWritten, StageChoice, TableSummary, fallback};
+use crate::storage::{MissingRow, PageWritten, StageChoice, fallback};
 use crate::store::memory::at_most;
 
-/// One typed map per table, and what every row has in common beside them.
+/// One typed map per table.
 #[derive(Default)]
 pub(super) struct MirroredRows {
-    users: BTreeMap<RecordId, User>,
-    accounts: BTreeMap<RecordId, Account>,
-    contacts: BTreeMap<RecordId, Contact>,
-    opportunities: BTreeMap<RecordId, Opportunity>,
-    stages: BTreeMap<RecordId, Stage>,
-    assignments: BTreeMap<RecordId, StageAssignment>,
+    users: Held<User>,
+    accounts: Held<Account>,
+    contacts: Held<Contact>,
+    opportunities: Held<Opportunity>,
+    stages: Held<Stage>,
+    assignments: Held<StageAssignment>,
     /// The assignments of each opportunity; one that moved away may still be listed.
     assigned: BTreeMap<OpportunityId, BTreeSet<RecordId>>,
-    currencies: BTreeMap<RecordId, Currency>,
-    marks: Marks,
+    currencies: Held<Currency>,
+    /// The last stamp that was given out.
+    stamps: u64,
 }
 
-/// Version and presence of every row, whatever its type.
-type Marks = BTreeMap<Table, BTreeMap<RecordId, Mark>>;
-
-struct Mark {
-    version: RowVersion,
-    presence: Presence,
+/// Does the same in whichever table is meant: `in_table!(self, table, see(id))`.
+macro_rules! in_table {
+    ($rows:expr, $table:expr, $($call:tt)+) => {
+        match $table {
+            Table::Users => $rows.users.$($call)+,
+            Table::Accounts => $rows.accounts.$($call)+,
+            Table::Contacts => $rows.contacts.$($call)+,
+            Table::Opportunities => $rows.opportunities.$($call)+,
+            Table::Stages => $rows.stages.$($call)+,
+            Table::StageAssignments => $rows.assignments.$($call)+,
+            Table::Currencies => $rows.currencies.$($call)+,
+        }
+    };
 }
 
 impl MirroredRows {
+    /// A stamp that no row has yet.
+    pub(super) const fn stamp(&mut self) -> u64 {
+        self.stamps += 1;
+        self.stamps
+    }
+
     /// Writes the rows whose version is not the stored one.
-    pub(super) fn put(&mut self, rows: &Rows) -> PageWritten {
-        let marks = &mut self.marks;
+    pub(super) fn put(&mut self, rows: Rows, absent: &[&str], stamp: u64) -> Put {
         match rows {
-            Rows::Users(rows) => put(rows, &mut self.users, marks),
-            Rows::Accounts(rows) => put(rows, &mut self.accounts, marks),
-            Rows::Contacts(rows) => put(rows, &mut self.contacts, marks),
-            Rows::Opportunities(rows) => put(rows, &mut self.opportunities, marks),
-            Rows::Stages(rows) => put(rows, &mut self.stages, marks),
+            Rows::Users(rows) => self.users.put(rows, absent, stamp),
+            Rows::Accounts(rows) => self.accounts.put(rows, absent, stamp),
+            Rows::Contacts(rows) => self.contacts.put(rows, absent, stamp),
+            Rows::Opportunities(rows) => self.opportunities.put(rows, absent, stamp),
+            Rows::Stages(rows) => self.stages.put(rows, absent, stamp),
             Rows::StageAssignments(rows) => {
-                for row in rows {
-                    let listed = self.assigned.entry(row.opportunity.clone()).or_default();
-                    listed.insert(row.id.clone());
+                for row in &rows {
+                    match self.assigned.get_mut(&row.opportunity) {
+                        Some(listed) => {
+                            listed.insert(row.id.clone());
+                        }
+                        None => {
+                            let listed = BTreeSet::from([row.id.clone()]);
+                            self.assigned.insert(row.opportunity.clone(), listed);
+                        }
+                    }
                 }
-                put(rows, &mut self.assignments, marks)
+                self.assignments.put(rows, absent, stamp)
             }
-            Rows::Currencies(rows) => put(rows, &mut self.currencies, marks),
+            Rows::Currencies(rows) => self.currencies.put(rows, absent, stamp),
         }
     }
 
-    /// Notes that a row was seen, if it is held.
-    pub(super) fn see(&mut self, table: Table, id: &RecordId) {
-        if let Some(mark) = self.marks.get_mut(&table).and_then(|marks| marks.get_mut(id)) {
-            mark.presence = Presence::Seen;
+    /// Notes that a row was seen.
+    pub(super) fn see(&mut self, table: Table, id: &RecordId, stamp: u64) -> Sight {
+        in_table!(self, table, see(id, stamp))
+    }
+
+    /// Marks the rows of a table missing that do not have the stamp; counts the new ones.
+    pub(super) fn miss(&mut self, table: Table, stamp: u64, since: OffsetDateTime) -> u64 {
+        match table {
+            Table::Opportunities => self.opportunities.miss(stamp, since, may_be_missing),
+            other => in_table!(self, other, miss(stamp, since, |_| true)),
         }
     }
 
-    /// Marks the rows of a table missing that are not among those seen; counts the new ones.
-    pub(super) fn miss(
+    /// Counts the rows of a table that a read may show: those present and those missing.
+    pub(super) fn census(&self, table: Table) -> (u64, u64) {
+        match table {
+            Table::Opportunities => self.opportunities.census(may_be_missing),
+            other => in_table!(self, other, census(|_| true)),
+        }
+    }
+
+    /// Missing rows that may be asked for, in the order of their ids.
+    pub(super) fn missing(
+        &self,
+        table: Table,
+        after: Option<&RecordId>,
+        limit: u32,
+    ) -> Vec<MissingRow> {
+        in_table!(self, table, missing(after, limit))
+    }
+
+    /// Marks rows gone that are missing.
+    pub(super) fn remove(
         &mut self,
         table: Table,
-        seen: &BTreeSet<RecordId>,
+        ids: &[RecordId],
         since: OffsetDateTime,
-    ) -> u64 {
-        let mut newly_missing = 0;
-        for (id, mark) in self.marks.get_mut(&table).into_iter().flatten() {
-            if mark.presence == Presence::Seen && !seen.contains(id) {
-                mark.presence = Presence::Missing { since };
-                newly_missing += 1;
-            }
-        }
-        newly_missing
+        by: RunId,
+    ) {
+        in_table!(self, table, remove(ids, since, by));
     }
 
-    /// Counts the rows of a table by presence.
-    pub(super) fn summary(&self, table: Table, seen: u64, newly_missing: u64) -> TableSummary {
-        let (mut present, mut missing) = (0, 0);
-        for mark in self.marks.get(&table).into_iter().flat_map(BTreeMap::values) {
-            match mark.presence {
-                Presence::Seen => present += 1,
-                Presence::Missing { .. } => missing += 1,
-            }
+    /// Puts back what a run has removed; counts it.
+    pub(super) fn put_back(&mut self, by: RunId, since: OffsetDateTime) -> u64 {
+        Table::ALL.into_iter().map(|table| in_table!(self, table, put_back(by, since))).sum()
+    }
+
+    /// Forgets the rows that have been gone since before `until`.
+    pub(super) fn forget_gone(&mut self, until: OffsetDateTime) {
+        for table in Table::ALL {
+            in_table!(self, table, forget_gone(until));
         }
-        TableSummary { table, seen, present, missing, newly_missing }
     }
 
     /// Rows of one table in the order of their ids.
     pub(super) fn scan(&self, table: Table, after: Option<&RecordId>, limit: u32) -> Rows {
-        match table {
-            Table::Users => scan(&self.users, after, limit),
-            Table::Accounts => scan(&self.accounts, after, limit),
-            Table::Contacts => scan(&self.contacts, after, limit),
-            Table::Opportunities => scan(&self.opportunities, after, limit),
-            Table::Stages => scan(&self.stages, after, limit),
-            Table::StageAssignments => scan(&self.assignments, after, limit),
-            Table::Currencies => scan(&self.currencies, after, limit),
-        }
+        in_table!(self, table, scan(after, limit))
     }
 
     /// Opportunities in the order of their ids, joined.
     pub(super) fn candidates(&self, after: Option<&OpportunityId>, limit: u32) -> Vec<Candidate> {
         let after = after.map(|id| RecordId::from(id.clone()));
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let opportunities = self.opportunities.range((start, Bound::Unbounded));
+        let opportunities = self.opportunities.0.range((start, Bound::Unbounded));
         opportunities.take(at_most(limit)).map(|(_, found)| self.candidate(found)).collect()
     }
 
-    fn candidate(&self, opportunity: &Opportunity) -> Candidate {
+    fn candidate(&self, held: &HeldRow<Opportunity>) -> Candidate {
+        let opportunity = &held.row;
         let mut candidate = Candidate::new(opportunity.clone());
-        candidate.presence = self.presence(Table::Opportunities, &opportunity.id.clone().into());
+        candidate.presence = held.mark.standing.presence();
         if let Some(OwnerRef::User(user)) = &opportunity.owner {
             candidate.owner = find(&self.users, user);
         }
@@ -129,36 +161,33 @@ impl MirroredRows {
         candidate.contact_name = contact.and_then(|contact| contact.name);
         let currency = opportunity.currency.as_ref();
         candidate.currency = currency.and_then(|id| find(&self.currencies, id));
-        let base = self.currencies.values().find(|currency| currency.role == CurrencyRole::Base);
+        let base = self.currencies.live().find(|currency| currency.role == CurrencyRole::Base);
         candidate.base_currency = base.cloned();
         candidate
     }
 
     fn assigned(&self, opportunity: &OpportunityId) -> impl Iterator<Item = AssignedStage> {
         let listed = self.assigned.get(opportunity).into_iter().flatten();
-        let of_it = listed.filter_map(|id| self.assignments.get(id));
-        of_it.filter(move |found| found.opportunity == *opportunity).map(|found| AssignedStage {
-            assignment: found.clone(),
-            stage: find(&self.stages, &found.stage),
-            presence: self.presence(Table::StageAssignments, &found.id),
+        let of_it = listed.filter_map(|id| self.assignments.0.get(id));
+        of_it.filter(move |found| found.row.opportunity == *opportunity).map(|found| {
+            AssignedStage {
+                assignment: found.row.clone(),
+                stage: find(&self.stages, &found.row.stage),
+                presence: found.mark.standing.presence(),
+            }
         })
-    }
-
-    fn presence(&self, table: Table, id: &RecordId) -> Presence {
-        let mark = self.marks.get(&table).and_then(|marks| marks.get(id));
-        mark.map_or(Presence::Seen, |mark| mark.presence)
     }
 
     /// Every stage with its number of open opportunities, in the order of a list of choices.
     pub(super) fn stages(&self) -> Vec<StageChoice> {
         let mut open: BTreeMap<StageId, u64> = BTreeMap::new();
-        let opportunities = self.opportunities.values();
+        let opportunities = self.opportunities.live();
         for found in opportunities.filter(|found| found.status == OpportunityStatus::Open) {
             if let Some(stage) = self.stage_of(found) {
                 *open.entry(stage).or_default() += 1;
             }
         }
-        let stages = self.stages.values().map(|stage| StageChoice {
+        let stages = self.stages.live().map(|stage| StageChoice {
             stage: stage.clone(),
             open_opportunities: open.get(&stage.id).copied().unwrap_or_default(),
         });
@@ -194,31 +223,181 @@ fn place_among_choices(stage: &Stage) -> impl Ord + use<> {
     )
 }
 
-fn put<R: Record>(rows: &[R], held: &mut BTreeMap<RecordId, R>, marks: &mut Marks) -> PageWritten {
-    let marks = marks.entry(R::TABLE).or_default();
-    let mut written = PageWritten::default();
-    for row in rows {
-        let id = row.record_id();
-        let mark = Mark { version: row.version(), presence: Presence::Seen };
-        match marks.insert(id.clone(), mark) {
-            Some(known) if known.version == row.version() => {
-                written.unchanged += 1;
-                continue;
-            }
-            Some(_) => written.updated += 1,
-            None => written.inserted += 1,
-        }
-        held.insert(id, row.clone());
+/// The rows of one table.
+struct Held<R>(BTreeMap<RecordId, HeldRow<R>>);
+
+impl<R> Default for Held<R> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
     }
-    written
 }
 
-fn scan<R: Record>(held: &BTreeMap<RecordId, R>, after: Option<&RecordId>, limit: u32) -> Rows {
-    let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-    let rows = held.range::<RecordId, _>((start, Bound::Unbounded));
-    R::batch(rows.take(at_most(limit)).map(|(_, row)| row.clone()).collect())
+/// A row, and what every row has in common beside it.
+struct HeldRow<R> {
+    row: R,
+    mark: Mark,
 }
 
-fn find<R: Record>(held: &BTreeMap<RecordId, R>, id: &(impl Clone + Into<RecordId>)) -> Option<R> {
-    held.get(&id.clone().into()).cloned()
+struct Mark {
+    standing: Standing,
+    /// The last reading that has seen it.
+    stamp: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Gone { since: OffsetDateTime, by: RunId },
+    Missing { since: OffsetDateTime, put_back: bool },
+    Seen,
+}
+
+impl Standing {
+    const fn presence(self) -> Presence {
+        match self {
+            Self::Gone { since, .. } => Presence::Gone { since },
+            Self::Missing { since, .. } => Presence::Missing { since },
+            Self::Seen => Presence::Seen,
+        }
+    }
+}
+
+/// What storing rows did.
+pub(super) struct Put {
+    pub(super) written: PageWritten,
+    /// Rows that this reading has not seen before.
+    pub(super) first_seen: u64,
+}
+
+/// What noting an id did.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// This reading has seen it before.
+    Again,
+    /// This reading sees it for the first time.
+    First,
+    /// It is not held.
+    Stranger,
+}
+
+impl<R: Record> Held<R> {
+    fn put(&mut self, rows: Vec<R>, _absent: &[&str], stamp: u64) -> Put {
+        let mut put = Put { written: PageWritten::default(), first_seen: 0 };
+        for row in rows {
+            let mark = Mark { standing: Standing::Seen, stamp };
+            match self.0.entry(row.record_id()) {
+                Entry::Vacant(place) => {
+                    put.written.inserted += 1;
+                    put.first_seen += 1;
+                    place.insert(HeldRow { row, mark });
+                }
+                Entry::Occupied(mut place) => {
+                    let held = place.get_mut();
+                    put.first_seen += u64::from(held.mark.stamp != stamp);
+                    held.mark = mark;
+                    if held.row.version() == row.version() {
+                        put.written.unchanged += 1;
+                    } else {
+                        put.written.updated += 1;
+                        held.row = row;
+                    }
+                }
+            }
+        }
+        put
+    }
+
+    fn see(&mut self, id: &RecordId, stamp: u64) -> Sight {
+        let Some(held) = self.0.get_mut(id) else { return Sight::Stranger };
+        held.mark.standing = Standing::Seen;
+        let before = std::mem::replace(&mut held.mark.stamp, stamp);
+        if before == stamp { Sight::Again } else { Sight::First }
+    }
+
+    fn miss(&mut self, stamp: u64, since: OffsetDateTime, may_be: impl Fn(&R) -> bool) -> u64 {
+        let mut newly_missing = 0;
+        for HeldRow { row, mark } in self.0.values_mut() {
+            if mark.standing == Standing::Seen && mark.stamp != stamp && may_be(row) {
+                mark.standing = Standing::Missing { since, put_back: false };
+                newly_missing += 1;
+            }
+        }
+        newly_missing
+    }
+
+    fn census(&self, may_be: impl Fn(&R) -> bool) -> (u64, u64) {
+        let (mut present, mut missing) = (0, 0);
+        for held in self.0.values().filter(|held| may_be(&held.row)) {
+            match held.mark.standing {
+                Standing::Gone { .. } => {}
+                Standing::Missing { .. } => missing += 1,
+                Standing::Seen => present += 1,
+            }
+        }
+        (present, missing)
+    }
+
+    fn after<'a>(
+        &'a self,
+        after: Option<&RecordId>,
+    ) -> impl Iterator<Item = (&'a RecordId, &'a HeldRow<R>)> + use<'a, R> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.0.range::<RecordId, _>((start, Bound::Unbounded))
+    }
+
+    fn missing(&self, after: Option<&RecordId>, limit: u32) -> Vec<MissingRow> {
+        let missing = self.after(after).filter_map(|(id, held)| match held.mark.standing {
+            Standing::Missing { since, put_back: false } => {
+                Some(MissingRow { id: id.clone(), since })
+            }
+            Standing::Gone { .. } | Standing::Missing { .. } | Standing::Seen => None,
+        });
+        missing.take(at_most(limit)).collect()
+    }
+
+    fn remove(&mut self, ids: &[RecordId], since: OffsetDateTime, by: RunId) {
+        for id in ids {
+            let held = self.0.get_mut(id).map(|held| &mut held.mark.standing);
+            if let Some(standing @ Standing::Missing { .. }) = held {
+                *standing = Standing::Gone { since, by };
+            }
+        }
+    }
+
+    fn put_back(&mut self, run: RunId, now: OffsetDateTime) -> u64 {
+        let mut rows = 0;
+        for held in self.0.values_mut() {
+            if matches!(held.mark.standing, Standing::Gone { by, .. } if by == run) {
+                held.mark.standing = Standing::Missing { since: now, put_back: true };
+                rows += 1;
+            }
+        }
+        rows
+    }
+
+    fn forget_gone(&mut self, until: OffsetDateTime) {
+        self.0.retain(
+            |_, held| !matches!(held.mark.standing, Standing::Gone { since, .. } if since < until),
+        );
+    }
+
+    /// The rows that are not gone.
+    fn live(&self) -> impl Iterator<Item = &R> {
+        let live = |held: &&HeldRow<R>| !matches!(held.mark.standing, Standing::Gone { .. });
+        self.0.values().filter(live).map(|held| &held.row)
+    }
+
+    fn scan(&self, after: Option<&RecordId>, limit: u32) -> Rows {
+        let live = self
+            .after(after)
+            .filter(|(_, held)| !matches!(held.mark.standing, Standing::Gone { .. }));
+        R::batch(live.take(at_most(limit)).map(|(_, held)| held.row.clone()).collect())
+    }
+}
+
+fn may_be_missing(opportunity: &Opportunity) -> bool {
+    !matches!(opportunity.status, OpportunityStatus::Won | OpportunityStatus::Lost)
+}
+
+fn find<R: Record>(held: &Held<R>, id: &(impl Clone + Into<RecordId>)) -> Option<R> {
+    held.0.get(&id.clone().into()).map(|held| held.row.clone())
 }

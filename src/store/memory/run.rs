@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use time::OffsetDateTime;
 
+use crate::error::{Error, Result};
 use crate::model::{RecordId, RunId, Table};
 use crate::storage::{
-    MirrorPage, PageWritten, Pull, PullPhase, PullProgress, TableCursors, TableProgress,
-    TableSummary,
+    MirrorPage, PageWritten, Pull, PullPhase, PullProgress, TableProgress, TableRead, TableSummary,
 };
-use crate::walk::{ChainCursor, Incomplete};
+use crate::walk::{ChainCursor, Incomplete, Reached, TablePlan};
 
 /// The newest run of a connection.
 pub(super) struct Run {
@@ -17,24 +17,46 @@ pub(super) struct Run {
     pub(super) phase: PullPhase,
     started_at: OffsetDateTime,
     finished_at: Option<OffsetDateTime>,
-    tables: BTreeMap<Table, TableRead>,
+    tables: BTreeMap<Table, TableState>,
     /// What [`finish_pull`](crate::storage::Mirror::finish_pull) reported, to report it again.
     pub(super) summaries: Vec<TableSummary>,
 }
 
 /// How far one table was read.
-#[derive(Default)]
-struct TableRead {
-    rows: u64,
+pub(super) struct TableState {
+    read: TableRead,
+    /// Marks the rows that this attempt has seen.
+    pub(super) stamp: u64,
     written: u64,
-    estimate: Option<u64>,
-    /// The number of pages, kept apart because the pages themselves are dropped at the end.
-    pages: u64,
-    cursors: BTreeMap<u32, ChainCursor>,
-    doubt: Option<Incomplete>,
     /// What storing each page did, by chain and place: a repeated page is told from a new one.
-    stored: BTreeMap<(u32, u64), PageWritten>,
-    seen: BTreeSet<RecordId>,
+    stored: BTreeMap<(usize, u64), PageWritten>,
+    /// Rows seen that are held.
+    pub(super) seen: u64,
+    /// Rows seen of which the id alone could be read, and that are not held.
+    strangers: BTreeSet<RecordId>,
+}
+
+impl TableState {
+    fn begin(table: Table, attempt: u32, plan: &TablePlan, stamp: u64) -> Self {
+        let chains = vec![ChainCursor::START; plan.chains.len()];
+        let read = TableRead { table, attempt, plan: plan.clone(), chains, doubt: None };
+        Self {
+            read,
+            stamp,
+            written: 0,
+            stored: BTreeMap::new(),
+            seen: 0,
+            strangers: BTreeSet::new(),
+        }
+    }
+
+    fn rows(&self) -> u64 {
+        self.read.chains.iter().map(|chain| chain.rows).sum()
+    }
+
+    fn pages(&self) -> u64 {
+        self.read.chains.iter().map(|chain| chain.pages).sum()
+    }
 }
 
 impl Run {
@@ -49,75 +71,83 @@ impl Run {
         }
     }
 
-    /// What storing a page did, if it was stored before.
-    pub(super) fn stored(&self, page: &MirrorPage) -> Option<PageWritten> {
-        let read = self.tables.get(&page.rows.table())?;
-        read.stored.get(&(page.chain.index, page.seq)).copied()
+    /// Keeps a plan, unless this attempt or a later one has one.
+    pub(super) fn plan(
+        &mut self,
+        table: Table,
+        attempt: u32,
+        plan: &TablePlan,
+        stamp: u64,
+    ) -> TableRead {
+        let stands = self.tables.get(&table).is_some_and(|state| state.read.attempt >= attempt);
+        if !stands && self.phase == PullPhase::Reading {
+            self.tables.insert(table, TableState::begin(table, attempt, plan, stamp));
+        }
+        let state = self.tables.get(&table);
+        state.map_or_else(
+            || TableState::begin(table, attempt, plan, stamp).read,
+            |state| state.read.clone(),
+        )
     }
 
-    /// Takes note of a page that was just stored.
-    pub(super) fn record(&mut self, page: &MirrorPage, written: PageWritten) {
-        let read = self.tables.entry(page.rows.table()).or_default();
-        read.rows += (page.rows.len() + page.also_seen.len()) as u64;
-        read.written += written.inserted + written.updated;
-        read.pages += 1;
-        read.estimate = page.estimate.or(read.estimate);
-        read.doubt = page.doubt.clone().or_else(|| read.doubt.take());
-        read.cursors.insert(page.chain.index, page.cursor.clone());
-        read.stored.insert((page.chain.index, page.seq), written);
-        read.seen.extend(page.rows.ids());
-        read.seen.extend(page.also_seen.iter().cloned());
+    /// Looks whether a page is to be stored: its chain was planned, and the run is reading.
+    pub(super) fn receive(&mut self, page: &MirrorPage) -> Result<Received<'_>> {
+        let reading = self.phase == PullPhase::Reading;
+        let refused = || Error::conflict(format!("run {}", page.run));
+        let state = self.tables.get_mut(&page.rows.table()).ok_or_else(refused)?;
+        if let Some(written) = state.stored.get(&(page.chain, page.seq)) {
+            return Ok(Received::Before(*written));
+        }
+        if !reading || page.chain >= state.read.chains.len() {
+            return Err(refused());
+        }
+        Ok(Received::New(state))
     }
 
-    pub(super) fn forget(&mut self, table: Table) {
-        self.tables.remove(&table);
-    }
-
-    /// The tables begun, with the ids seen of each.
-    pub(super) fn seen(&self) -> impl Iterator<Item = (Table, &BTreeSet<RecordId>)> {
-        self.tables.iter().map(|(table, read)| (*table, &read.seen))
+    /// The tables begun.
+    pub(super) fn tables(&self) -> impl Iterator<Item = (Table, &TableState)> {
+        self.tables.iter().map(|(table, state)| (*table, state))
     }
 
     /// The number of rows seen of each table begun.
     pub(super) fn counts(&self) -> BTreeMap<Table, u64> {
-        self.seen().map(|(table, seen)| (table, seen.len() as u64)).collect()
+        let read = self.tables().filter(|(_, state)| state.pages() > 0);
+        read.map(|(table, state)| (table, state.seen_in_all())).collect()
     }
 
     /// Ends the run and drops what was kept to resume it.
     pub(super) fn finish(&mut self, at: OffsetDateTime) {
         self.phase = PullPhase::Finished;
         self.finished_at = Some(at);
-        for read in self.tables.values_mut() {
-            read.cursors.clear();
-            read.stored.clear();
-            read.seen.clear();
+        for state in self.tables.values_mut() {
+            state.stored.clear();
+            state.strangers.clear();
+            for chain in &mut state.read.chains {
+                chain.reached = Reached::End;
+            }
         }
     }
 
     /// The run as a worker takes it up.
-    pub(super) fn pull(&self) -> Pull {
-        let tables = self.tables.iter().map(|(table, read)| TableCursors {
-            table: *table,
-            chains: read.cursors.values().cloned().collect(),
-            pages: read.pages,
-            doubt: read.doubt.clone(),
-        });
+    pub(super) fn pull(&self, expected: &BTreeMap<Table, u64>) -> Pull {
+        let tables = self.tables.values().map(|state| state.read.clone());
         Pull {
             run: self.id,
             started_at: self.started_at,
             phase: self.phase,
             tables: tables.collect(),
+            expected: expected.clone(),
         }
     }
 
     /// The run as a settings page sees it; `expected` is what the last finished run counted.
     pub(super) fn progress(&self, expected: &BTreeMap<Table, u64>) -> PullProgress {
-        let tables = self.tables.iter().map(|(table, read)| TableProgress {
-            table: *table,
-            rows: read.rows,
-            written: read.written,
-            pages: read.pages,
-            expected: expected.get(table).copied().or(read.estimate),
+        let tables = self.tables().map(|(table, state)| TableProgress {
+            table,
+            rows: state.rows(),
+            written: state.written,
+            pages: state.pages(),
+            expected: expected.get(&table).copied().or(state.read.plan.estimate),
         });
         PullProgress {
             run: self.id,
@@ -127,4 +157,47 @@ impl Run {
             tables: tables.collect(),
         }
     }
+}
+
+impl TableState {
+    /// Takes note of a page that was just stored, of whose rows so many were not seen before, and
+    /// of the ids that it showed without a row and that are not held.
+    pub(super) fn record(
+        &mut self,
+        page: PageFacts,
+        written: PageWritten,
+        strangers: impl IntoIterator<Item = RecordId>,
+    ) {
+        let chain = &mut self.read.chains[page.chain];
+        chain.pages += 1;
+        chain.rows += page.rows;
+        chain.reached = page.reached;
+        self.read.doubt = page.doubt.or_else(|| self.read.doubt.take());
+        self.written += written.inserted + written.updated;
+        self.seen += page.seen;
+        self.stored.insert((page.chain, page.seq), written);
+        self.strangers.extend(strangers);
+    }
+
+    pub(super) fn seen_in_all(&self) -> u64 {
+        self.seen + self.strangers.len() as u64
+    }
+}
+
+/// A page as it comes in.
+pub(super) enum Received<'a> {
+    /// It was stored before, and that did this.
+    Before(PageWritten),
+    /// It is to be stored.
+    New(&'a mut TableState),
+}
+
+/// What is kept of a page beside its rows.
+pub(super) struct PageFacts {
+    pub(super) chain: usize,
+    pub(super) seq: u64,
+    pub(super) rows: u64,
+    pub(super) seen: u64,
+    pub(super) reached: Reached,
+    pub(super) doubt: Option<Incomplete>,
 }

@@ -3,7 +3,8 @@
 -- Conventions: every key leads with the workspace, then the connection. Ids of ours are 16-byte
 -- blobs, ids of the CRM are text. Times are microseconds since 1970 (UTC), dates are ISO text.
 -- Amounts are 16-byte blobs that sort like the numbers they stand for. `missing_since` says since
--- when complete pulls do not see a row any more.
+-- when complete pulls do not see a row any more, `gone_at` since when it is proved to be gone, and
+-- `swept_by` which run found that; a row with `swept_by` and without `gone_at` was put back.
 
 CREATE TABLE connections (
     workspace     TEXT NOT NULL,
@@ -36,6 +37,8 @@ CREATE TABLE users (
     id            TEXT NOT NULL,
     version       INTEGER NOT NULL,
     missing_since INTEGER,
+    gone_at       INTEGER,
+    swept_by      BLOB,
     name          TEXT,
     email         TEXT,
     sign_in_name  TEXT,
@@ -50,6 +53,8 @@ CREATE TABLE accounts (
     id              TEXT NOT NULL,
     version         INTEGER NOT NULL,
     missing_since   INTEGER,
+    gone_at         INTEGER,
+    swept_by        BLOB,
     name            TEXT,
     name_key        TEXT,
     website         TEXT,
@@ -76,6 +81,8 @@ CREATE TABLE contacts (
     id            TEXT NOT NULL,
     version       INTEGER NOT NULL,
     missing_since INTEGER,
+    gone_at       INTEGER,
+    swept_by      BLOB,
     name          TEXT,
     name_key      TEXT,
     emails        TEXT NOT NULL,
@@ -101,6 +108,8 @@ CREATE TABLE opportunities (
     id             TEXT NOT NULL,
     version        INTEGER NOT NULL,
     missing_since  INTEGER,
+    gone_at        INTEGER,
+    swept_by       BLOB,
     name           TEXT,
     name_key       TEXT,
     owner_kind     TEXT,
@@ -136,6 +145,8 @@ CREATE TABLE stages (
     id               TEXT NOT NULL,
     version          INTEGER NOT NULL,
     missing_since    INTEGER,
+    gone_at          INTEGER,
+    swept_by         BLOB,
     name             TEXT,
     process          TEXT,
     process_name     TEXT,
@@ -151,6 +162,8 @@ CREATE TABLE stage_assignments (
     id            TEXT NOT NULL,
     version       INTEGER NOT NULL,
     missing_since INTEGER,
+    gone_at       INTEGER,
+    swept_by      BLOB,
     opportunity   TEXT NOT NULL,
     process       TEXT,
     stage         TEXT NOT NULL,
@@ -169,6 +182,8 @@ CREATE TABLE currencies (
     id            TEXT NOT NULL,
     version       INTEGER NOT NULL,
     missing_since INTEGER,
+    gone_at       INTEGER,
+    swept_by      BLOB,
     code          TEXT NOT NULL,
     name          TEXT,
     symbol        TEXT,
@@ -190,31 +205,34 @@ CREATE TABLE runs (
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX runs_by_number ON runs (workspace, connection, number);
 
--- How far a run has read a table, and what ending the reading found.
+-- How a run reads a table and how far it has come, and what ending the reading found.
 CREATE TABLE run_tables (
     workspace     TEXT NOT NULL,
     connection    BLOB NOT NULL,
     run           BLOB NOT NULL,
     name          TEXT NOT NULL,
-    rows          INTEGER NOT NULL,
+    attempt       INTEGER NOT NULL,
+    plan          TEXT NOT NULL,
     written       INTEGER NOT NULL,
-    pages         INTEGER NOT NULL,
-    estimate      INTEGER,
     doubt         TEXT,
     seen          INTEGER,
     present       INTEGER,
     missing       INTEGER,
     newly_missing INTEGER,
+    proved        INTEGER,
     PRIMARY KEY (workspace, connection, run, name)
 ) STRICT, WITHOUT ROWID;
 
+-- One row a chain of the plan. `resume` is NULL at the start and at the end.
 CREATE TABLE chains (
     workspace  TEXT NOT NULL,
     connection BLOB NOT NULL,
     run        BLOB NOT NULL,
     name       TEXT NOT NULL,
     place      INTEGER NOT NULL,
-    of         INTEGER NOT NULL,
+    pages      INTEGER NOT NULL,
+    rows       INTEGER NOT NULL,
+    reached    TEXT NOT NULL,
     resume     TEXT,
     PRIMARY KEY (workspace, connection, run, name, place)
 ) STRICT, WITHOUT ROWID;
@@ -234,6 +252,20 @@ CREATE TABLE seen_pages (
     ids        TEXT NOT NULL,
     PRIMARY KEY (workspace, connection, run, name, chain, seq)
 ) STRICT;
+
+-- How looking for the missing rows of a table ended last.
+CREATE TABLE sweeps (
+    workspace   TEXT NOT NULL,
+    connection  BLOB NOT NULL,
+    name        TEXT NOT NULL,
+    run         BLOB NOT NULL,
+    at          INTEGER NOT NULL,
+    gone        INTEGER NOT NULL,
+    missing     INTEGER NOT NULL,
+    withheld    TEXT,
+    approved_at INTEGER,
+    PRIMARY KEY (workspace, connection, name)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE deals (
     workspace    TEXT NOT NULL,

@@ -246,10 +246,6 @@ impl<'r> Columns<'r> {
         self.integer().map(i64::cast_unsigned)
     }
 
-    pub(crate) fn maybe_counter(&mut self) -> Result<Option<u64>, Trouble> {
-        Ok(self.maybe_integer()?.map(i64::cast_unsigned))
-    }
-
     pub(crate) fn maybe_blob(&mut self) -> Result<Option<&'r [u8]>, Trouble> {
         match self.take()? {
             ValueRef::Null => Ok(None),

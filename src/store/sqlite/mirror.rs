@@ -4,15 +4,16 @@ use async_trait::async_trait;
 use rusqlite::params_from_iter;
 
 use crate::error::{Error, Result};
-use crate::model::{Candidate, ConnectionId, OpportunityId, RunId, Table, WorkspaceId};
+use crate::model::{Candidate, ConnectionId, OpportunityId, RecordId, RunId, Table, WorkspaceId};
 use crate::storage::{
-    Claim, Mirror, MirrorPage, PageWritten, Pull, PullProgress, StageChoice, TableSummary,
+    Claim, Mirror, MirrorPage, MissingRow, PageWritten, Pull, PullProgress, Settled, StageChoice,
+    Sweep, SweepDecision, TableRead, TableSummary,
 };
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::claims;
 use crate::store::sqlite::codec::Owner;
 use crate::store::sqlite::database::Survives;
-use crate::walk::CompletenessProof;
+use crate::walk::{ChainCursor, CompletenessProof, TablePlan};
 
 mod apply;
 mod candidates;
@@ -20,6 +21,7 @@ mod choices;
 mod finish;
 pub(crate) mod rows;
 mod runs;
+mod sweeps;
 
 #[async_trait]
 impl Mirror for SqliteStore {
@@ -32,17 +34,26 @@ impl Mirror for SqliteStore {
             .await
     }
 
-    async fn restart_table(&self, claim: &Claim, run: RunId, table: Table) -> Result<()> {
+    async fn plan_table(
+        &self,
+        claim: &Claim,
+        run: RunId,
+        table: Table,
+        attempt: u32,
+        plan: &TablePlan,
+    ) -> Result<TableRead> {
         let claim = claim.clone();
+        let chains = vec![ChainCursor::START; plan.chains.len()];
+        let fresh = TableRead { table, attempt, plan: plan.clone(), chains, doubt: None };
         self.database
-            .write("restart a table", Survives::PowerLoss, move |tx| {
-                runs::restart(tx, &claims::pulled(tx, &claim)?, run, table)
+            .write("plan a table", Survives::PowerLoss, move |tx| {
+                runs::plan(tx, &claims::pulled(tx, &claim)?, run, &fresh)
             })
             .await
     }
 
-    async fn apply_page(&self, claim: &Claim, page: &MirrorPage) -> Result<PageWritten> {
-        let (claim, page) = (claim.clone(), page.clone());
+    async fn apply_page(&self, claim: &Claim, page: MirrorPage) -> Result<PageWritten> {
+        let claim = claim.clone();
         self.database
             .write("apply a page", Survives::Crash, move |tx| {
                 apply::apply(tx, &claims::pulled(tx, &claim)?, &page)
@@ -64,6 +75,64 @@ impl Mirror for SqliteStore {
         self.database
             .write("finish a pull", Survives::PowerLoss, move |tx| {
                 finish::finish_pull(tx, &claims::pulled(tx, &claim)?, run, &proved, now)
+            })
+            .await
+    }
+
+    async fn missing(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+        table: Table,
+        after: Option<&RecordId>,
+        limit: u32,
+    ) -> Result<Vec<MissingRow>> {
+        let (owner, after) = (Owner::new(workspace, connection), after.cloned());
+        self.database
+            .read("list missing rows", move |tx| {
+                sweeps::missing(tx, &owner, table, after.as_ref(), limit)
+            })
+            .await
+    }
+
+    async fn settle(&self, claim: &Claim, run: RunId, settled: &Settled) -> Result<()> {
+        let (claim, settled, now) = (claim.clone(), settled.clone(), self.now());
+        self.database
+            .write("settle missing rows", Survives::PowerLoss, move |tx| {
+                sweeps::settle(tx, &claims::pulled(tx, &claim)?, run, &settled, now)
+            })
+            .await
+    }
+
+    async fn record_sweep(&self, claim: &Claim, sweep: &Sweep) -> Result<()> {
+        let (claim, sweep) = (claim.clone(), sweep.clone());
+        self.database
+            .write("record a sweep", Survives::PowerLoss, move |tx| {
+                sweeps::record(tx, &claims::pulled(tx, &claim)?, &sweep)
+            })
+            .await
+    }
+
+    async fn sweeps(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+    ) -> Result<Vec<Sweep>> {
+        let owner = Owner::new(workspace, connection);
+        self.database.read("list sweeps", move |tx| sweeps::list(tx, &owner)).await
+    }
+
+    async fn decide_sweep(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+        run: RunId,
+        decision: SweepDecision,
+    ) -> Result<u64> {
+        let (owner, now) = (Owner::new(workspace, connection), self.now());
+        self.database
+            .write("decide about a sweep", Survives::PowerLoss, move |tx| {
+                sweeps::decide(tx, &owner, run, decision, now)
             })
             .await
     }
@@ -117,7 +186,9 @@ impl Mirror for SqliteStore {
         self.database
             .write("purge the synced copy", Survives::PowerLoss, move |tx| {
                 let mirrored = Table::ALL.iter().map(|table| table.as_str());
-                for table in mirrored.chain(["runs", "run_tables", "chains", "seen_pages"]) {
+                for table in
+                    mirrored.chain(["runs", "run_tables", "chains", "seen_pages", "sweeps"])
+                {
                     tx.prepare_cached(&format!(
                         "DELETE FROM {table} WHERE workspace = ? AND connection = ?"
                     ))?

@@ -176,7 +176,7 @@ impl Scan {
     fn rows<R: Mirrored>(&self, tx: &Transaction<'_>) -> Result<Rows, Trouble> {
         let mut statement = tx.prepare_cached(&format!(
             "SELECT {} FROM {} r WHERE workspace = ? AND connection = ? AND id > ? \
-             ORDER BY id LIMIT ?",
+                 AND gone_at IS NULL ORDER BY id LIMIT ?",
             select_list::<R>("r"),
             R::TABLE
         ))?;

@@ -221,6 +221,8 @@ macro_rules! store_conformance {
                 syn_8_an_unfinished_pull_is_gone_on_with
                 syn_8_cursors_are_kept_with_their_pages
                 syn_8_the_cursors_of_several_chains_come_back_in_order
+                syn_8_the_first_plan_of_a_table_wins
+                syn_8_a_page_of_an_unplanned_chain_is_refused
                 syn_8_a_pull_goes_on_after_its_lease_was_lost
                 syn_8_a_page_stored_twice_counts_once
                 syn_8_a_repeated_page_does_not_move_the_cursor_back

@@ -12,10 +12,11 @@ use crate::model::{
     Candidate, ConnectionId, OpportunityId, RecordId, Rows, RunId, Table, WorkspaceId,
 };
 use crate::storage::{
-    Claim, Mirror, MirrorPage, PageWritten, Pull, PullProgress, Query, StageChoice, TableSummary,
+    Claim, Mirror, MirrorPage, MissingRow, PageWritten, Pull, PullProgress, Query, Settled,
+    StageChoice, Sweep, SweepDecision, TableRead, TableSummary,
 };
 use crate::testkit::watched_store::WatchedStore;
-use crate::walk::CompletenessProof;
+use crate::walk::{CompletenessProof, TablePlan};
 
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
@@ -24,12 +25,19 @@ impl Mirror for WatchedStore {
         self.claimed("start_pull", claim, self.inner.mirror.start_pull(claim, fresh)).await
     }
 
-    async fn restart_table(&self, claim: &Claim, run: RunId, table: Table) -> Result<()> {
-        self.claimed("restart_table", claim, self.inner.mirror.restart_table(claim, run, table))
-            .await
+    async fn plan_table(
+        &self,
+        claim: &Claim,
+        run: RunId,
+        table: Table,
+        attempt: u32,
+        plan: &TablePlan,
+    ) -> Result<TableRead> {
+        let step = self.inner.mirror.plan_table(claim, run, table, attempt, plan);
+        self.claimed("plan_table", claim, step).await
     }
 
-    async fn apply_page(&self, claim: &Claim, page: &MirrorPage) -> Result<PageWritten> {
+    async fn apply_page(&self, claim: &Claim, page: MirrorPage) -> Result<PageWritten> {
         self.claimed("apply_page", claim, self.inner.mirror.apply_page(claim, page)).await
     }
 
@@ -40,6 +48,45 @@ impl Mirror for WatchedStore {
         proofs: &[CompletenessProof],
     ) -> Result<Vec<TableSummary>> {
         self.claimed("finish_pull", claim, self.inner.mirror.finish_pull(claim, run, proofs)).await
+    }
+
+    async fn missing(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+        table: Table,
+        after: Option<&RecordId>,
+        limit: u32,
+    ) -> Result<Vec<MissingRow>> {
+        let step = self.inner.mirror.missing(workspace, connection, table, after, limit);
+        self.read("missing", step).await
+    }
+
+    async fn settle(&self, claim: &Claim, run: RunId, settled: &Settled) -> Result<()> {
+        self.claimed("settle", claim, self.inner.mirror.settle(claim, run, settled)).await
+    }
+
+    async fn record_sweep(&self, claim: &Claim, sweep: &Sweep) -> Result<()> {
+        self.claimed("record_sweep", claim, self.inner.mirror.record_sweep(claim, sweep)).await
+    }
+
+    async fn sweeps(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+    ) -> Result<Vec<Sweep>> {
+        self.read("sweeps", self.inner.mirror.sweeps(workspace, connection)).await
+    }
+
+    async fn decide_sweep(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+        run: RunId,
+        decision: SweepDecision,
+    ) -> Result<u64> {
+        let step = self.inner.mirror.decide_sweep(workspace, connection, run, decision);
+        self.write("decide_sweep", step).await
     }
 
     async fn finish_run(&self, claim: &Claim, run: RunId) -> Result<()> {

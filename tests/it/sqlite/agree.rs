@@ -252,7 +252,7 @@ async fn fill(stores: &Stores, pages: &[(u8, Rows)]) -> Vec<String> {
             for ((_, rows), seq) in half.iter().zip(0..) {
                 let mut page = page(seq, rows.clone());
                 page.run = run;
-                told.push(show(&stores.mirror.apply_page(claim, &page).await.unwrap()));
+                told.push(show(&crate::sqlite::put(&*stores.mirror, claim, page).await));
             }
             let proofs = Table::ALL.map(|table| crate::sqlite::proof(run, table));
             told.push(show(&stores.mirror.finish_pull(claim, run, &proofs).await.unwrap()));

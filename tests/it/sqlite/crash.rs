@@ -8,6 +8,7 @@ use std::task::{Context, Waker};
 
 use fluint_crm::model::{Opportunity, Rows, Table};
 use fluint_crm::storage::{Claim, Mirror as _, Query as _, Work, WorkItem};
+use fluint_crm::walk::{Reached, ResumeToken, TablePlan};
 
 use crate::sqlite::{
     apply, connected, connection, finish, in_memory, open, opportunity, page, run, workspace,
@@ -26,9 +27,11 @@ async fn syn_10_r_23_a_dropped_future_never_leaves_half_a_page() {
     let store = Arc::new(in_memory());
     let claim = connected(&store).await;
     store.start_pull(&claim, run()).await.unwrap();
+    let plan = TablePlan::whole("all");
+    store.plan_table(&claim, run(), Table::Opportunities, 0, &plan).await.unwrap();
     for seq in 0..40 {
         let page = page(seq, Rows::Opportunities(rows(seq)));
-        let mut step = store.apply_page(&claim, &page);
+        let mut step = store.apply_page(&claim, page);
         // The first poll sends the step, or does not get that far; then the future is gone.
         let polls = if seq % 4 == 0 { 0 } else { 1 };
         for _ in 0..polls {
@@ -37,7 +40,8 @@ async fn syn_10_r_23_a_dropped_future_never_leaves_half_a_page() {
         drop(step);
     }
     let pull = store.start_pull(&claim, run()).await.unwrap();
-    let pages = pull.tables.iter().map(|table| table.pages).sum::<u64>();
+    let chains = pull.tables.iter().flat_map(|read| &read.chains);
+    let pages = chains.map(|chain| chain.pages).sum::<u64>();
     assert_eq!(pages, 30, "a step that was sent is done");
     let summary = finish(&store, &claim).await;
     assert_eq!((summary.seen, summary.present), (pages * PAGE, pages * PAGE));
@@ -70,17 +74,18 @@ async fn syn_8_r_23_a_killed_process_leaves_whole_pages() {
         let store = open(&path);
         let pull = store.start_pull(&dead_workers_claim(), run()).await.unwrap();
         let [table] = pull.tables.as_slice() else { panic!("one table was begun") };
-        let resume = table.chains[0].resume.as_ref().unwrap();
-        assert_eq!(resume.as_str(), format!("after page {}", table.pages - 1));
+        let pages = table.chains[0].pages;
+        let resume = ResumeToken::new(format!("after page {}", pages - 1));
+        assert_eq!(table.chains[0].reached, Reached::At(resume));
         let found = store
             .scan(&workspace(), connection(), Table::Opportunities, None, u32::MAX)
             .await
             .unwrap();
-        assert_eq!(found.len() as u64, table.pages * PAGE);
+        assert_eq!(found.len() as u64, pages * PAGE);
         let raw = rusqlite::Connection::open(&path).unwrap();
         let sound: String = raw.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
         assert_eq!(sound, "ok");
-        stored += table.pages;
+        stored += pages;
     }
     assert!(stored >= 12, "the processes were killed while they wrote");
 }

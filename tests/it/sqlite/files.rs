@@ -44,7 +44,7 @@ async fn host_2_dropping_the_store_leaves_one_whole_file() {
     let copy = folder.path().join("copy.db");
     std::fs::copy(&path, &copy).unwrap();
     let pull = open(&copy).start_pull(&claim, run()).await.unwrap();
-    assert_eq!(pull.tables[0].pages, 1);
+    assert_eq!(pull.tables[0].chains[0].pages, 1);
 }
 
 #[test]

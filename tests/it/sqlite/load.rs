@@ -7,7 +7,7 @@ use fluint_crm::store::SqliteStore;
 use fluint_crm::{Clock as _, SystemClock};
 use uuid::Uuid;
 
-use crate::sqlite::{connected, open, opportunity, page, proof};
+use crate::sqlite::{connected, open, opportunity, page, proof, put};
 
 const ROWS: u64 = 100_000;
 const PAGE: u64 = 5_000;
@@ -36,7 +36,7 @@ async fn pull(store: &SqliteStore, claim: &Claim, number: u128) -> PageWritten {
         let mut page = page(seq, Rows::Opportunities(rows));
         page.run = run;
         let start = SystemClock::new().now();
-        let written = store.apply_page(claim, &page).await.unwrap();
+        let written = put(store, claim, page).await;
         storing += SystemClock::new().now() - start;
         sum.inserted += written.inserted;
         sum.updated += written.updated;

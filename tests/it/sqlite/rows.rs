@@ -6,7 +6,7 @@ use fluint_crm::storage::{Connections as _, Mirror as _, Query as _};
 
 use crate::sqlite::{
     apply, connected, connection, euro, finish, in_memory, open, opportunity, opportunity_id, page,
-    run, workspace,
+    put, run, workspace,
 };
 
 /// SYN-6: proved from outside, by a trigger that notes every write of a row.
@@ -58,7 +58,7 @@ async fn syn_7_a_row_that_was_missing_is_missing_no_more_once_seen() {
     let mut partial = page(0, Rows::Opportunities((0..4).map(|n| opportunity(n, 1)).collect()));
     partial.run = second;
     partial.also_seen = vec![RecordId::new(opportunity_id(4)).unwrap()];
-    store.apply_page(&first, &partial).await.unwrap();
+    put(&store, &first, partial).await;
     let proofs = [crate::sqlite::proof(second, Table::Opportunities)];
     let summaries = store.finish_pull(&first, second, &proofs).await.unwrap();
     let found = (summaries[0].seen, summaries[0].present, summaries[0].missing);
@@ -71,7 +71,7 @@ async fn syn_7_a_row_that_was_missing_is_missing_no_more_once_seen() {
     store.start_pull(&first, third).await.unwrap();
     let mut whole = page(0, Rows::Opportunities((4..10).map(|n| opportunity(n, 1)).collect()));
     whole.run = third;
-    let written = store.apply_page(&first, &whole).await.unwrap();
+    let written = put(&store, &first, whole).await;
     assert_eq!(written.unchanged, 6, "the rows themselves are the same");
     let summaries = store.finish_pull(&first, third, &[]).await.unwrap();
     assert_eq!((summaries[0].present, summaries[0].missing), (10, 0), "no proof, nothing missing");
@@ -82,7 +82,7 @@ async fn dea_5_an_opportunity_comes_back_as_it_was() {
     let store = in_memory();
     let claim = connected(&store).await;
     store.start_pull(&claim, run()).await.unwrap();
-    store.apply_page(&claim, &page(0, Rows::Currencies(vec![euro()]))).await.unwrap();
+    put(&store, &claim, page(0, Rows::Currencies(vec![euro()]))).await;
     let rows: Vec<_> = (0..300).map(|n| opportunity(n, 1)).collect();
     apply(&store, &claim, 0, rows.clone()).await;
     let scanned =

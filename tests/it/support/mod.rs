@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fluint_crm::connector::{
-    Authorization, Callback, Capabilities, ConnectorContext, CrmConnector, CrmProvider, Lookup,
-    NoteIdentity, PageStream, SignIn, SignedIn, TokenVault, Tokens,
+    Authorization, Callback, Capabilities, ChainRequest, ConnectorContext, CrmConnector,
+    CrmProvider, Lookup, NoteIdentity, PageStream, PlanRequest, SignIn, SignedIn, TokenVault,
+    Tokens,
 };
 use fluint_crm::host::{SealingKey, StaticKeys};
 use fluint_crm::model::{
@@ -18,7 +19,7 @@ use fluint_crm::model::{
 use fluint_crm::storage::Stores;
 use fluint_crm::store::MemoryStore;
 use fluint_crm::testkit::ManualClock;
-use fluint_crm::walk::{Chain, ChainCursor, Notice, Page, Position, ResumeToken};
+use fluint_crm::walk::{Notice, Page, ResumeToken, TablePlan};
 use fluint_crm::{ConnectRequest, Crm, Error, Randomness, Result};
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -92,11 +93,8 @@ impl PlainCrm {
         self.0.lock().unwrap()
     }
 
-    fn read<R: Record>(&self, rows: Vec<R>, from: &[ChainCursor]) -> PageStream<'_, R> {
-        let start = from
-            .first()
-            .and_then(|cursor| cursor.resume.as_ref())
-            .map_or(0, |token| token.as_str().parse::<usize>().unwrap());
+    fn read<R: Record>(&self, rows: Vec<R>, chain: &ChainRequest) -> PageStream<'_, R> {
+        let start = chain.from.as_ref().map_or(0, |token| token.as_str().parse::<usize>().unwrap());
         let pages = rows.len().div_ceil(PAGE).max(1);
         let read_page = move |index: usize| {
             let rows: Vec<R> = rows.iter().skip(index * PAGE).take(PAGE).cloned().collect();
@@ -133,15 +131,8 @@ impl PlainCrm {
             _ => vec![],
         };
         let last = index + 1 == pages;
-        let page = Page {
-            rows,
-            unreadable: 0,
-            chain: Chain::ONLY,
-            resume: (!last).then(|| ResumeToken::new((index + 1).to_string())),
-            position: if last { Position::TableEnd } else { Position::More },
-            estimate: None,
-            notices,
-        };
+        let resume = (!last).then(|| ResumeToken::new((index + 1).to_string()));
+        let page = Page { resume, notices, ..Page::last(rows) };
         Box::pin(async move { Ok(page) })
     }
 }
@@ -162,39 +153,43 @@ impl CrmConnector for PlainCrm {
         ))
     }
 
-    fn users(&self, from: &[ChainCursor]) -> PageStream<'_, User> {
+    async fn plan(&self, request: &PlanRequest) -> Result<TablePlan> {
+        Ok(TablePlan::whole(request.table.as_str()))
+    }
+
+    fn users(&self, chain: &ChainRequest) -> PageStream<'_, User> {
         let rows = self.state().users.clone();
-        self.read(rows, from)
+        self.read(rows, chain)
     }
 
-    fn accounts(&self, from: &[ChainCursor]) -> PageStream<'_, Account> {
+    fn accounts(&self, chain: &ChainRequest) -> PageStream<'_, Account> {
         let rows = self.state().accounts.clone();
-        self.read(rows, from)
+        self.read(rows, chain)
     }
 
-    fn contacts(&self, from: &[ChainCursor]) -> PageStream<'_, Contact> {
+    fn contacts(&self, chain: &ChainRequest) -> PageStream<'_, Contact> {
         let rows = self.state().contacts.clone();
-        self.read(rows, from)
+        self.read(rows, chain)
     }
 
-    fn opportunities(&self, from: &[ChainCursor]) -> PageStream<'_, Opportunity> {
+    fn opportunities(&self, chain: &ChainRequest) -> PageStream<'_, Opportunity> {
         let rows = self.state().opportunities.clone();
-        self.read(rows, from)
+        self.read(rows, chain)
     }
 
-    fn stages(&self, from: &[ChainCursor]) -> PageStream<'_, Stage> {
+    fn stages(&self, chain: &ChainRequest) -> PageStream<'_, Stage> {
         let rows = self.state().stages.clone();
-        self.read(rows, from)
+        self.read(rows, chain)
     }
 
-    fn stage_assignments(&self, from: &[ChainCursor]) -> PageStream<'_, StageAssignment> {
+    fn stage_assignments(&self, chain: &ChainRequest) -> PageStream<'_, StageAssignment> {
         let rows = self.state().assignments.clone();
-        self.read(rows, from)
+        self.read(rows, chain)
     }
 
-    fn currencies(&self, from: &[ChainCursor]) -> PageStream<'_, Currency> {
+    fn currencies(&self, chain: &ChainRequest) -> PageStream<'_, Currency> {
         let rows = self.state().currencies.clone();
-        self.read(rows, from)
+        self.read(rows, chain)
     }
 
     async fn lookup(&self, _table: Table, ids: &[RecordId]) -> Result<Vec<Lookup>> {

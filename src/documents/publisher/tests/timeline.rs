@@ -11,7 +11,9 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::connector::{Capabilities, CrmConnector, Lookup, NoteIdentity, PageStream};
+use crate::connector::{
+    Capabilities, ChainRequest, CrmConnector, Lookup, NoteIdentity, PageStream, PlanRequest,
+};
 use crate::error::{Error, Result};
 use crate::model::{
     Account, Contact, Currency, Identity, NoteDraft, NoteHandle, NoteKey, NoteRefusal, NoteWrite,
@@ -19,7 +21,7 @@ use crate::model::{
     User,
 };
 use crate::testkit::ManualClock;
-use crate::walk::ChainCursor;
+use crate::walk::TablePlan;
 
 /// What befalls the next write.
 #[derive(Clone, Debug)]
@@ -195,31 +197,35 @@ impl CrmConnector for Timeline {
         Err(Error::unsupported("check"))
     }
 
-    fn users(&self, _from: &[ChainCursor]) -> PageStream<'_, User> {
+    async fn plan(&self, _request: &PlanRequest) -> Result<TablePlan> {
+        unreachable!("nothing is read here")
+    }
+
+    fn users(&self, _chain: &ChainRequest) -> PageStream<'_, User> {
         nothing()
     }
 
-    fn accounts(&self, _from: &[ChainCursor]) -> PageStream<'_, Account> {
+    fn accounts(&self, _chain: &ChainRequest) -> PageStream<'_, Account> {
         nothing()
     }
 
-    fn contacts(&self, _from: &[ChainCursor]) -> PageStream<'_, Contact> {
+    fn contacts(&self, _chain: &ChainRequest) -> PageStream<'_, Contact> {
         nothing()
     }
 
-    fn opportunities(&self, _from: &[ChainCursor]) -> PageStream<'_, Opportunity> {
+    fn opportunities(&self, _chain: &ChainRequest) -> PageStream<'_, Opportunity> {
         nothing()
     }
 
-    fn stages(&self, _from: &[ChainCursor]) -> PageStream<'_, Stage> {
+    fn stages(&self, _chain: &ChainRequest) -> PageStream<'_, Stage> {
         nothing()
     }
 
-    fn stage_assignments(&self, _from: &[ChainCursor]) -> PageStream<'_, StageAssignment> {
+    fn stage_assignments(&self, _chain: &ChainRequest) -> PageStream<'_, StageAssignment> {
         nothing()
     }
 
-    fn currencies(&self, _from: &[ChainCursor]) -> PageStream<'_, Currency> {
+    fn currencies(&self, _chain: &ChainRequest) -> PageStream<'_, Currency> {
         nothing()
     }
 

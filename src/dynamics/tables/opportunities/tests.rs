@@ -1,7 +1,8 @@
 use super::*;
 use crate::dynamics::decode::page;
-use crate::dynamics::paging::first_page;
+use crate::dynamics::ranges::first_page;
 use crate::model::OwnerRef;
+use crate::walk::TimeRange;
 use time::macros::{date, datetime};
 
 /// A row as the service answers it, annotations included.
@@ -71,7 +72,7 @@ fn syn_1_a_row_becomes_an_opportunity() {
 #[test]
 fn syn_4_open_opportunities_are_asked_for_in_the_order_of_their_key() {
     assert_eq!(
-        first_page(&Opportunities),
+        first_page(&Opportunities, TimeRange::ALL).unwrap(),
         "opportunities?$select=opportunityid,name,_ownerid_value,_owninguser_value,\
          _owningteam_value,statecode,statuscode,_customerid_value,_parentaccountid_value,\
          _parentcontactid_value,stageid,processid,stepname,estimatedvalue,estimatedvalue_base,\

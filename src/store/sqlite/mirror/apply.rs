@@ -5,13 +5,10 @@ use rusqlite::{CachedStatement, OptionalExtension, Transaction, params_from_iter
 use crate::error::Error;
 use crate::model::{RecordId, RowVersion, Rows};
 use crate::storage::{MirrorPage, PageWritten, PullPhase};
-use crate::store::sqlite::codec::{
-    Columns, Owner, counter, integer, maybe_text, owned_text, text, uuid,
-};
+use crate::store::sqlite::codec::{Columns, Owner, counter, integer, owned_text, text, uuid};
 use crate::store::sqlite::mirror::rows::Mirrored;
 use crate::store::sqlite::mirror::runs;
 use crate::store::sqlite::trouble::Trouble;
-use crate::walk::ResumeToken;
 
 /// Stores a page of the connection's run, unless it was stored before.
 pub(crate) fn apply(
@@ -23,7 +20,7 @@ pub(crate) fn apply(
     if let Some(written) = stored_before(tx, owner, page)? {
         return Ok(written);
     }
-    if phase != PullPhase::Reading {
+    if phase != PullPhase::Reading || !runs::is_planned(tx, owner, page)? {
         return Err(Error::conflict(format!("run {}", page.run)).into());
     }
     let written = put_rows(tx, owner, &page.rows)?;
@@ -41,7 +38,7 @@ fn stored_before(
     let key = owner.with([
         uuid(page.run.as_uuid()),
         text(page.rows.table().as_str()),
-        integer(page.chain.index.into()),
+        counter(page.chain as u64),
         counter(page.seq),
     ]);
     tx.prepare_cached(
@@ -64,7 +61,11 @@ fn read_written(columns: &mut Columns<'_>) -> Result<PageWritten, Trouble> {
     })
 }
 
-fn put_rows(tx: &Transaction<'_>, owner: &Owner, rows: &Rows) -> Result<PageWritten, Trouble> {
+pub(crate) fn put_rows(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    rows: &Rows,
+) -> Result<PageWritten, Trouble> {
     match rows {
         Rows::Users(rows) => put(tx, owner, rows),
         Rows::Accounts(rows) => put(tx, owner, rows),
@@ -83,7 +84,7 @@ fn put<R: Mirrored>(
     rows: &[R],
 ) -> Result<PageWritten, Trouble> {
     let mut known = tx.prepare_cached(&format!(
-        "SELECT version, missing_since FROM {} \
+        "SELECT version, coalesce(missing_since, gone_at) FROM {} \
          WHERE workspace = ? AND connection = ? AND id = ?",
         R::TABLE
     ))?;
@@ -93,9 +94,9 @@ fn put<R: Mirrored>(
     for row in rows {
         let id = row.record_id();
         match held(&mut known, owner, &id)? {
-            Some((version, missing)) if version == row.version() => {
+            Some((version, absent)) if version == row.version() => {
                 written.unchanged += 1;
-                if missing {
+                if absent {
                     reappear.execute(params_from_iter(owner.with([text(id.as_str())])))?;
                 }
                 continue;
@@ -111,7 +112,7 @@ fn put<R: Mirrored>(
     Ok(written)
 }
 
-/// The version of a stored row, and whether it is marked missing.
+/// The version of a stored row, and whether it is marked missing or gone.
 fn held(
     known: &mut CachedStatement<'_>,
     owner: &Owner,
@@ -130,7 +131,8 @@ fn upsert<R: Mirrored>() -> String {
     let new: Vec<_> = R::COLUMNS.iter().map(|name| format!("{name} = excluded.{name}")).collect();
     format!(
         "INSERT INTO {} (workspace, connection, id, version, {columns}) VALUES ({places}) \
-         ON CONFLICT DO UPDATE SET version = excluded.version, missing_since = NULL, {}",
+         ON CONFLICT DO UPDATE SET version = excluded.version, missing_since = NULL, \
+             gone_at = NULL, swept_by = NULL, {}",
         R::TABLE,
         new.join(", ")
     )
@@ -138,8 +140,9 @@ fn upsert<R: Mirrored>() -> String {
 
 fn reappear(table: &str) -> String {
     format!(
-        "UPDATE {table} SET missing_since = NULL WHERE workspace = ? AND connection = ? \
-             AND id = ? AND missing_since IS NOT NULL"
+        "UPDATE {table} SET missing_since = NULL, gone_at = NULL, swept_by = NULL \
+         WHERE workspace = ? AND connection = ? AND id = ? \
+             AND (missing_since IS NOT NULL OR gone_at IS NOT NULL)"
     )
 }
 
@@ -152,7 +155,7 @@ fn see(tx: &Transaction<'_>, owner: &Owner, page: &MirrorPage) -> Result<(), Tro
     Ok(())
 }
 
-/// Remembers which ids the page showed, and where its chain goes on.
+/// Remembers which ids the page showed.
 fn remember(
     tx: &Transaction<'_>,
     owner: &Owner,
@@ -167,24 +170,12 @@ fn remember(
     .execute(params_from_iter(owner.with([
         uuid(page.run.as_uuid()),
         text(table.as_str()),
-        integer(page.chain.index.into()),
+        counter(page.chain as u64),
         counter(page.seq),
         counter(written.inserted),
         counter(written.updated),
         counter(written.unchanged),
         owned_text(ids(page)),
-    ])))?;
-    let cursor = &page.cursor;
-    tx.prepare_cached(
-        "INSERT OR REPLACE INTO chains (workspace, connection, run, name, place, of, resume) \
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
-    )?
-    .execute(params_from_iter(owner.with([
-        uuid(page.run.as_uuid()),
-        text(table.as_str()),
-        integer(cursor.chain.index.into()),
-        integer(cursor.chain.of.into()),
-        maybe_text(cursor.resume.as_ref().map(ResumeToken::as_str)),
     ])))?;
     Ok(())
 }

@@ -49,7 +49,7 @@ fn joined() -> String {
         )
     };
     format!(
-        "SELECT {}, o.missing_since, {}, {}, {}, a.name, p.name FROM opportunities o \
+        "SELECT {}, o.gone_at, o.missing_since, {}, {}, {}, a.name, p.name FROM opportunities o \
          {}{}{}{}{} \
          WHERE o.workspace = ? AND o.connection = ? AND o.id > ? ORDER BY o.id LIMIT ?",
         select_list::<Opportunity>("o"),
@@ -77,8 +77,11 @@ fn read_candidate(row: &Row<'_>) -> Result<Candidate, Trouble> {
 }
 
 fn presence(columns: &mut Columns<'_>) -> Result<Presence, Trouble> {
-    let since = columns.maybe_time()?;
-    Ok(since.map_or(Presence::Seen, |since| Presence::Missing { since }))
+    Ok(match (columns.maybe_time()?, columns.maybe_time()?) {
+        (Some(since), _) => Presence::Gone { since },
+        (None, Some(since)) => Presence::Missing { since },
+        (None, None) => Presence::Seen,
+    })
 }
 
 /// The stage assignments of a range of opportunities, by opportunity.
@@ -89,7 +92,7 @@ fn assignments(
     last: &OpportunityId,
 ) -> Result<BTreeMap<OpportunityId, Vec<AssignedStage>>, Trouble> {
     let mut statement = tx.prepare_cached(&format!(
-        "SELECT {}, t.missing_since, {} FROM stage_assignments t \
+        "SELECT {}, t.gone_at, t.missing_since, {} FROM stage_assignments t \
          LEFT JOIN stages s ON s.workspace = t.workspace AND s.connection = t.connection \
              AND s.id = t.stage \
          WHERE t.workspace = ? AND t.connection = ? AND t.opportunity > ? AND t.opportunity <= ? \
@@ -114,7 +117,7 @@ fn assignments(
 fn base_currency(tx: &Transaction<'_>, owner: &Owner) -> Result<Option<Currency>, Trouble> {
     tx.prepare_cached(&format!(
         "SELECT {} FROM currencies c WHERE workspace = ? AND connection = ? AND role = 'base' \
-         ORDER BY id LIMIT 1",
+             AND gone_at IS NULL ORDER BY id LIMIT 1",
         select_list::<Currency>("c")
     ))?
     .query_row(params_from_iter(owner.values()), |row| Ok(Currency::read(&mut Columns::of(row))))

@@ -24,10 +24,11 @@ pub(crate) fn read(tx: &Transaction<'_>, owner: &Owner) -> Result<Vec<StageChoic
                      ORDER BY t.modified_at DESC, t.since DESC, t.id DESC LIMIT 1), \
                  o.record_stage) AS stage, count(*) AS opportunities \
              FROM opportunities o \
-             WHERE o.workspace = ?1 AND o.connection = ?2 AND o.status = 'open' GROUP BY 1) \
+             WHERE o.workspace = ?1 AND o.connection = ?2 AND o.status = 'open' \
+                 AND o.gone_at IS NULL GROUP BY 1) \
          SELECT {}, coalesce(open.opportunities, 0) FROM stages s \
          LEFT JOIN open ON open.stage = s.id \
-         WHERE s.workspace = ?1 AND s.connection = ?2 \
+         WHERE s.workspace = ?1 AND s.connection = ?2 AND s.gone_at IS NULL \
          ORDER BY s.process_position ASC NULLS LAST, s.process_name ASC NULLS LAST, \
              s.position ASC NULLS LAST, s.name ASC NULLS LAST, s.id",
         select_list::<Stage>("s")

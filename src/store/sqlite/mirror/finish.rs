@@ -5,9 +5,12 @@ use time::OffsetDateTime;
 
 use crate::model::{RunId, Table};
 use crate::storage::{PullPhase, TableSummary};
-use crate::store::sqlite::codec::{Columns, Owner, collect, counter, text, time, uuid};
+use crate::store::sqlite::codec::{
+    Columns, Owner, collect, counter, integer, json, text, time, uuid,
+};
 use crate::store::sqlite::mirror::runs;
 use crate::store::sqlite::trouble::Trouble;
+use crate::walk::TablePlan;
 
 /// Marks the rows of the proved tables that the run did not see, and counts what it saw of every
 /// table that it began.
@@ -24,7 +27,8 @@ pub(crate) fn finish_pull(
                 let seen = gather_seen(tx, owner, run, table)?;
                 let newly_missing =
                     if proved.contains(&table) { miss(tx, owner, table, now)? } else { 0 };
-                summarise(tx, owner, run, table, seen, newly_missing)?;
+                let found = Found { seen, newly_missing, proved: proved.contains(&table) };
+                summarise(tx, owner, run, table, found)?;
             }
         }
         tx.prepare_cached("DELETE FROM temp.seen")?.execute([])?;
@@ -83,36 +87,56 @@ fn miss(
         .prepare_cached(&format!(
             "UPDATE {table} SET missing_since = ?3 \
              WHERE workspace = ?1 AND connection = ?2 AND missing_since IS NULL \
-                 AND NOT EXISTS (SELECT 1 FROM temp.seen WHERE seen.id = {table}.id)"
+                 AND gone_at IS NULL AND {} \
+                 AND NOT EXISTS (SELECT 1 FROM temp.seen WHERE seen.id = {table}.id)",
+            may_be_missing(table)
         ))?
         .execute(params_from_iter(owner.with([time(since)])))?;
     Ok(marked as u64)
 }
 
+/// Which rows a read may show: won and lost opportunities are not among the open ones.
+const fn may_be_missing(table: Table) -> &'static str {
+    match table {
+        Table::Opportunities => "status NOT IN ('won', 'lost')",
+        _ => "TRUE",
+    }
+}
+
+/// What ending the reading of a table found.
+struct Found {
+    seen: u64,
+    newly_missing: u64,
+    proved: bool,
+}
+
 /// Keeps what ending the reading found, to report it again: also of a table that was proved empty
-/// without a page.
+/// without a plan.
 fn summarise(
     tx: &Transaction<'_>,
     owner: &Owner,
     run: RunId,
     table: Table,
-    seen: u64,
-    newly_missing: u64,
+    found: Found,
 ) -> Result<(), Trouble> {
     tx.prepare_cached(&format!(
-        "INSERT INTO run_tables (workspace, connection, run, name, rows, written, pages, seen, \
-             newly_missing, present, missing) \
-         SELECT ?1, ?2, ?3, ?4, 0, 0, 0, ?5, ?6, \
+        "INSERT INTO run_tables (workspace, connection, run, name, attempt, plan, written, seen, \
+             newly_missing, proved, present, missing) \
+         SELECT ?1, ?2, ?3, ?4, 0, ?8, 0, ?5, ?6, ?7, \
              count(*) FILTER (WHERE missing_since IS NULL), count(missing_since) \
-         FROM {table} WHERE workspace = ?1 AND connection = ?2 \
+         FROM {table} WHERE workspace = ?1 AND connection = ?2 AND gone_at IS NULL AND {} \
          ON CONFLICT DO UPDATE SET seen = excluded.seen, present = excluded.present, \
-             missing = excluded.missing, newly_missing = excluded.newly_missing"
+             missing = excluded.missing, newly_missing = excluded.newly_missing, \
+             proved = excluded.proved",
+        may_be_missing(table)
     ))?
     .execute(params_from_iter(owner.with([
         uuid(run.as_uuid()),
         text(table.as_str()),
-        counter(seen),
-        counter(newly_missing),
+        counter(found.seen),
+        counter(found.newly_missing),
+        integer(found.proved.into()),
+        json(&TablePlan { chains: Vec::new(), estimate: None })?,
     ])))?;
     Ok(())
 }
@@ -123,7 +147,7 @@ fn summaries(
     run: RunId,
 ) -> Result<Vec<TableSummary>, Trouble> {
     let mut statement = tx.prepare_cached(
-        "SELECT name, seen, present, missing, newly_missing FROM run_tables \
+        "SELECT name, seen, present, missing, newly_missing, proved FROM run_tables \
          WHERE workspace = ? AND connection = ? AND run = ? AND seen IS NOT NULL",
     )?;
     let mut found =
@@ -135,6 +159,7 @@ fn summaries(
                 present: columns.counter()?,
                 missing: columns.counter()?,
                 newly_missing: columns.counter()?,
+                proved: columns.counter()? != 0,
             })
         })?;
     found.sort_by_key(|summary| summary.table);

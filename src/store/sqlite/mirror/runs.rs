@@ -1,19 +1,23 @@
 //! Runs: a pull under way, how far it came, and what is left of it afterwards.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{OptionalExtension, Row, Transaction, params_from_iter};
 use time::OffsetDateTime;
 
 use crate::error::Error;
 use crate::model::{RunId, Table};
+use crate::storage::steps::KEEP_GONE;
 use crate::storage::{
-    MirrorPage, PageWritten, Pull, PullPhase, PullProgress, TableCursors, TableProgress,
+    MirrorPage, PageWritten, Pull, PullPhase, PullProgress, TableProgress, TableRead,
 };
 use crate::store::sqlite::codec::{
-    Columns, Owner, collect, counter, maybe_integer, maybe_json, text, time, uuid,
+    Columns, Owner, collect, counter, integer, json, maybe_json, maybe_text, text, time, uuid,
 };
+use crate::store::sqlite::mirror::sweeps;
 use crate::store::sqlite::trouble::Trouble;
 use crate::store::sqlite::words::Word;
-use crate::walk::{Chain, ChainCursor, Incomplete, ResumeToken};
+use crate::walk::{ChainCursor, Reached, ResumeToken};
 
 /// A connection's newest run.
 struct Run {
@@ -38,8 +42,14 @@ pub(crate) fn start(
         Some(run) => run,
         None => insert(tx, owner, fresh, number, now)?,
     };
-    let tables = cursors(tx, owner, run.id)?;
-    Ok(Pull { run: run.id, started_at: run.started_at, phase: run.phase, tables })
+    let mut expected = BTreeMap::new();
+    for table in Table::ALL {
+        if let Some(rows) = last_count(tx, owner, table)? {
+            expected.insert(table, rows);
+        }
+    }
+    let tables = tables(tx, owner, run.id)?;
+    Ok(Pull { run: run.id, started_at: run.started_at, phase: run.phase, tables, expected })
 }
 
 fn newest(tx: &Transaction<'_>, owner: &Owner) -> Result<Option<Run>, Trouble> {
@@ -74,7 +84,7 @@ fn insert(
     number: u64,
     now: OffsetDateTime,
 ) -> Result<Run, Trouble> {
-    for table in ["run_tables", "runs"] {
+    for table in ["chains", "run_tables", "runs"] {
         tx.prepare_cached(&format!(
             "DELETE FROM {table} WHERE workspace = ?1 AND connection = ?2 AND run IN (\
                  SELECT run FROM runs WHERE workspace = ?1 AND connection = ?2 AND number < ?3)"
@@ -95,63 +105,88 @@ fn insert(
     Ok(Run { id, number, phase, started_at: now, finished_at: None })
 }
 
-/// How far each table was read.
-fn cursors(tx: &Transaction<'_>, owner: &Owner, run: RunId) -> Result<Vec<TableCursors>, Trouble> {
-    let mut tables: Vec<TableCursors> = table_rows(tx, owner, run)?
-        .into_iter()
-        .map(|read| TableCursors {
-            table: read.table,
-            chains: Vec::new(),
-            pages: read.pages,
-            doubt: read.doubt,
-        })
-        .collect();
+/// Keeps a plan, unless this attempt or a later one has one, and gives the one that counts.
+pub(crate) fn plan(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    run: RunId,
+    fresh: &TableRead,
+) -> Result<TableRead, Trouble> {
+    let stands = tables(tx, owner, run)?.into_iter().find(|read| read.table == fresh.table);
+    let reading = phase(tx, owner, run)? == PullPhase::Reading;
+    match stands {
+        Some(stands) if stands.attempt >= fresh.attempt || !reading => return Ok(stands),
+        Some(_) => forget(tx, owner, run, fresh.table)?,
+        None => {}
+    }
+    let key = || owner.with([uuid(run.as_uuid()), text(fresh.table.as_str())]);
+    let mut values = key();
+    values.extend([integer(fresh.attempt.into()), json(&fresh.plan)?]);
+    tx.prepare_cached(
+        "INSERT INTO run_tables (workspace, connection, run, name, attempt, plan, written) \
+         VALUES (?, ?, ?, ?, ?, ?, 0)",
+    )?
+    .execute(params_from_iter(values))?;
+    let mut begin = tx.prepare_cached(
+        "INSERT INTO chains (workspace, connection, run, name, place, pages, rows, reached) \
+         VALUES (?, ?, ?, ?, ?, 0, 0, 'start')",
+    )?;
+    for place in 0..fresh.plan.chains.len() {
+        let mut values = key();
+        values.push(counter(place as u64));
+        begin.execute(params_from_iter(values))?;
+    }
+    Ok(fresh.clone())
+}
+
+/// Forgets what an unfinished run has read of one table.
+fn forget(tx: &Transaction<'_>, owner: &Owner, run: RunId, table: Table) -> Result<(), Trouble> {
+    for kept in ["chains", "run_tables", "seen_pages"] {
+        tx.prepare_cached(&format!(
+            "DELETE FROM {kept} WHERE workspace = ? AND connection = ? AND run = ? AND name = ?"
+        ))?
+        .execute(params_from_iter(owner.with([uuid(run.as_uuid()), text(table.as_str())])))?;
+    }
+    Ok(())
+}
+
+/// The tables that a run has begun, in the order in which a settings page lists them.
+fn tables(tx: &Transaction<'_>, owner: &Owner, run: RunId) -> Result<Vec<TableRead>, Trouble> {
     let mut statement = tx.prepare_cached(
-        "SELECT name, place, of, resume FROM chains \
+        "SELECT name, attempt, plan, doubt FROM run_tables \
+         WHERE workspace = ? AND connection = ? AND run = ?",
+    )?;
+    let mut tables =
+        collect(statement.query(params_from_iter(owner.with([uuid(run.as_uuid())])))?, |row| {
+            let mut columns = Columns::of(row);
+            Ok(TableRead {
+                table: columns.word()?,
+                attempt: columns.small()?,
+                plan: columns.json()?,
+                chains: Vec::new(),
+                doubt: columns.maybe_json()?,
+            })
+        })?;
+    tables.sort_by_key(|read| read.table);
+    let mut statement = tx.prepare_cached(
+        "SELECT name, pages, rows, reached, resume FROM chains \
          WHERE workspace = ? AND connection = ? AND run = ? ORDER BY name, place",
     )?;
     let mut rows = statement.query(params_from_iter(owner.with([uuid(run.as_uuid())])))?;
     while let Some(row) = rows.next()? {
         let mut columns = Columns::of(row);
         let table: Table = columns.word()?;
-        let chain = Chain { index: columns.small()?, of: columns.small()? };
-        let resume = columns.maybe_text()?.map(ResumeToken::new);
+        let (pages, rows) = (columns.counter()?, columns.counter()?);
+        let reached = match (columns.str()?, columns.maybe_text()?) {
+            ("start", _) => Reached::Start,
+            ("at", Some(resume)) => Reached::At(ResumeToken::new(resume)),
+            ("end", _) => Reached::End,
+            _ => return Err(Trouble::stored("a chain is nowhere")),
+        };
         if let Some(known) = tables.iter_mut().find(|known| known.table == table) {
-            known.chains.push(ChainCursor { chain, resume });
+            known.chains.push(ChainCursor { reached, pages, rows });
         }
     }
-    Ok(tables)
-}
-
-/// How far a table was read, for progress.
-struct TableRow {
-    table: Table,
-    rows: u64,
-    written: u64,
-    pages: u64,
-    estimate: Option<u64>,
-    doubt: Option<Incomplete>,
-}
-
-/// The tables that a run has begun, in the order in which a settings page lists them.
-fn table_rows(tx: &Transaction<'_>, owner: &Owner, run: RunId) -> Result<Vec<TableRow>, Trouble> {
-    let mut statement = tx.prepare_cached(
-        "SELECT name, rows, written, pages, estimate, doubt FROM run_tables \
-         WHERE workspace = ? AND connection = ? AND run = ? AND pages > 0",
-    )?;
-    let mut tables =
-        collect(statement.query(params_from_iter(owner.with([uuid(run.as_uuid())])))?, |row| {
-            let mut columns = Columns::of(row);
-            Ok(TableRow {
-                table: columns.word()?,
-                rows: columns.counter()?,
-                written: columns.counter()?,
-                pages: columns.counter()?,
-                estimate: columns.maybe_counter()?,
-                doubt: columns.maybe_json()?,
-            })
-        })?;
-    tables.sort_by_key(|read| read.table);
     Ok(tables)
 }
 
@@ -178,49 +213,52 @@ pub(crate) fn enter(
     Ok(())
 }
 
-/// Counts a stored page in.
+/// Whether a chain was planned in a run.
+pub(crate) fn is_planned(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    page: &MirrorPage,
+) -> Result<bool, Trouble> {
+    let key = owner.with([
+        uuid(page.run.as_uuid()),
+        text(page.rows.table().as_str()),
+        counter(page.chain as u64),
+    ]);
+    Ok(tx
+        .prepare_cached(
+            "SELECT 1 FROM chains WHERE workspace = ? AND connection = ? AND run = ? \
+                 AND name = ? AND place = ?",
+        )?
+        .exists(params_from_iter(key))?)
+}
+
+/// Counts a stored page in, and moves its chain on.
 pub(crate) fn advance(
     tx: &Transaction<'_>,
     owner: &Owner,
     page: &MirrorPage,
     written: PageWritten,
 ) -> Result<(), Trouble> {
-    let rows = (page.rows.len() + page.also_seen.len()) as u64;
+    let key = || owner.with([uuid(page.run.as_uuid()), text(page.rows.table().as_str())]);
+    let mut values = key();
+    values.extend([counter(written.inserted + written.updated), maybe_json(page.doubt.as_ref())?]);
     tx.prepare_cached(
-        "INSERT INTO run_tables \
-             (workspace, connection, run, name, rows, written, estimate, doubt, pages) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET \
-             rows = rows + excluded.rows, written = written + excluded.written, \
-             estimate = coalesce(excluded.estimate, estimate), \
-             doubt = coalesce(excluded.doubt, doubt), pages = pages + 1",
+        "UPDATE run_tables SET written = written + ?5, doubt = coalesce(?6, doubt) \
+         WHERE workspace = ?1 AND connection = ?2 AND run = ?3 AND name = ?4",
     )?
-    .execute(params_from_iter(owner.with([
-        uuid(page.run.as_uuid()),
-        text(page.rows.table().as_str()),
-        counter(rows),
-        counter(written.inserted + written.updated),
-        maybe_integer(page.estimate.map(u64::cast_signed)),
-        maybe_json(page.doubt.as_ref())?,
-    ])))?;
-    Ok(())
-}
-
-/// Forgets what an unfinished run has read of one table.
-pub(crate) fn restart(
-    tx: &Transaction<'_>,
-    owner: &Owner,
-    run: RunId,
-    table: Table,
-) -> Result<(), Trouble> {
-    if phase(tx, owner, run)? != PullPhase::Reading {
-        return Ok(());
-    }
-    for kept in ["chains", "run_tables", "seen_pages"] {
-        tx.prepare_cached(&format!(
-            "DELETE FROM {kept} WHERE workspace = ? AND connection = ? AND run = ? AND name = ?"
-        ))?
-        .execute(params_from_iter(owner.with([uuid(run.as_uuid()), text(table.as_str())])))?;
-    }
+    .execute(params_from_iter(values))?;
+    let mut values = key();
+    values.extend([
+        counter(page.chain as u64),
+        counter((page.rows.len() + page.also_seen.len()) as u64),
+        text(if page.resume.is_some() { "at" } else { "end" }),
+        maybe_text(page.resume.as_ref().map(ResumeToken::as_str)),
+    ]);
+    tx.prepare_cached(
+        "UPDATE chains SET pages = pages + 1, rows = rows + ?6, reached = ?7, resume = ?8 \
+         WHERE workspace = ?1 AND connection = ?2 AND run = ?3 AND name = ?4 AND place = ?5",
+    )?
+    .execute(params_from_iter(values))?;
     Ok(())
 }
 
@@ -243,11 +281,15 @@ pub(crate) fn finish(
         text(PullPhase::Finished.as_word()),
         time(now),
     ])))?;
-    for kept in ["chains", "seen_pages"] {
-        tx.prepare_cached(&format!("DELETE FROM {kept} WHERE workspace = ? AND connection = ?"))?
-            .execute(params_from_iter(owner.values()))?;
-    }
-    Ok(())
+    tx.prepare_cached("DELETE FROM seen_pages WHERE workspace = ? AND connection = ?")?
+        .execute(params_from_iter(owner.values()))?;
+    // The counts stay; the places, which are long, do not.
+    tx.prepare_cached(
+        "UPDATE chains SET reached = 'end', resume = NULL \
+         WHERE workspace = ?1 AND connection = ?2 AND run = ?3",
+    )?
+    .execute(params_from_iter(owner.with([uuid(run.as_uuid())])))?;
+    sweeps::forget_gone(tx, owner, now - KEEP_GONE)
 }
 
 /// The newest run, as a settings page sees it.
@@ -258,15 +300,15 @@ pub(crate) fn progress(
     let Some(run) = newest(tx, owner)? else {
         return Ok(None);
     };
-    let mut tables = Vec::new();
-    for read in table_rows(tx, owner, run.id)? {
+    let mut progress = Vec::new();
+    for read in tables(tx, owner, run.id)? {
         let counted = last_count(tx, owner, read.table)?;
-        tables.push(TableProgress {
+        progress.push(TableProgress {
             table: read.table,
-            rows: read.rows,
-            written: read.written,
-            pages: read.pages,
-            expected: counted.or(read.estimate),
+            rows: read.chains.iter().map(|chain| chain.rows).sum(),
+            written: written(tx, owner, run.id, read.table)?,
+            pages: read.chains.iter().map(|chain| chain.pages).sum(),
+            expected: counted.or(read.plan.estimate),
         });
     }
     Ok(Some(PullProgress {
@@ -274,18 +316,31 @@ pub(crate) fn progress(
         started_at: run.started_at,
         finished_at: run.finished_at,
         phase: run.phase,
-        tables,
+        tables: progress,
     }))
+}
+
+/// How many rows of a table a run has written.
+fn written(tx: &Transaction<'_>, owner: &Owner, run: RunId, table: Table) -> Result<u64, Trouble> {
+    let key = owner.with([uuid(run.as_uuid()), text(table.as_str())]);
+    let written: i64 = tx
+        .prepare_cached(
+            "SELECT written FROM run_tables \
+             WHERE workspace = ? AND connection = ? AND run = ? AND name = ?",
+        )?
+        .query_row(params_from_iter(key), |row| row.get(0))?;
+    Ok(written.cast_unsigned())
 }
 
 /// How many rows of a table the last finished run saw.
 fn last_count(tx: &Transaction<'_>, owner: &Owner, table: Table) -> Result<Option<u64>, Trouble> {
     let count: Option<i64> = tx
         .prepare_cached(
-            "SELECT coalesce(t.seen, t.rows) FROM run_tables t JOIN runs r \
+            "SELECT t.seen FROM run_tables t JOIN runs r \
                  ON r.workspace = t.workspace AND r.connection = t.connection AND r.run = t.run \
              WHERE t.workspace = ? AND t.connection = ? AND t.name = ? \
-                 AND t.pages > 0 AND r.finished_at IS NOT NULL ORDER BY r.number DESC LIMIT 1",
+                 AND t.seen IS NOT NULL AND r.finished_at IS NOT NULL \
+             ORDER BY r.number DESC LIMIT 1",
         )?
         .query_row(params_from_iter(owner.with([text(table.as_str())])), |row| row.get(0))
         .optional()?;

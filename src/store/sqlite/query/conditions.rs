@@ -53,7 +53,8 @@ impl<'a> Conditions<'a> {
         let places = vec!["?"; connections.len()].join(", ");
         let mut values = vec![text(scope.workspace.as_str())];
         values.extend(connections.iter().map(|(connection, _)| uuid(connection.as_uuid())));
-        Self { sql: format!("r.workspace = ? AND r.connection IN ({places})"), values }
+        let sql = format!("r.workspace = ? AND r.connection IN ({places}) AND r.gone_at IS NULL");
+        Self { sql, values }
     }
 
     /// Adds a condition with its values.

@@ -18,10 +18,10 @@ use crate::model::{
 };
 use crate::seal::Sealed;
 use crate::storage::{
-    Claim, MirrorPage, PageWritten, Stores, TableSummary, Work, WorkItem, WorkKind,
+    Claim, MirrorPage, PageWritten, Stores, TableRead, TableSummary, Work, WorkItem, WorkKind,
 };
 use crate::testkit::conformance::store::StoreUnderTest;
-use crate::walk::{Chain, ChainCursor, CompletenessProof, Page, ResumeToken, Walk};
+use crate::walk::{CompletenessProof, Page, ResumeToken, TablePlan, Walk};
 
 /// A lease that no behaviour outlives by accident.
 pub(super) const LEASE: Duration = Duration::from_secs(60);
@@ -87,9 +87,16 @@ impl Site {
         pull.run
     }
 
+    /// Plans a table in one chain, unless it is planned already.
+    pub(super) async fn plan(&self, claim: &Claim, run: RunId, table: Table) -> TableRead {
+        let plan = TablePlan::whole("all");
+        self.stores.mirror.plan_table(claim, run, table, 0, &plan).await.unwrap()
+    }
+
     /// Stores rows as the only page of their table.
     pub(super) async fn store(&self, claim: &Claim, run: RunId, rows: Rows) -> PageWritten {
-        self.stores.mirror.apply_page(claim, &whole(run, rows)).await.unwrap()
+        self.plan(claim, run, rows.table()).await;
+        self.stores.mirror.apply_page(claim, whole(run, rows)).await.unwrap()
     }
 
     /// Pulls every given table once, proved, and finishes the run.
@@ -249,20 +256,20 @@ pub(super) fn whole(run: RunId, rows: Rows) -> MirrorPage {
 pub(super) fn page(run: RunId, seq: u64, rows: Rows, resume: Option<&str>) -> MirrorPage {
     MirrorPage {
         run,
-        chain: Chain::ONLY,
+        chain: 0,
         seq,
         rows,
         also_seen: Vec::new(),
-        cursor: ChainCursor { chain: Chain::ONLY, resume: resume.map(ResumeToken::new) },
+        absent: Vec::new(),
+        resume: resume.map(ResumeToken::new),
         doubt: None,
-        estimate: None,
     }
 }
 
 /// A proof that a table was read to its end, as only a walk can give it.
 pub(super) fn proof(run: RunId, table: Table) -> CompletenessProof {
-    let mut walk = Walk::new(run, table);
-    walk.take(&Page::<()>::whole_table(Vec::new())).unwrap();
+    let mut walk = Walk::new(run, table, &TablePlan::whole("all"));
+    walk.take(0, &Page::<()>::last(Vec::new())).unwrap();
     walk.finish().unwrap()
 }
 

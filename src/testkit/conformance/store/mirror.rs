@@ -5,17 +5,18 @@ use time::OffsetDateTime;
 use crate::model::{
     Account, AccountStatus, Contact, ContactStatus, Currency, CurrencyRole, CustomerRef,
     EmailAddress, Opportunity, OpportunityStatus, OwnerRef, Presence, Record, RowVersion, Rows,
-    Stage, StageAssignment, Table, TeamId, User, UserStatus,
+    RunId, Stage, StageAssignment, Table, TeamId, User, UserStatus,
 };
 use crate::storage::{
-    Claim, MirrorPage, PageWritten, Pull, PullPhase, TableProgress, TableSummary, WorkKind,
+    Claim, MirrorPage, PageWritten, Pull, PullPhase, TableProgress, TableRead, TableSummary,
+    WorkKind,
 };
 use crate::testkit::conformance::store::StoreUnderTest;
 use crate::testkit::conformance::store::fixtures::{
     Site, account, amount, assert_stale, assignment, contact, currency, opportunities, opportunity,
     page, proof, run, stage, three, user, whole,
 };
-use crate::walk::{Chain, ChainCursor, ResumeToken};
+use crate::walk::{ChainCursor, Reached, TablePlan};
 
 impl Site {
     pub(super) async fn resume(&self, claim: &Claim) -> Pull {
@@ -23,7 +24,14 @@ impl Site {
     }
 
     pub(super) async fn put(&self, claim: &Claim, page: &MirrorPage) -> PageWritten {
-        self.stores.mirror.apply_page(claim, page).await.unwrap()
+        self.plan(claim, page.run, page.rows.table()).await;
+        self.stores.mirror.apply_page(claim, page.clone()).await.unwrap()
+    }
+
+    /// Has the opportunities read from their start.
+    pub(super) async fn restart(&self, claim: &Claim, run: RunId) -> TableRead {
+        let (table, plan) = (Table::Opportunities, TablePlan::whole("again"));
+        self.stores.mirror.plan_table(claim, run, table, 1, &plan).await.unwrap()
     }
 
     /// Which opportunities are there, and since when the missing ones are missing.
@@ -31,7 +39,7 @@ impl Site {
         let mirror = &self.stores.mirror;
         let candidates = mirror.candidates(&self.workspace, self.connection, None, 100);
         let presence = |presence| match presence {
-            Presence::Missing { since } => Some(since),
+            Presence::Gone { since } | Presence::Missing { since } => Some(since),
             Presence::Seen => None,
         };
         let candidates = candidates.await.unwrap().into_iter();
@@ -54,10 +62,21 @@ impl Site {
     }
 }
 
+/// Where each chain of a table goes on.
 pub(super) fn cursors(pull: &Pull, table: Table) -> Vec<Option<&str>> {
-    let chains = pull.tables.iter().filter(|cursors| cursors.table == table);
-    let chains = chains.flat_map(|cursors| &cursors.chains);
-    chains.map(|cursor| cursor.resume.as_ref().map(ResumeToken::as_str)).collect()
+    let chains = pull.tables.iter().filter(|read| read.table == table);
+    fn place(cursor: &ChainCursor) -> Option<&str> {
+        match &cursor.reached {
+            Reached::At(token) => Some(token.as_str()),
+            Reached::End => None,
+            Reached::Start => Some("the start"),
+        }
+    }
+    chains.flat_map(|read| &read.chains).map(place).collect()
+}
+
+fn pages(pull: &Pull) -> u64 {
+    pull.tables[0].chains.iter().map(|chain| chain.pages).sum()
 }
 
 pub(super) fn summary(summaries: &[TableSummary], table: Table) -> TableSummary {
@@ -82,28 +101,57 @@ pub async fn syn_8_cursors_are_kept_with_their_pages(store: &StoreUnderTest) {
     site.put(&claim, &page(run, 0, three(), Some("to page 2"))).await;
     let pull = site.resume(&claim).await;
     assert_eq!(cursors(&pull, Table::Opportunities), [Some("to page 2")]);
-    assert_eq!(pull.tables[0].pages, 1);
+    assert_eq!(pages(&pull), 1);
     site.put(&claim, &page(run, 1, opportunities(["o4"]), None)).await;
     let pull = site.resume(&claim).await;
     assert_eq!(cursors(&pull, Table::Opportunities), [None]);
-    assert_eq!(pull.tables[0].pages, 2);
+    assert_eq!(pages(&pull), 2);
 }
 
 /// SYN-8: the chains of a split table go on one by one.
 pub async fn syn_8_the_cursors_of_several_chains_come_back_in_order(store: &StoreUnderTest) {
     let (site, claim) = store.pulling().await;
     let run = site.start(&claim, 1).await;
-    for (seq, index, id) in [(0, 2, "o3"), (1, 0, "o1"), (2, 1, "o2")] {
-        let chain = Chain { index, of: 3 };
-        let resume = Some(ResumeToken::new(format!("chain {index}")));
-        let cursor = ChainCursor { chain, resume };
-        let page = MirrorPage { chain, cursor, ..page(run, seq, opportunities([id]), None) };
-        site.put(&claim, &page).await;
+    let at = store.now();
+    let bounds = [at, at + time::Duration::hours(1)];
+    let plan = TablePlan::ranges("all", &bounds);
+    let mirror = &store.stores.mirror;
+    let table = Table::Opportunities;
+    let planned = mirror.plan_table(&claim, run, table, 0, &plan).await.unwrap();
+    assert_eq!(planned.chains, vec![ChainCursor::START; 3]);
+    for (chain, id) in [(2, "o3"), (0, "o1")] {
+        let page = page(run, 0, opportunities([id]), Some(&format!("chain {chain}")));
+        mirror.apply_page(&claim, MirrorPage { chain, ..page }).await.unwrap();
     }
     let pull = site.resume(&claim).await;
-    let found = cursors(&pull, Table::Opportunities);
-    assert_eq!(found, [Some("chain 0"), Some("chain 1"), Some("chain 2")]);
-    assert_eq!(pull.tables[0].chains[1].chain, Chain { index: 1, of: 3 });
+    let found = cursors(&pull, table);
+    assert_eq!(found, [Some("chain 0"), Some("the start"), Some("chain 2")]);
+    assert_eq!(pull.tables[0].plan, plan, "the plan comes back as it was kept");
+}
+
+/// SYN-8: who plans second reads by the first plan, so that two workers never mix two plans.
+pub async fn syn_8_the_first_plan_of_a_table_wins(store: &StoreUnderTest) {
+    let (site, claim) = store.pulling().await;
+    let run = site.start(&claim, 1).await;
+    let first = site.plan(&claim, run, Table::Opportunities).await;
+    let other = TablePlan::ranges("all", &[store.now()]);
+    let mirror = &store.stores.mirror;
+    let found = mirror.plan_table(&claim, run, Table::Opportunities, 0, &other).await.unwrap();
+    assert_eq!(found, first);
+    let found = mirror.plan_table(&claim, run, Table::Opportunities, 1, &other).await.unwrap();
+    assert_eq!((found.attempt, found.plan), (1, other));
+}
+
+/// SYN-8: a page of a chain that nobody planned is refused, and nothing of it is stored.
+pub async fn syn_8_a_page_of_an_unplanned_chain_is_refused(store: &StoreUnderTest) {
+    let (site, claim) = store.pulling().await;
+    let run = site.start(&claim, 1).await;
+    let mirror = &store.stores.mirror;
+    assert!(mirror.apply_page(&claim, whole(run, three())).await.is_err(), "no plan");
+    site.plan(&claim, run, Table::Opportunities).await;
+    let page = MirrorPage { chain: 1, ..whole(run, three()) };
+    assert!(mirror.apply_page(&claim, page).await.is_err(), "no such chain");
+    assert!(site.scan(Table::Opportunities).await.is_empty());
 }
 
 /// SYN-8: the worker that claims the pull next finds everything.
@@ -141,7 +189,7 @@ pub async fn syn_8_a_repeated_page_does_not_move_the_cursor_back(store: &StoreUn
     site.put(&claim, &first).await;
     let pull = site.resume(&claim).await;
     assert_eq!(cursors(&pull, Table::Opportunities), [Some("to page 3")]);
-    assert_eq!(pull.tables[0].pages, 2);
+    assert_eq!(pages(&pull), 2);
 }
 
 /// SYN-8: a restarted table was not begun; others go on where they were.
@@ -151,10 +199,10 @@ pub async fn syn_8_a_restarted_table_is_read_from_its_start(store: &StoreUnderTe
     site.put(&claim, &page(run, 0, three(), Some("to page 2"))).await;
     let users = User::batch(vec![user("u1")]);
     site.put(&claim, &page(run, 0, users, Some("to page 2"))).await;
-    store.stores.mirror.restart_table(&claim, run, Table::Opportunities).await.unwrap();
+    site.restart(&claim, run).await;
     let pull = site.resume(&claim).await;
-    let begun: Vec<_> = pull.tables.iter().map(|table| table.table).collect();
-    assert_eq!((pull.run, begun), (run, vec![Table::Users]));
+    assert_eq!(cursors(&pull, Table::Opportunities), [Some("the start")]);
+    assert_eq!(cursors(&pull, Table::Users), [Some("to page 2")]);
 }
 
 /// SYN-8: restarting forgets how far the read came, never a row.
@@ -162,7 +210,7 @@ pub async fn syn_8_a_restarted_table_keeps_its_rows(store: &StoreUnderTest) {
     let (site, claim) = store.pulling().await;
     let run = site.start(&claim, 1).await;
     site.store(&claim, run, three()).await;
-    store.stores.mirror.restart_table(&claim, run, Table::Opportunities).await.unwrap();
+    site.restart(&claim, run).await;
     assert_eq!(site.scan(Table::Opportunities).await, three());
 }
 
@@ -172,7 +220,7 @@ pub async fn syn_8_a_restarted_table_forgets_what_was_seen(store: &StoreUnderTes
     let run = site.start(&claim, 1).await;
     site.store(&claim, run, three()).await;
     let mirror = &store.stores.mirror;
-    mirror.restart_table(&claim, run, Table::Opportunities).await.unwrap();
+    site.restart(&claim, run).await;
     site.store(&claim, run, opportunities(["o1", "o3"])).await;
     mirror.finish_pull(&claim, run, &[proof(run, Table::Opportunities)]).await.unwrap();
     assert_eq!(site.missing().await, ["o2"]);
@@ -183,7 +231,7 @@ pub async fn syn_8_a_restarted_table_takes_its_first_page_again(store: &StoreUnd
     let (site, claim) = store.pulling().await;
     let run = site.start(&claim, 1).await;
     site.store(&claim, run, three()).await;
-    store.stores.mirror.restart_table(&claim, run, Table::Opportunities).await.unwrap();
+    site.restart(&claim, run).await;
     let written = site.store(&claim, run, opportunities(["o1", "o9"])).await;
     assert_eq!(written, PageWritten { inserted: 1, updated: 0, unchanged: 1 });
 }
@@ -307,7 +355,9 @@ pub async fn r_26_a_stale_claim_cannot_restart_a_table(store: &StoreUnderTest) {
     let run = site.start(&lost, 1).await;
     site.put(&lost, &page(run, 0, three(), Some("to page 2"))).await;
     let current = store.lose(&site, &lost).await;
-    assert_stale(store.stores.mirror.restart_table(&lost, run, Table::Opportunities).await);
+    let plan = TablePlan::whole("again");
+    let step = store.stores.mirror.plan_table(&lost, run, Table::Opportunities, 1, &plan);
+    assert_stale(step.await);
     let pull = site.resume(&current).await;
     assert_eq!(cursors(&pull, Table::Opportunities), [Some("to page 2")]);
 }
@@ -317,7 +367,7 @@ pub async fn r_26_a_stale_claim_cannot_store_a_page(store: &StoreUnderTest) {
     let (site, lost) = store.pulling().await;
     let run = site.start(&lost, 1).await;
     let current = store.lose(&site, &lost).await;
-    assert_stale(store.stores.mirror.apply_page(&lost, &whole(run, three())).await);
+    assert_stale(store.stores.mirror.apply_page(&lost, whole(run, three())).await);
     assert!(site.scan(Table::Opportunities).await.is_empty(), "no row should be written");
     assert_eq!(site.resume(&current).await.tables, []);
 }

@@ -139,6 +139,7 @@ pub async fn syn_7_a_summary_counts_what_is_seen_present_and_missing(store: &Sto
         present: 2,
         missing: 2,
         newly_missing: 2,
+        proved: true,
     };
     assert_eq!(summary(&summaries, Table::Opportunities), expected);
 }

@@ -1,0 +1,164 @@
+//! Missing rows: which there are, what became of them, and what a person decides about it.
+
+use rusqlite::{Transaction, params_from_iter};
+use time::OffsetDateTime;
+
+use crate::error::Error;
+use crate::model::{RecordId, RunId, Table};
+use crate::storage::steps::approve_sweep;
+use crate::storage::{MissingRow, Settled, Sweep, SweepDecision};
+use crate::store::sqlite::codec::{
+    Columns, Owner, collect, counter, integer, maybe_json, maybe_time, text, time, uuid,
+};
+use crate::store::sqlite::mirror::{apply, runs};
+use crate::store::sqlite::trouble::Trouble;
+
+/// Rows that are missing and were never swept, in the order of their ids.
+pub(crate) fn missing(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    table: Table,
+    after: Option<&RecordId>,
+    limit: u32,
+) -> Result<Vec<MissingRow>, Trouble> {
+    let after = after.map_or("", RecordId::as_str);
+    let mut statement = tx.prepare_cached(&format!(
+        "SELECT id, missing_since FROM {table} \
+         WHERE workspace = ? AND connection = ? AND id > ? \
+             AND missing_since IS NOT NULL AND gone_at IS NULL AND swept_by IS NULL \
+         ORDER BY id LIMIT ?"
+    ))?;
+    let values = owner.with([text(after), integer(limit.into())]);
+    collect(statement.query(params_from_iter(values))?, |row| {
+        let mut columns = Columns::of(row);
+        Ok(MissingRow { id: columns.id()?, since: columns.time()? })
+    })
+}
+
+/// Stores the rows that were found, and marks those that are gone.
+pub(crate) fn settle(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    run: RunId,
+    settled: &Settled,
+    now: OffsetDateTime,
+) -> Result<(), Trouble> {
+    runs::phase(tx, owner, run)?;
+    apply::put_rows(tx, owner, &settled.found)?;
+    let mut mark = tx.prepare_cached(&format!(
+        "UPDATE {} SET gone_at = ?4, swept_by = ?5 \
+         WHERE workspace = ?1 AND connection = ?2 AND id = ?3 \
+             AND missing_since IS NOT NULL AND gone_at IS NULL",
+        settled.found.table()
+    ))?;
+    for id in &settled.gone {
+        let values = owner.with([text(id.as_str()), time(now), uuid(run.as_uuid())]);
+        mark.execute(params_from_iter(values))?;
+    }
+    Ok(())
+}
+
+/// Keeps how a sweep ended, in place of the table's last.
+pub(crate) fn record(tx: &Transaction<'_>, owner: &Owner, sweep: &Sweep) -> Result<(), Trouble> {
+    runs::phase(tx, owner, sweep.run)?;
+    put(tx, owner, sweep)
+}
+
+fn put(tx: &Transaction<'_>, owner: &Owner, sweep: &Sweep) -> Result<(), Trouble> {
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO sweeps (workspace, connection, name, run, at, gone, missing, \
+             withheld, approved_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params_from_iter(owner.with([
+        text(sweep.table.as_str()),
+        uuid(sweep.run.as_uuid()),
+        time(sweep.at),
+        counter(sweep.gone),
+        counter(sweep.missing),
+        maybe_json(sweep.withheld.as_ref())?,
+        maybe_time(sweep.approved_at),
+    ])))?;
+    Ok(())
+}
+
+/// How each table's last sweep ended.
+pub(crate) fn list(tx: &Transaction<'_>, owner: &Owner) -> Result<Vec<Sweep>, Trouble> {
+    let mut statement = tx.prepare_cached(
+        "SELECT name, run, at, gone, missing, withheld, approved_at FROM sweeps \
+         WHERE workspace = ? AND connection = ?",
+    )?;
+    let mut sweeps = collect(statement.query(params_from_iter(owner.values()))?, |row| {
+        let mut columns = Columns::of(row);
+        Ok(Sweep {
+            table: columns.word()?,
+            run: RunId::new(columns.uuid()?),
+            at: columns.time()?,
+            gone: columns.counter()?,
+            missing: columns.counter()?,
+            withheld: columns.maybe_json()?,
+            approved_at: columns.maybe_time()?,
+        })
+    })?;
+    sweeps.sort_by_key(|sweep| sweep.table);
+    Ok(sweeps)
+}
+
+/// Carries out a person's decision; gives how many rows it concerns.
+pub(crate) fn decide(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    run: RunId,
+    decision: SweepDecision,
+    now: OffsetDateTime,
+) -> Result<u64, Trouble> {
+    let none = || Error::not_found(format!("a sweep of run {run}"));
+    match decision {
+        SweepDecision::Approve(table) => {
+            let mut sweeps = list(tx, owner)?.into_iter();
+            let sweep = sweeps.find(|sweep| sweep.table == table && sweep.run == run);
+            let mut sweep = sweep.ok_or_else(none)?;
+            approve_sweep(&mut sweep, now)?;
+            put(tx, owner, &sweep)?;
+            Ok(sweep.missing)
+        }
+        SweepDecision::Undo => match put_back(tx, owner, run, now)? {
+            0 => Err(none().into()),
+            rows => Ok(rows),
+        },
+    }
+}
+
+fn put_back(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    run: RunId,
+    now: OffsetDateTime,
+) -> Result<u64, Trouble> {
+    let mut rows = 0;
+    for table in Table::ALL {
+        rows += tx
+            .prepare_cached(&format!(
+                "UPDATE {table} SET gone_at = NULL, missing_since = ?4 \
+                 WHERE workspace = ?1 AND connection = ?2 AND swept_by = ?3 \
+                     AND gone_at IS NOT NULL"
+            ))?
+            .execute(params_from_iter(owner.with([uuid(run.as_uuid()), time(now)])))?
+            as u64;
+    }
+    Ok(rows)
+}
+
+/// Forgets the rows that have been gone since before `until`.
+pub(crate) fn forget_gone(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    until: OffsetDateTime,
+) -> Result<(), Trouble> {
+    for table in Table::ALL {
+        tx.prepare_cached(&format!(
+            "DELETE FROM {table} WHERE workspace = ? AND connection = ? AND gone_at < ?"
+        ))?
+        .execute(params_from_iter(owner.with([time(until)])))?;
+    }
+    Ok(())
+}
