@@ -211,6 +211,7 @@ CREATE TABLE run_tables (
     connection    BLOB NOT NULL,
     run           BLOB NOT NULL,
     name          TEXT NOT NULL,
+    -- -1 for a table that was ended without having been planned.
     attempt       INTEGER NOT NULL,
     plan          TEXT NOT NULL,
     written       INTEGER NOT NULL,

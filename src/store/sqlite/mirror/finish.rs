@@ -5,12 +5,9 @@ use time::OffsetDateTime;
 
 use crate::model::{RunId, Table};
 use crate::storage::{PullPhase, TableSummary};
-use crate::store::sqlite::codec::{
-    Columns, Owner, collect, counter, integer, json, text, time, uuid,
-};
+use crate::store::sqlite::codec::{Columns, Owner, collect, counter, integer, text, time, uuid};
 use crate::store::sqlite::mirror::runs;
 use crate::store::sqlite::trouble::Trouble;
-use crate::walk::TablePlan;
 
 /// Marks the rows of the proved tables that the run did not see, and counts what it saw of every
 /// table that it began.
@@ -122,7 +119,7 @@ fn summarise(
     tx.prepare_cached(&format!(
         "INSERT INTO run_tables (workspace, connection, run, name, attempt, plan, written, seen, \
              newly_missing, proved, present, missing) \
-         SELECT ?1, ?2, ?3, ?4, 0, ?8, 0, ?5, ?6, ?7, \
+         SELECT ?1, ?2, ?3, ?4, -1, '', 0, ?5, ?6, ?7, \
              count(*) FILTER (WHERE missing_since IS NULL), count(missing_since) \
          FROM {table} WHERE workspace = ?1 AND connection = ?2 AND gone_at IS NULL AND {} \
          ON CONFLICT DO UPDATE SET seen = excluded.seen, present = excluded.present, \
@@ -136,7 +133,6 @@ fn summarise(
         counter(found.seen),
         counter(found.newly_missing),
         integer(found.proved.into()),
-        json(&TablePlan { chains: Vec::new(), estimate: None })?,
     ])))?;
     Ok(())
 }

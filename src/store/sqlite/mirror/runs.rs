@@ -154,7 +154,7 @@ fn forget(tx: &Transaction<'_>, owner: &Owner, run: RunId, table: Table) -> Resu
 fn tables(tx: &Transaction<'_>, owner: &Owner, run: RunId) -> Result<Vec<TableRead>, Trouble> {
     let mut statement = tx.prepare_cached(
         "SELECT name, attempt, plan, doubt FROM run_tables \
-         WHERE workspace = ? AND connection = ? AND run = ?",
+         WHERE workspace = ? AND connection = ? AND run = ? AND attempt >= 0",
     )?;
     let mut tables =
         collect(statement.query(params_from_iter(owner.with([uuid(run.as_uuid())])))?, |row| {
@@ -340,6 +340,9 @@ fn last_count(tx: &Transaction<'_>, owner: &Owner, table: Table) -> Result<Optio
                  ON r.workspace = t.workspace AND r.connection = t.connection AND r.run = t.run \
              WHERE t.workspace = ? AND t.connection = ? AND t.name = ? \
                  AND t.seen IS NOT NULL AND r.finished_at IS NOT NULL \
+                 AND EXISTS (SELECT 1 FROM chains c WHERE c.workspace = t.workspace \
+                     AND c.connection = t.connection AND c.run = t.run AND c.name = t.name \
+                     AND c.pages > 0) \
              ORDER BY r.number DESC LIMIT 1",
         )?
         .query_row(params_from_iter(owner.with([text(table.as_str())])), |row| row.get(0))
