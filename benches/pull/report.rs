@@ -22,6 +22,8 @@ pub(crate) struct Line {
     pub(crate) ours: f64,
     pub(crate) against: &'static str,
     pub(crate) baseline: f64,
+    /// Ours against the baseline in processor time: steadier than seconds on a busy machine.
+    pub(crate) cpu: Option<f64>,
     pub(crate) goal: Goal,
     pub(crate) notes: Vec<String>,
 }
@@ -29,11 +31,16 @@ pub(crate) struct Line {
 impl Line {
     pub(crate) fn new(name: &str, ours: f64, against: &'static str, baseline: f64) -> Self {
         let name = name.to_owned();
-        Self { name, ours, against, baseline, goal: Goal::None, notes: Vec::new() }
+        Self { name, ours, against, baseline, cpu: None, goal: Goal::None, notes: Vec::new() }
     }
 
     pub(crate) fn goal(self, goal: Goal) -> Self {
         Self { goal, ..self }
+    }
+
+    pub(crate) fn cpu(self, ours: &[Told], baseline: &[Told]) -> Self {
+        let figure = |told: &Told| told.cpu_seconds;
+        Self { cpu: Some(median(ours, figure) / median(baseline, figure)), ..self }
     }
 
     pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
@@ -45,6 +52,7 @@ impl Line {
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ratio = self.ours / self.baseline;
+        let cpu = self.cpu.map_or_else(|| "-".to_owned(), |cpu| format!("{cpu:.2}"));
         let (goal, met) = match self.goal {
             Goal::AtMost(most) => (format!("<= {most:.2}"), verdict(ratio <= most)),
             Goal::Faster(times) => {
@@ -54,7 +62,7 @@ impl fmt::Display for Line {
         };
         write!(
             f,
-            "{:28} {:>10.2} {:>10.2} {:14} {ratio:>7.2}  {goal:8} {met}",
+            "{:28} {:>10.2} {:>10.2} {:14} {ratio:>7.2} {cpu:>7}  {goal:8} {met}",
             self.name, self.ours, self.baseline, self.against
         )?;
         for note in &self.notes {
@@ -71,8 +79,8 @@ const fn verdict(met: bool) -> &'static str {
 /// Prints the table's head.
 pub(crate) fn head() {
     println!(
-        "{:28} {:>10} {:>10} {:14} {:>7}  {:8}",
-        "scenario", "ours", "baseline", "", "ratio", "goal"
+        "{:28} {:>10} {:>10} {:14} {:>7} {:>7}  {:8}",
+        "scenario", "ours", "baseline", "", "ratio", "cpu", "goal"
     );
 }
 

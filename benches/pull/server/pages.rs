@@ -155,16 +155,16 @@ fn with_changes(page: &str, generation: u64) -> (String, u64) {
     let (version, mut rows) = (CHANGED_VERSION + generation, 0);
     for (row, at) in pieces.zip(0_u64..) {
         changed.push_str(ROW);
-        if at % ONE_IN != generation % ONE_IN {
-            changed.push_str(row);
-            continue;
+        match row.split_once(VERSION).filter(|_| at % ONE_IN == generation % ONE_IN) {
+            Some((before, after)) => {
+                rows += 1;
+                let before = before.trim_start_matches(|c: char| c.is_ascii_digit());
+                let after = after.trim_start_matches(|c: char| c.is_ascii_digit());
+                // Writing to a string cannot fail.
+                let _ = write!(changed, "{version}{before}{VERSION}{version}{after}");
+            }
+            None => changed.push_str(row),
         }
-        rows += 1;
-        let row = row.trim_start_matches(|c: char| c.is_ascii_digit());
-        let (before, after) = row.split_once(VERSION).unwrap_or((row, ""));
-        let after = after.trim_start_matches(|c: char| c.is_ascii_digit());
-        // Writing to a string cannot fail.
-        let _ = write!(changed, "{version}{before}{VERSION}{version}{after}");
     }
     (changed, rows)
 }
