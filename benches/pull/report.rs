@@ -88,7 +88,11 @@ pub(crate) fn head() {
 pub(crate) fn median(runs: &[Told], figure: impl Fn(&Told) -> f64) -> f64 {
     let mut figures: Vec<f64> = runs.iter().map(figure).collect();
     figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+    match figures.len() {
+        0 => f64::NAN,
+        count if count % 2 == 0 => f64::midpoint(figures[count / 2 - 1], figures[count / 2]),
+        count => figures[count / 2],
+    }
 }
 
 /// What else there is to say of a client's runs.

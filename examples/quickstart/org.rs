@@ -27,13 +27,15 @@ fn made_up(rows: u64) -> OrgBuilder {
     OrgBuilder::synthetic(7, rows * 2 / 5)
 }
 
-/// The people of a made-up org. One of the ten who own deals there never joined Fluint.
+/// The people of a made-up org. One of the ten who own deals there joined Fluint with the address
+/// of a sister company.
 pub(crate) fn sellers() -> Result<Vec<Member>> {
     let seller = |number: u32| {
-        let email = EmailAddress::new(format!("seller{number}@contoso.com"))?;
+        let domain = if number == 10 { "contoso-services.com" } else { "contoso.com" };
+        let email = EmailAddress::new(format!("seller{number}@{domain}"))?;
         Ok(Member::new(MemberId::new(email.local_part())?, email))
     };
-    (1..10).map(seller).collect()
+    (1..=10).map(seller).collect()
 }
 
 /// Contoso's people as Fluint knows them: by the address on their business card, which is not

@@ -232,7 +232,8 @@ impl Synthetic {
     }
 
     fn closes_on(&self, index: u64) -> Date {
-        let days = i64::try_from(self.roll(index, 5) % 720).unwrap_or_default();
+        // Over five years, so that every quarter of them has some.
+        let days = words::small(self.roll(index, 5), 2_000);
         let first = self.world.since.date();
         first.checked_add(Duration::days(days)).unwrap_or(first)
     }
@@ -300,3 +301,6 @@ fn mix(seed: u64, index: u64) -> u64 {
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
 }
+
+#[cfg(test)]
+mod tests;
