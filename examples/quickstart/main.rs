@@ -16,6 +16,7 @@ mod place;
 mod requests;
 mod show;
 mod story;
+mod tally;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -64,7 +65,11 @@ async fn run(options: Options) -> Result<()> {
     let clock = Arc::new(SystemClock::new());
     let store = Arc::new(SqliteStore::open(&options.database, clock)?);
     let (place, provider) = Place::open(&options).await?;
-    let members = if place.is_contoso(&options) { org::members()? } else { Vec::new() };
+    let members = match (&place, options.rows) {
+        (Place::Here { .. }, None) => org::members()?,
+        (Place::Here { .. }, Some(_)) => org::sellers()?,
+        (Place::Real { .. } | Place::StandIn { .. }, _) => Vec::new(),
+    };
     let people = Arc::new(People::new(members));
     let bars = Arc::new(Bars::new(options.json));
     // A real host keeps its key in a vault; here it only has to be the same in every run.

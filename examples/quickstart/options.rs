@@ -43,8 +43,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "URL", requires = "authority")]
     pub(crate) redirect: Option<Url>,
 
-    /// Make up an org with so many opportunities (and more accounts and contacts) instead of the
-    /// one shipped with the repository.
+    /// Make up an org of about so many rows over all tables instead of the one shipped with the
+    /// repository.
     #[arg(long, value_name = "N")]
     pub(crate) rows: Option<u64>,
 

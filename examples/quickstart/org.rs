@@ -14,11 +14,28 @@ mod data;
 /// Starts the fakes on loopback.
 pub(crate) async fn start(rows: Option<u64>) -> Result<FakeServer> {
     let org = match rows {
-        Some(rows) => OrgBuilder::synthetic(7, rows),
+        Some(rows) => made_up(rows),
         None => data::contoso()?,
     };
     let fake = FakeMicrosoft::new(org.build(), Arc::new(SystemClock::new()));
     Ok(fake.start().await)
+}
+
+/// An org of so many rows: of each ten, four opportunities, four places in the sales process, two
+/// contacts, and an account or so.
+fn made_up(rows: u64) -> OrgBuilder {
+    OrgBuilder::synthetic(7, rows * 2 / 5)
+}
+
+/// The people of a made-up org. One of the ten who own deals there joined Fluint with the address
+/// of a sister company.
+pub(crate) fn sellers() -> Result<Vec<Member>> {
+    let seller = |number: u32| {
+        let domain = if number == 10 { "contoso-services.com" } else { "contoso.com" };
+        let email = EmailAddress::new(format!("seller{number}@{domain}"))?;
+        Ok(Member::new(MemberId::new(email.local_part())?, email))
+    };
+    (1..=10).map(seller).collect()
 }
 
 /// Contoso's people as Fluint knows them: by the address on their business card, which is not

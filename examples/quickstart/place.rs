@@ -84,11 +84,6 @@ impl Place {
         }
     }
 
-    /// Whether the org is the one shipped with the repository, whose people are known.
-    pub(crate) const fn is_contoso(&self, options: &Options) -> bool {
-        matches!(self, Self::Here { .. }) && options.rows.is_none()
-    }
-
     /// The document to publish. An org in this process starts without Notes in every run, so every
     /// run has a document of its own; anywhere else later runs update the Note of the first.
     pub(crate) fn document(&self) -> Result<DocumentId> {

@@ -1,11 +1,10 @@
 //! What the quickstart prints: text for people, or one JSON document for machines.
 
-use std::collections::BTreeMap;
-
 use fluint_crm::SyncReport;
-use fluint_crm::model::{Deal, DealState, Skipped};
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
+
+use crate::tally::{Deals, Skips};
 
 /// Collects and prints.
 #[derive(Debug)]
@@ -70,28 +69,10 @@ impl Show {
     }
 
     /// Live deals by stage and currency.
-    pub(crate) fn deals(&mut self, deals: &[Deal]) {
-        let mut groups: BTreeMap<(String, String), (u64, Decimal)> = BTreeMap::new();
-        for deal in deals.iter().filter(|deal| deal.state == DealState::Live) {
-            let stage = deal.details.stage.as_ref();
-            let name = stage.and_then(|stage| stage.name.clone());
-            let process = stage.and_then(|stage| stage.process_name.clone());
-            let stage = match (name, process) {
-                (Some(name), Some(process)) => format!("{name} ({process})"),
-                (Some(name), None) => name,
-                (None, _) => "(no stage)".to_owned(),
-            };
-            let (currency, amount) = deal.details.value.as_ref().map_or_else(
-                || ("-".to_owned(), Decimal::ZERO),
-                |value| (value.currency.to_string(), value.amount.as_decimal()),
-            );
-            let group = groups.entry((stage, currency)).or_default();
-            group.0 += 1;
-            group.1 += amount;
-        }
+    pub(crate) fn deals(&mut self, deals: &Deals) {
         let mut rows = Vec::new();
-        for ((stage, currency), (count, total)) in groups {
-            self.line(&format!("  {stage:44} {currency:4} {count:>5} {:>22}", grouped(total)));
+        for ((stage, currency), (count, total)) in &deals.groups {
+            self.line(&format!("  {stage:44} {currency:4} {count:>5} {:>22}", grouped(*total)));
             rows.push(json!({
                 "stage": stage, "currency": currency, "count": count, "total": total.to_string(),
             }));
@@ -99,26 +80,20 @@ impl Show {
         self.keep("deals_by_stage", Value::Array(rows));
     }
 
-    /// Skipped opportunities by reason, with a few examples and every kind of hint.
-    pub(crate) fn skipped(&mut self, name: &str, skipped: &[Skipped]) {
-        let mut groups: BTreeMap<String, Vec<&Skipped>> = BTreeMap::new();
-        for one in skipped {
-            groups.entry(one.reason.to_string()).or_default().push(one);
-        }
-        let mut groups: Vec<_> = groups.into_iter().collect();
-        groups.sort_by_key(|(_, members)| std::cmp::Reverse(members.len()));
-        for (reason, members) in &groups {
-            let example =
-                members.first().and_then(|one| one.name.as_deref()).unwrap_or("(no name)");
-            self.line(&format!("  {:>4} \u{d7} {reason}", members.len()));
+    /// Skipped opportunities by reason, with an example and a hint of each kind.
+    pub(crate) fn skipped(&mut self, name: &str, skipped: &Skips) {
+        let groups = skipped.by_count();
+        for (reason, group) in &groups {
+            let example = group.example.name.as_deref().unwrap_or("(no name)");
+            self.line(&format!("  {:>4} \u{d7} {reason}", group.count));
             self.line(&format!("         for example \u{201c}{example}\u{201d}"));
-            if let Some(hint) = members.iter().find_map(|one| one.reason.hint()) {
+            if let Some(hint) = group.hinted.as_ref().and_then(|one| one.reason.hint()) {
                 self.line(&format!("         hint: {hint}"));
             }
         }
         let value: Vec<Value> = groups
             .iter()
-            .map(|(reason, members)| json!({ "reason": reason, "count": members.len() }))
+            .map(|(reason, group)| json!({ "reason": reason, "count": group.count }))
             .collect();
         self.keep(name, Value::Array(value));
     }

@@ -6,8 +6,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use fluint_crm::documents::{PublishTarget, Published};
 use fluint_crm::model::query::Scope;
 use fluint_crm::model::{
-    Connection, Deal, DealState, Document, FeedEvent, MemberId, OwnerHint, Publication,
-    PublicationId, PublicationState, Skipped, StageFilter, WorkspaceId,
+    Connection, Deal, Document, FeedEvent, MemberId, OwnerHint, Publication, PublicationId,
+    PublicationState, StageFilter, WorkspaceId,
 };
 use fluint_crm::{Budget, Crm, SyncReport};
 use serde_json::json;
@@ -18,6 +18,7 @@ use crate::people::People;
 use crate::place::Place;
 use crate::requests::Requests;
 use crate::show::Show;
+use crate::tally::{Deals, Skips};
 
 /// Everything that the steps share.
 pub(crate) struct Story {
@@ -101,8 +102,7 @@ impl Story {
         let report = self.sync(connection).await?;
         self.show.sync("sync_with_filter", &report, self.requests.take());
         let deals = self.deals(connection).await?;
-        let stopped =
-            deals.iter().filter(|deal| matches!(deal.state, DealState::Stopped(_))).count();
+        let stopped = deals.stopped;
         self.show.line(&format!("  {stopped} deals stay as they are and receive no updates"));
         self.show.keep("stopped_by_filter", json!(stopped));
         Ok(())
@@ -114,14 +114,16 @@ impl Story {
         let all = StageFilter::EMPTY;
         self.crm.set_stage_filter(&self.workspace, connection.id, all).await?;
         let skipped = self.skipped(connection).await?;
-        let hint = skipped.iter().find_map(|one| one.reason.hint().cloned());
+        let groups = skipped.by_count();
+        let hinted = groups.iter().find_map(|(_, group)| group.hinted.as_ref());
+        let hint = hinted.and_then(|one| one.reason.hint().cloned());
         if let Some(OwnerHint::AddAlternateEmail { member, email }) = hint {
             self.show.line(&format!("  {email} becomes an alternate e-mail of {member}"));
             self.people.add_alternate(&member, &email);
         }
         let report = self.sync(connection).await?;
         self.show.sync("sync_with_alternate_email", &report, self.requests.take());
-        let left = self.skipped(connection).await?.len();
+        let left = self.skipped(connection).await?.count;
         self.show.line(&format!("  {left} opportunities are still skipped"));
         self.show.keep("skipped_at_the_end", json!(left));
         Ok(())
@@ -134,11 +136,7 @@ impl Story {
             return Ok(());
         }
         let deals = self.deals(connection).await?;
-        let best = deals
-            .iter()
-            .filter(|deal| deal.state == DealState::Live)
-            .max_by_key(|deal| deal.details.value.as_ref().map(|value| value.amount));
-        let Some(deal) = best else { return Ok(()) };
+        let Some(deal) = &deals.best else { return Ok(()) };
         self.show.chapter("Publish a document as a Note, then a revision of it");
         let now = self.crm.now();
         // A second run of this program publishes newer revisions of the same document.
@@ -243,28 +241,24 @@ impl Story {
         }
     }
 
-    async fn deals(&self, connection: &Connection) -> Result<Vec<Deal>> {
-        let mut deals: Vec<Deal> = Vec::new();
+    async fn deals(&self, connection: &Connection) -> Result<Deals> {
+        let (mut tally, mut after) = (Deals::default(), None);
         loop {
-            let after = deals.last().map(|deal| deal.id);
             let page = self.crm.deals(&self.workspace, connection.id, after, LIST).await?;
-            if page.is_empty() {
-                return Ok(deals);
-            }
-            deals.extend(page);
+            let Some(last) = page.last() else { return Ok(tally) };
+            after = Some(last.id);
+            page.iter().for_each(|deal| tally.add(deal));
         }
     }
 
-    async fn skipped(&self, connection: &Connection) -> Result<Vec<Skipped>> {
-        let mut skipped: Vec<Skipped> = Vec::new();
+    async fn skipped(&self, connection: &Connection) -> Result<Skips> {
+        let (mut tally, mut after) = (Skips::default(), None);
         loop {
-            let after = skipped.last().map(|one| one.opportunity.clone());
             let page =
                 self.crm.skipped(&self.workspace, connection.id, after.as_ref(), LIST).await?;
-            if page.is_empty() {
-                return Ok(skipped);
-            }
-            skipped.extend(page);
+            let Some(last) = page.last() else { return Ok(tally) };
+            after = Some(last.opportunity.clone());
+            page.iter().for_each(|one| tally.add(one));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::fmt::Write;
 
 use rust_decimal::Decimal;
 use time::format_description::well_known::Rfc3339;
@@ -118,13 +119,21 @@ impl Cell {
         match self {
             Self::Null => out.push_str("null"),
             Self::Text(text) => write_json_string(text, out),
-            Self::Bool(_) | Self::Int(_) | Self::Decimal(_) => {
-                out.push_str(&self.to_text().unwrap_or_default());
+            // Writing to a string cannot fail.
+            Self::Bool(value) => _ = write!(out, "{value}"),
+            Self::Int(value) => _ = write!(out, "{value}"),
+            Self::Decimal(value) => _ = write!(out, "{value}"),
+            Self::Lookup { id, .. } | Self::Guid(id) => {
+                out.push('"');
+                out.push_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+                out.push('"');
             }
-            Self::Lookup { id, .. } => write_json_string(&id.to_string(), out),
-            Self::Guid(_) | Self::Moment(_) | Self::Day(_) => {
-                write_json_string(&self.to_text().unwrap_or_default(), out);
+            Self::Moment(moment) => {
+                out.push('"');
+                write_moment(*moment, out);
+                out.push('"');
             }
+            Self::Day(day) => _ = write!(out, "\"{day}\""),
         }
     }
 
@@ -163,12 +172,46 @@ fn four_places(mut amount: Decimal) -> Decimal {
 
 /// The form of a moment in answers: seconds, and `Z`.
 pub(crate) fn moment_text(moment: OffsetDateTime) -> String {
-    let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
-    moment.to_offset(time::UtcOffset::UTC).format(form).unwrap_or_default()
+    let mut text = String::new();
+    write_moment(moment, &mut text);
+    text
+}
+
+/// Appends a moment digit by digit: every row has several.
+fn write_moment(moment: OffsetDateTime, out: &mut String) {
+    let utc = moment.to_offset(time::UtcOffset::UTC);
+    let (date, clock) = (utc.date(), utc.time());
+    for pair in [date.year() / 100, date.year() % 100] {
+        write_pair(u8::try_from(pair).unwrap_or_default(), out);
+    }
+    let pairs = [
+        ('-', u8::from(date.month())),
+        ('-', date.day()),
+        ('T', clock.hour()),
+        (':', clock.minute()),
+        (':', clock.second()),
+    ];
+    for (before, pair) in pairs {
+        out.push(before);
+        write_pair(pair, out);
+    }
+    out.push('Z');
+}
+
+fn write_pair(number: u8, out: &mut String) {
+    out.push(char::from(b'0' + number / 10 % 10));
+    out.push(char::from(b'0' + number % 10));
 }
 
 /// Appends a JSON string.
 pub(crate) fn write_json_string(text: &str, out: &mut String) {
+    let is_plain = text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
+    if is_plain {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     // Writing a string as JSON cannot fail; the fallback keeps the answer well formed.
     out.push_str(&serde_json::to_string(text).unwrap_or_else(|_| "\"\"".to_owned()));
 }

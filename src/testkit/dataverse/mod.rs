@@ -20,6 +20,7 @@ pub(crate) mod schema;
 pub(crate) mod service;
 pub(crate) mod synthetic;
 pub(crate) mod table;
+pub(crate) mod words;
 pub(crate) mod write;
 
 use std::fmt;

@@ -26,7 +26,7 @@ pub(crate) fn list(org: &Org, table: &Table, call: &Call<'_>) -> Answer {
     let query = Query::parse(call, definition)?;
     let found = find(org, table, &query);
     let annotations = Annotations::of(call);
-    let mut body = String::with_capacity(found.rows.len() * 400 + 200);
+    let mut body = String::with_capacity(found.rows.len() * 1_400 + 200);
     write_context(call, &definition.set_name, &mut body);
     if query.count {
         let count = table.after(None).filter(|row| shows(org, &query, *row)).take(5000).count();

@@ -1,6 +1,7 @@
 //! A row as Dataverse writes it, with the annotations that were asked for.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
 use crate::testkit::dataverse::call::Call;
 use crate::testkit::dataverse::cell::{Cell, write_json_string};
@@ -47,8 +48,8 @@ pub(crate) fn write_row(
     annotations: &Annotations,
     out: &mut String,
 ) {
-    out.push_str("{\"@odata.etag\":");
-    write_json_string(&row.etag(), out);
+    // Writing to a string cannot fail.
+    let _ = write!(out, "{{\"@odata.etag\":\"W/\\\"{}\\\"\"", row.version());
     for at in columns {
         let column = &row.definition().columns[*at];
         let cell = row.cell(*at);

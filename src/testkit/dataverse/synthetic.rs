@@ -7,18 +7,49 @@ use time::{Date, Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::testkit::dataverse::cell::{Cell, SqlId};
+use crate::testkit::dataverse::words;
 
 /// What the computed rows of all tables refer to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct World {
     pub(crate) seed: u64,
-    pub(crate) opportunities: u64,
+    pub(crate) counts: Counts,
     pub(crate) users: Vec<Uuid>,
     pub(crate) currency: Uuid,
     pub(crate) process: Uuid,
     pub(crate) stages: Vec<Uuid>,
     /// When the first row was created; each later row a few seconds after the one before.
     pub(crate) since: OffsetDateTime,
+}
+
+/// How many rows are computed for each table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counts {
+    pub(crate) accounts: u64,
+    pub(crate) contacts: u64,
+    pub(crate) opportunities: u64,
+    pub(crate) instances: u64,
+}
+
+impl Counts {
+    /// A fifth as many accounts as opportunities, half as many contacts.
+    pub(crate) const fn beside(opportunities: u64) -> Self {
+        Self {
+            accounts: opportunities.div_ceil(5),
+            contacts: opportunities.div_ceil(2),
+            opportunities,
+            instances: opportunities,
+        }
+    }
+
+    pub(crate) const fn of(&mut self, subject: Subject) -> &mut u64 {
+        match subject {
+            Subject::Account => &mut self.accounts,
+            Subject::Contact => &mut self.contacts,
+            Subject::Opportunity => &mut self.opportunities,
+            Subject::Instance => &mut self.instances,
+        }
+    }
 }
 
 /// A table whose rows are computed.
@@ -51,12 +82,16 @@ impl Synthetic {
         Self { subject, world }
     }
 
+    pub(crate) fn world(&self) -> &World {
+        &self.world
+    }
+
     pub(crate) fn len(&self) -> u64 {
-        count(self.subject, self.world.opportunities)
+        self.world.count(self.subject)
     }
 
     pub(crate) fn id(&self, index: u64) -> Uuid {
-        id_of(self.subject, self.world.seed, index)
+        self.world.id_of(self.subject, index)
     }
 
     pub(crate) fn version(&self, index: u64) -> u64 {
@@ -113,8 +148,17 @@ impl Synthetic {
     fn account(&self, index: u64, column: &str) -> Cell {
         match column {
             "accountid" => Cell::Guid(self.id(index)),
-            "name" => Cell::Text(format!("Account {index:07}")),
-            "websiteurl" => Cell::Text(format!("https://account{index}.example")),
+            "name" => Cell::Text(words::company(self.roll(index, 7), index)),
+            "websiteurl" => Cell::Text(format!("https://www.account{index}.example/en/about")),
+            "emailaddress1" => Cell::Text(format!("office@account{index}.example")),
+            "telephone1" => Cell::Text(words::phone(self.roll(index, 8))),
+            "numberofemployees" => Cell::Int(words::small(self.roll(index, 9), 20_000)),
+            "address1_city" => Cell::Text(words::city(self.roll(index, 10))),
+            "address1_country" => Cell::Text(words::country(self.roll(index, 10))),
+            "parentaccountid" if self.roll(index, 11).is_multiple_of(4) => {
+                self.one_of("account", Subject::Account, index)
+            }
+            "primarycontactid" => self.one_of("contact", Subject::Contact, index),
             "statuscode" => Cell::Int(1),
             "merged" => Cell::Bool(false),
             _ => Cell::Null,
@@ -122,12 +166,18 @@ impl Synthetic {
     }
 
     fn contact(&self, index: u64, column: &str) -> Cell {
+        let named = |write: fn(u64, u64) -> String| Cell::Text(write(self.roll(index, 7), index));
         match column {
             "contactid" => Cell::Guid(self.id(index)),
-            "fullname" => Cell::Text(format!("Contact {index:07}")),
-            "emailaddress1" => Cell::Text(format!("contact{index}@example.com")),
-            "parentcustomerid" | "accountid" => self.account_of(index),
+            "fullname" => named(words::person),
+            "emailaddress1" => named(words::work_email),
+            "emailaddress2" if self.roll(index, 8).is_multiple_of(3) => named(words::private_email),
+            "telephone1" => Cell::Text(words::phone(self.roll(index, 9))),
+            "jobtitle" => Cell::Text(words::job_title(self.roll(index, 10))),
+            "department" => Cell::Text(words::department(self.roll(index, 11))),
+            "parentcustomerid" | "accountid" => self.one_of("account", Subject::Account, index),
             "statuscode" => Cell::Int(1),
+            "merged" | "donotemail" => Cell::Bool(false),
             _ => Cell::Null,
         }
     }
@@ -135,20 +185,19 @@ impl Synthetic {
     fn opportunity(&self, index: u64, column: &str) -> Cell {
         match column {
             "opportunityid" => Cell::Guid(self.id(index)),
-            "name" => Cell::Text(format!("Opportunity {index:07}")),
-            "customerid" | "parentaccountid" => self.account_of(index),
+            "name" => Cell::Text(words::deal(self.roll(index, 7), index)),
+            "customerid" | "parentaccountid" => self.one_of("account", Subject::Account, index),
+            "parentcontactid" => self.one_of("contact", Subject::Contact, index),
             "estimatedvalue" | "estimatedvalue_base" => {
-                let cents = self.roll(index, 2) % 10_000_000_000;
-                Cell::Decimal(Decimal::new(i64::try_from(cents).unwrap_or_default(), 4))
+                Cell::Decimal(Decimal::new(words::small(self.roll(index, 2), 10_000_000_000), 4))
             }
             "exchangerate" => Cell::Decimal(Decimal::new(1_000_000_000_000, 12)),
             "estimatedclosedate" => Cell::Day(self.closes_on(index)),
-            "closeprobability" => {
-                Cell::Int(i64::try_from(self.roll(index, 3) % 101).unwrap_or_default())
-            }
+            "closeprobability" => Cell::Int(words::small(self.roll(index, 3), 101)),
             "statuscode" => Cell::Int([1, 3, 4][usize::try_from(self.state(index)).unwrap_or(0)]),
             "processid" => Cell::Guid(self.world.process),
             "stageid" => Cell::Guid(self.stage(index)),
+            "stepname" => Cell::Text(words::step(self.roll(index, 12))),
             _ => Cell::Null,
         }
     }
@@ -156,8 +205,9 @@ impl Synthetic {
     fn instance(&self, index: u64, column: &str) -> Cell {
         match column {
             "businessprocessflowinstanceid" => Cell::Guid(self.id(index)),
+            "name" => Cell::Text(words::deal(self.roll(index, 7), index)),
             "opportunityid" => {
-                Cell::lookup("opportunity", id_of(Subject::Opportunity, self.world.seed, index))
+                Cell::lookup("opportunity", self.world.id_of(Subject::Opportunity, index))
             }
             "activestageid" => Cell::lookup("processstage", self.stage(index)),
             "activestagestartedon" => Cell::Moment(self.created(index)),
@@ -173,14 +223,17 @@ impl Synthetic {
         pick(&self.world.stages, mix(self.world.seed ^ 0x57, index))
     }
 
-    fn account_of(&self, index: u64) -> Cell {
-        let accounts = count(Subject::Account, self.world.opportunities).max(1);
-        let account = self.roll(index, 4) % accounts;
-        Cell::lookup("account", id_of(Subject::Account, self.world.seed, account))
+    /// A lookup of one of the computed rows of another table, always the same one for an index.
+    fn one_of(&self, table: &'static str, target: Subject, index: u64) -> Cell {
+        match self.roll(index, 4).checked_rem(self.world.count(target)) {
+            Some(chosen) => Cell::lookup(table, self.world.id_of(target, chosen)),
+            None => Cell::Null,
+        }
     }
 
     fn closes_on(&self, index: u64) -> Date {
-        let days = i64::try_from(self.roll(index, 5) % 720).unwrap_or_default();
+        // Over five years, so that every quarter of them has some.
+        let days = words::small(self.roll(index, 5), 2_000);
         let first = self.world.since.date();
         first.checked_add(Duration::days(days)).unwrap_or(first)
     }
@@ -197,25 +250,29 @@ impl Synthetic {
     }
 }
 
-/// A fifth as many accounts as opportunities, half as many contacts.
-fn count(subject: Subject, opportunities: u64) -> u64 {
-    match subject {
-        Subject::Account => opportunities.div_ceil(5),
-        Subject::Contact => opportunities.div_ceil(2),
-        Subject::Opportunity | Subject::Instance => opportunities,
+impl World {
+    fn count(&self, subject: Subject) -> u64 {
+        let mut counts = self.counts;
+        *counts.of(subject)
     }
-}
 
-/// An id whose last group, which the database compares first, is the index.
-fn id_of(subject: Subject, seed: u64, index: u64) -> Uuid {
-    let high = mix(seed ^ 0xD1, index ^ ((subject as u64) << 56));
-    let mut bytes = [0_u8; 16];
-    bytes[..8].copy_from_slice(&high.to_be_bytes());
-    bytes[8..].copy_from_slice(&index.to_be_bytes());
-    bytes[8] = 0x80;
-    bytes[9] = subject as u8;
-    bytes[6] = 0x40 | (bytes[6] & 0x0f);
-    Uuid::from_bytes(bytes)
+    /// A v4 id. Its last group, which the database compares first, grows with the index, in steps
+    /// as long as the group has room for, so that it looks as random as the rest.
+    fn id_of(&self, subject: Subject, index: u64) -> Uuid {
+        const GROUP: u32 = 48;
+        let salt = (subject as u64) << 56;
+        let (high, low) =
+            (mix(self.seed ^ 0xD1, index ^ salt), mix(self.seed ^ 0xD2, index ^ salt));
+        let indices = u64::BITS - self.count(subject).max(index + 1).leading_zeros();
+        let step = GROUP.saturating_sub(indices);
+        let group = (index << step) | (low & ((1 << step) - 1));
+        let mut bytes = [0_u8; 16];
+        bytes[..8].copy_from_slice(&high.to_be_bytes());
+        bytes[8..].copy_from_slice(&(((low >> GROUP) << GROUP) | group).to_be_bytes());
+        bytes[6] = 0x40 | (bytes[6] & 0x0f);
+        bytes[8] = 0x80 | (bytes[8] & 0x3f);
+        Uuid::from_bytes(bytes)
+    }
 }
 
 fn pick(ids: &[Uuid], number: u64) -> Uuid {
@@ -244,3 +301,6 @@ fn mix(seed: u64, index: u64) -> u64 {
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
 }
+
+#[cfg(test)]
+mod tests;
