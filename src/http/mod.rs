@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod gate;
+pub(crate) mod places;
 pub(crate) mod retry;
 #[cfg(test)]
 pub(crate) mod log;

@@ -197,7 +197,7 @@ async fn r_3_no_request_begins_before_the_deadline() {
     let service = Arc::new(Throttling {
         clock: Arc::clone(&org.clock),
         gates: Arc::clone(&org.gates),
-        key: gate_key(&parts.connection),
+        key: GateKey::of(&parts.connection),
         sent: AtomicUsize::new(0),
         throttled: AtomicUsize::new(0),
         too_early: AtomicUsize::new(0),

@@ -72,7 +72,7 @@ async fn syn_4_syn_5_syn_6_a_big_org_comes_in_pages_through_throttles_and_gatewa
 async fn syn_7_syn_8_r_16_faults_on_a_second_page_lose_nothing_and_the_next_run_goes_on() {
     let (bench, connection) = big(6_500).await;
     let dataverse = bench.fake.dataverse();
-    for fault in [Fault::TruncatedBody, Fault::ErrorInSuccess] {
+    for fault in [Fault::TruncatedBody, Fault::Redirect("https://evil.example/".to_owned())] {
         dataverse.plant(Place::page("opportunities", 2), fault.clone());
         let first_pages = || {
             let is_first =
@@ -90,7 +90,13 @@ async fn syn_7_syn_8_r_16_faults_on_a_second_page_lose_nothing_and_the_next_run_
         assert_eq!(first_pages(), before + 1, "{fault:?}: it went on at the second page");
         is_whole(&bench, &connection, 6_500).await;
     }
-    for fault in [Fault::Reset, Fault::AnswerLost, Fault::ExpiredToken, Fault::EmptyPage] {
+    for fault in [
+        Fault::Reset,
+        Fault::AnswerLost,
+        Fault::ErrorInSuccess,
+        Fault::ExpiredToken,
+        Fault::EmptyPage,
+    ] {
         dataverse.plant(Place::page("opportunities", 2), fault.clone());
         let report = bench.synced(&connection).await;
         assert_eq!(report.counts.rows_written, 0, "{fault:?}");
