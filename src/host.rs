@@ -178,6 +178,14 @@ pub trait Observer: fmt::Debug + Send + Sync {
         let _ = progress;
     }
 
+    /// The CRM told us to wait: nothing is sent for this connection until then (UTC).
+    ///
+    /// Told once for each deadline, by each process that learns of it. Connections that act as the
+    /// same user of the same organisation wait together, and each is told when it next asks.
+    fn throttled(&self, connection: ConnectionId, until: OffsetDateTime) {
+        let _ = (connection, until);
+    }
+
     /// Something that whoever runs the host should know.
     fn operator_event(&self, event: &OperatorEvent) {
         let _ = event;

@@ -43,7 +43,12 @@ pub(crate) struct Call {
 enum Kind {
     Probe,
     Read,
-    Write { precondition: Precondition, body: Bytes },
+    Write {
+        precondition: Precondition,
+        body: Bytes,
+    },
+    #[cfg(test)]
+    Once(Method),
 }
 
 /// Under which condition a write may happen. There is no unconditional one.
@@ -76,6 +81,12 @@ impl Call {
         Self { operation: operation.into(), url, kind: Kind::Write { precondition, body } }
     }
 
+    /// Writes without a condition, as the connector never does.
+    #[cfg(test)]
+    pub(crate) fn once(operation: &'static str, method: Method, url: Url) -> Self {
+        Self { operation: operation.into(), url, kind: Kind::Once(method) }
+    }
+
     /// Builds the request, without I/O.
     pub(crate) fn request(&self, token: &SecretString) -> Result<Request> {
         let mut headers = HeaderMap::with_capacity(8);
@@ -102,6 +113,8 @@ impl Call {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
                 (Method::PATCH, body.clone())
             }
+            #[cfg(test)]
+            Kind::Once(method) => (method.clone(), Bytes::new()),
         };
         Ok(Request { method, url: self.url.clone(), headers, body })
     }
@@ -111,6 +124,8 @@ impl Call {
         match self.kind {
             Kind::Probe | Kind::Read => Idempotency::Read,
             Kind::Write { .. } => Idempotency::Conditional,
+            #[cfg(test)]
+            Kind::Once(_) => Idempotency::Once,
         }
     }
 }

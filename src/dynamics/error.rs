@@ -14,6 +14,9 @@ use crate::http::transport::Response;
 /// The service's own words are kept up to here; they may be a customer's plug-in speaking.
 const MAX_MESSAGE_CHARS: usize = 300;
 
+/// Where the error object of a body that is one begins, white space included.
+const ERROR_BEGINS_WITHIN: usize = 256;
+
 /// An error body beyond this is no error body of the service.
 const MAX_ERROR_BYTES: usize = 256 * 1024;
 
@@ -44,6 +47,14 @@ impl Code {
     const TRANSIENT: [Self; 4] =
         [Self(0x8004_0216), Self(0x8004_4150), Self(0x8004_4151), Self(0x8004_0255)];
 
+    /// .NET's own code for any exception; it passes when it is the database's.
+    const EXCEPTION: Self = Self(0x8013_1501);
+
+    /// Service protection (execution time, number and concurrency of requests), and the general
+    /// throttle.
+    const THROTTLES: [Self; 4] =
+        [Self(0x8007_2321), Self(0x8007_2322), Self(0x8007_2326), Self(0x8005_F103)];
+
     /// Reads `0x80040217`, `-2147220969` or `2147746327`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
@@ -72,6 +83,22 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
+    /// The refusal that an answer is, if it is one.
+    ///
+    /// A status of success may come with an error for a body. Only the first bytes tell, so that no
+    /// page is looked through; whatever else is wrong with a body, its decoder finds.
+    pub(crate) fn of(response: &Response) -> Option<Self> {
+        if !response.status.is_success() {
+            return Some(Self::read(response));
+        }
+        if !begins_with_error(&response.body) || response.body.len() > MAX_ERROR_BYTES {
+            return None;
+        }
+        let error = serde_json::from_slice::<ErrorBody<'_>>(&response.body).ok()?.error?;
+        let (code, message) = read_error(error);
+        Some(Self { status: response.status, code, message })
+    }
+
     /// Reads an error answer, whatever its body is: JSON, HTML of a gateway, or nothing.
     pub(crate) fn read(response: &Response) -> Self {
         let body = response.body.get(..MAX_ERROR_BYTES).unwrap_or(&response.body);
@@ -91,7 +118,9 @@ impl Refusal {
     /// What the code says beyond the status.
     pub(crate) fn hint(&self) -> Hint {
         match self.code {
+            Some(code) if Code::THROTTLES.contains(&code) => Hint::Throttled,
             Some(code) if Code::TRANSIENT.contains(&code) => Hint::Transient,
+            Some(Code::EXCEPTION) if self.message.contains("SQL") => Hint::Transient,
             _ => Hint::None,
         }
     }
@@ -147,11 +176,17 @@ impl Refusal {
             return error;
         }
         match self.status {
+            StatusCode::TOO_MANY_REQUESTS => Error::RateLimited { retry_at: now },
+            _ if self.hint() == Hint::Throttled => Error::RateLimited { retry_at: now },
+            _ if self.hint() == Hint::Transient => Error::Unavailable {
+                operation,
+                retry_at: None,
+                source: Some(format!("{}: {}", self.label(), self.message).into()),
+            },
             StatusCode::UNAUTHORIZED => Error::Unauthenticated {
                 reason: "Dynamics no longer accepts this sign-in. Please connect again.".into(),
                 source: None,
             },
-            StatusCode::TOO_MANY_REQUESTS => Error::RateLimited { retry_at: now },
             StatusCode::FORBIDDEN => {
                 Error::PermissionDenied { operation, privilege: self.privilege(), source: None }
             }
@@ -256,6 +291,16 @@ impl Failure {
             Self::Refused(refusal) => refusal.into_error(operation, now),
         }
     }
+}
+
+/// Whether a body is an object whose first member is `error`.
+fn begins_with_error(body: &[u8]) -> bool {
+    let head = body.get(..ERROR_BEGINS_WITHIN).unwrap_or(body).trim_ascii_start();
+    let Some(members) = head.strip_prefix(b"{") else {
+        return false;
+    };
+    let after = members.trim_ascii_start().strip_prefix(b"\"error\"");
+    after.is_some_and(|after| after.trim_ascii_start().starts_with(b":"))
 }
 
 #[derive(Deserialize)]

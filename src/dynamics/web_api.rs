@@ -18,13 +18,14 @@ use crate::dynamics::endpoints::Endpoints;
 use crate::dynamics::error::{Failure, Refusal};
 use crate::dynamics::parts::ConnectorParts;
 use crate::error::{Error, Result};
-use crate::http::gate::{Gate, Passed};
+use crate::host::Observer;
+use crate::http::gate::{Deadline, Gate, Passed, USUAL_WIDTH};
 use crate::http::retry::{
     Attempt, Budget, Hint, Idempotency, Outcome, Retry, RetryBudget, Token, decide, hold,
     retry_after,
 };
 use crate::http::transport::{Response, Transport, TransportError, TransportErrorKind};
-use crate::model::Connection;
+use crate::model::ConnectionId;
 use crate::storage::GateKey;
 
 /// How many requests at once the environment recommends.
@@ -38,6 +39,8 @@ pub(crate) struct WebApi {
     tokens: Arc<dyn BearerTokens>,
     clock: Arc<dyn Clock>,
     randomness: Arc<Randomness>,
+    observer: Arc<dyn Observer>,
+    connection: ConnectionId,
     gate: Gate,
     budget: RetryBudget,
 }
@@ -60,14 +63,16 @@ struct Ended {
 impl WebApi {
     pub(crate) fn new(parts: &ConnectorParts) -> Self {
         let context = &parts.context;
-        let key = gate_key(&parts.connection);
+        let (clock, gates) = (Arc::clone(&context.clock), Arc::clone(&context.gates));
         Self {
             endpoints: parts.endpoints.clone(),
             transport: Arc::clone(&parts.transport),
             tokens: Arc::clone(&parts.tokens),
             clock: Arc::clone(&context.clock),
             randomness: Arc::clone(&context.randomness),
-            gate: Gate::new(key, Arc::clone(&context.clock), Arc::clone(&context.gates)),
+            observer: Arc::clone(&context.observer),
+            connection: parts.connection.id,
+            gate: Gate::new(GateKey::of(&parts.connection), clock, gates, USUAL_WIDTH),
             budget: RetryBudget::new(),
         }
     }
@@ -148,7 +153,7 @@ impl WebApi {
         }
         course.lost |= call.idempotency() != Idempotency::Read && outcome.is_ambiguous();
         if let Some(wait) = hold(course.attempt, outcome) {
-            self.gate.hold(self.now() + wait).await?;
+            self.hold(self.now() + wait).await?;
         }
         match self.decide(course.attempt, outcome, call.idempotency()) {
             Retry::AfterBackoff { wait } => {
@@ -177,7 +182,7 @@ impl WebApi {
                 Some(token) => token,
                 None => self.tokens.bearer().await?,
             };
-            if self.gate.pass().await? == Passed::AtOnce {
+            if self.gate.pass(|until| self.tell(until)).await? == Passed::AtOnce {
                 break token;
             }
         };
@@ -193,11 +198,7 @@ impl WebApi {
             Ok(response) => Outcome::Status {
                 status: response.status,
                 retry_after: retry_after(&response.headers, self.now()),
-                hint: if response.status.is_success() {
-                    Hint::None
-                } else {
-                    Refusal::read(response).hint()
-                },
+                hint: Refusal::of(response).map_or(Hint::None, |refusal| refusal.hint()),
             },
             Err(error) => Outcome::NoAnswer(error.kind),
         }
@@ -220,12 +221,13 @@ impl WebApi {
         answer: Result<Response, TransportError>,
     ) -> Result<Response, Failure> {
         let error = match answer {
-            Ok(response) if response.status.is_success() => return Ok(response),
             Ok(response) => {
-                let refusal = Refusal::read(&response);
+                let Some(refusal) = Refusal::of(&response) else {
+                    return Ok(response);
+                };
                 // A definite refusal speaks for the attempts before it, too; the others do not.
                 let definite =
-                    response.status != StatusCode::UNAUTHORIZED && !outcome.is_ambiguous();
+                    refusal.status != StatusCode::UNAUTHORIZED && !outcome.is_ambiguous();
                 if definite || !course.lost {
                     return Err(Failure::Refused(refusal));
                 }
@@ -239,17 +241,21 @@ impl WebApi {
     fn heed_parallelism(&self, headers: &HeaderMap) {
         let hint = headers.get(PARALLELISM_HINT).and_then(|value| value.to_str().ok());
         if let Some(recommended) = hint.and_then(|hint| hint.trim().parse().ok()) {
-            self.gate.widen(recommended);
+            self.gate.recommend(recommended);
         }
     }
-}
 
-/// Throttles count per environment and user, whichever workspace acts as that user.
-fn gate_key(connection: &Connection) -> GateKey {
-    let identity = &connection.identity;
-    GateKey {
-        kind: connection.kind.clone(),
-        scope: format!("{}/{}", identity.organisation, identity.user),
+    /// Holds everybody back who acts as this user, and says so.
+    async fn hold(&self, until: OffsetDateTime) -> Result<()> {
+        if self.gate.learn(until) == Deadline::Later {
+            self.tell(until);
+        }
+        self.gate.hold(until).await
+    }
+
+    fn tell(&self, until: OffsetDateTime) {
+        tracing::debug!(%until, "throttled");
+        self.observer.throttled(self.connection, until);
     }
 }
 

@@ -12,8 +12,9 @@ use url::{Host, Url};
 use crate::error::{Error, Result};
 use crate::http::transport::{Request, Response, Transport, TransportError, TransportErrorKind};
 
-/// The most that one answer may hold, decompressed. A page of 5,000 wide rows has about 20 MiB.
-const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
+/// The most that one answer may hold, decompressed. A page of 5,000 wide rows has about 20 MiB; and
+/// what is on its way to be refused costs less than 64 MiB of memory.
+pub(crate) const MAX_BODY_BYTES: usize = 48 * 1024 * 1024;
 
 /// How long a connection may take to stand, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,23 +1,19 @@
 //! The gate that every request passes: it holds all of them back while the service asks to wait,
 //! and lets only a few through at once.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use time::OffsetDateTime;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
+use crate::http::places::{Place, Places};
 use crate::http::retry::MAX_WAIT;
 use crate::storage::{GateKey, Gates};
 
-/// Requests under way at once, until the service says that it can take more: four busy requests
-/// use up its execution time.
+/// Requests under way at once, until the service says what it can take: four busy requests use up
+/// its execution time, and the connected user works there, too.
 pub(crate) const USUAL_WIDTH: usize = 4;
-
-/// Requests under way at once, whatever the service says; the connected user works there, too.
-pub(crate) const MAX_WIDTH: usize = 8;
 
 /// Holds back the requests of one CRM user: in this process at once, on other workers through the
 /// store.
@@ -28,8 +24,7 @@ pub(crate) struct Gate {
     shared: Arc<dyn Gates>,
     /// The end of the hold that this process knows of.
     held_until: Mutex<Option<OffsetDateTime>>,
-    permits: Semaphore,
-    width: AtomicUsize,
+    places: Places,
 }
 
 /// How a request came through.
@@ -41,41 +36,55 @@ pub(crate) enum Passed {
     AfterWaiting,
 }
 
+/// What a deadline meant to this process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Deadline {
+    /// It is later than the one that was known.
+    Later,
+    /// As late or later was known already.
+    Known,
+}
+
 impl Gate {
-    pub(crate) fn new(key: GateKey, clock: Arc<dyn Clock>, shared: Arc<dyn Gates>) -> Self {
-        Self {
-            key,
-            clock,
-            shared,
-            held_until: Mutex::new(None),
-            permits: Semaphore::new(USUAL_WIDTH),
-            width: AtomicUsize::new(USUAL_WIDTH),
-        }
+    /// A gate that lets the usual number of requests through at once, and up to `limit` when the
+    /// service recommends it.
+    pub(crate) fn new(
+        key: GateKey,
+        clock: Arc<dyn Clock>,
+        shared: Arc<dyn Gates>,
+        limit: usize,
+    ) -> Self {
+        let places = Places::new(USUAL_WIDTH, limit);
+        Self { key, clock, shared, held_until: Mutex::new(None), places }
     }
 
-    /// Waits for one of the few places; the place is free again when the permit is dropped.
-    pub(crate) async fn enter(&self) -> Result<SemaphorePermit<'_>> {
-        // The semaphore is never closed.
-        self.permits.acquire().await.map_err(|cause| Error::Unavailable {
-            operation: "send a request".into(),
-            retry_at: None,
-            source: Some(Box::new(cause)),
-        })
+    /// Waits for one of the few places; it is free again when it is dropped.
+    ///
+    /// # Errors
+    /// Never, as long as the gate stands.
+    pub(crate) async fn enter(&self) -> Result<Place<'_>> {
+        self.places.enter().await
     }
 
-    /// Waits until nobody is held back any more.
+    /// Waits until nobody is held back any more. `held` hears of each deadline that this process
+    /// learns of here.
     ///
     /// After it answers [`Passed::AtOnce`], a request may begin before the next await.
     ///
     /// # Errors
     /// [`Error::RateLimited`] when the wait is too long to sit out, [`Error::Store`].
-    pub(crate) async fn pass(&self) -> Result<Passed> {
+    pub(crate) async fn pass(&self, held: impl Fn(OffsetDateTime) + Send) -> Result<Passed> {
         let mut passed = Passed::AtOnce;
         loop {
+            // Read before the other, which may change while the store answers.
             let shared = self.shared.held_until(&self.key).await?;
-            let until = shared.max(self.known());
             let now = self.clock.now();
-            let Some(until) = until.filter(|until| *until > now) else {
+            if let Some(until) = shared.filter(|until| *until > now)
+                && self.learn(until) == Deadline::Later
+            {
+                held(until);
+            }
+            let Some(until) = self.known().filter(|until| *until > now) else {
                 return Ok(passed);
             };
             if until - now > MAX_WAIT {
@@ -92,21 +101,23 @@ impl Gate {
     /// # Errors
     /// [`Error::Store`] when the other workers could not be told; this process waits all the same.
     pub(crate) async fn hold(&self, until: OffsetDateTime) -> Result<()> {
-        {
-            let mut held = self.held_until.lock().unwrap_or_else(PoisonError::into_inner);
-            *held = (*held).max(Some(until));
-        }
+        self.learn(until);
         self.shared.hold(&self.key, until).await
     }
 
-    /// Lets as many through at once as the service recommends, within bounds; never fewer than
-    /// before.
-    pub(crate) fn widen(&self, recommended: usize) {
-        let width = recommended.min(MAX_WIDTH);
-        let before = self.width.fetch_max(width, Ordering::Relaxed);
-        if width > before {
-            self.permits.add_permits(width - before);
+    /// Keeps a deadline in this process, if it is later than the one that is known.
+    pub(crate) fn learn(&self, until: OffsetDateTime) -> Deadline {
+        let mut held = self.held_until.lock().unwrap_or_else(PoisonError::into_inner);
+        if *held >= Some(until) {
+            return Deadline::Known;
         }
+        *held = Some(until);
+        Deadline::Later
+    }
+
+    /// Lets as many through at once as the service recommends, up to the gate's limit.
+    pub(crate) fn recommend(&self, width: usize) {
+        self.places.resize(width);
     }
 
     /// How many requests may be under way at once.

@@ -2,9 +2,12 @@
 
 pub(crate) mod client;
 pub(crate) mod gate;
+pub(crate) mod places;
 pub(crate) mod retry;
 #[cfg(test)]
 pub(crate) mod log;
+#[cfg(test)]
+pub(crate) mod stepped_clock;
 pub(crate) mod transport;
 
 #[cfg(test)]

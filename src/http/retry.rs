@@ -59,7 +59,7 @@ pub(crate) fn decide(
             Token::Renewed => Retry::Stop,
         },
         // Refused before it was begun, so every request may be sent again.
-        Outcome::Status { status: StatusCode::TOO_MANY_REQUESTS, retry_after, .. } => {
+        Outcome::Status { retry_after, .. } if outcome.is_throttle() => {
             throttled(asked(retry_after).unwrap_or(backoff))
         }
         Outcome::Status { status: StatusCode::SERVICE_UNAVAILABLE, retry_after, .. }
@@ -90,12 +90,10 @@ pub(crate) fn hold(attempt: Attempt, outcome: Outcome) -> Option<Duration> {
     let Outcome::Status { status, retry_after, .. } = outcome else {
         return None;
     };
-    let wait = match status {
-        StatusCode::TOO_MANY_REQUESTS => {
-            Some(asked(retry_after).unwrap_or_else(|| attempt.backoff()))
-        }
-        StatusCode::SERVICE_UNAVAILABLE => asked(retry_after),
-        _ => None,
+    let wait = if outcome.is_throttle() {
+        Some(asked(retry_after).unwrap_or_else(|| attempt.backoff()))
+    } else {
+        asked(retry_after).filter(|_| status == StatusCode::SERVICE_UNAVAILABLE)
     };
     wait.map(|wait| wait.min(MAX_HOLD))
 }
@@ -151,15 +149,27 @@ pub(crate) enum Outcome {
 pub(crate) enum Hint {
     /// Nothing.
     None,
+    /// The caller asks too much, and nothing was begun.
+    Throttled,
     /// The failure passes by itself: a deadlock, a timeout of its database.
     Transient,
 }
 
 impl Outcome {
+    /// Whether it is a throttle, by its status or by its code under another status.
+    fn is_throttle(self) -> bool {
+        matches!(
+            self,
+            Self::Status { status: StatusCode::TOO_MANY_REQUESTS, .. }
+                | Self::Status { hint: Hint::Throttled, .. }
+        )
+    }
+
     /// Whether a write that ended so may have been carried out, or may yet be.
     pub(crate) fn is_ambiguous(self) -> bool {
         match self {
             Self::NoAnswer(kind) => kind != TransportErrorKind::NotSent,
+            Self::Status { hint: Hint::Throttled, .. } => false,
             Self::Status { status, hint, .. } => {
                 status == StatusCode::REQUEST_TIMEOUT
                     || status.is_server_error()
@@ -246,9 +256,8 @@ pub(crate) enum Retry {
 impl Retry {
     /// Whether it uses up the retry budget. Throttles do not: their pace is the service's.
     pub(crate) fn is_charged(self, outcome: Outcome) -> bool {
-        let throttle =
-            matches!(outcome, Outcome::Status { status: StatusCode::TOO_MANY_REQUESTS, .. });
-        matches!(self, Self::AfterBackoff { .. } | Self::AfterHold { .. }) && !throttle
+        let again = matches!(self, Self::AfterBackoff { .. } | Self::AfterHold { .. });
+        again && !outcome.is_throttle()
     }
 }
 

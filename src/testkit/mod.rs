@@ -11,7 +11,7 @@ mod watched_store;
 
 pub use crash_store::{Crash, CrashControl, CrashPoint, CrashStore};
 pub use dataverse::cell::Cell;
-pub use dataverse::faults::{Fault, Place};
+pub use dataverse::faults::{Fault, FaultPlan, Place};
 pub use dataverse::org::Org;
 pub use dataverse::{Closing, FakeDataverse};
 pub use entra::{EntraCounts, FakeEntra, Rotation, SignIn};

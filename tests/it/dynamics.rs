@@ -5,6 +5,7 @@ mod connecting;
 mod crash;
 mod every_fault;
 mod fairness;
+mod fault_plans;
 mod jumping_clock;
 mod main_job;
 mod meanwhile;

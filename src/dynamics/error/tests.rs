@@ -105,9 +105,46 @@ fn r_1_failures_that_pass_are_told_by_their_code() {
         ("0x80044150", Hint::Transient),
         ("0x80044151", Hint::Transient),
         ("0x80040255", Hint::Transient),
+        ("0x80072321", Hint::Throttled),
+        ("0x80072322", Hint::Throttled),
+        ("-2147015898", Hint::Throttled),
+        ("0x8005F103", Hint::Throttled),
+        ("0x80131501", Hint::None),
         ("0x80048573", Hint::None),
         ("", Hint::None),
     ] {
         assert_eq!(read(400, refusal(code, "x")).hint(), hint, "{code}");
     }
+    let sql = read(500, refusal("-2146233087", "Cannot open SQL connection."));
+    assert_eq!(sql.hint(), Hint::Transient);
+}
+
+/// R-1: an error under a status of success is found at the very beginning of the body, or not at
+/// all.
+#[test]
+fn r_1_an_error_under_a_status_of_success_is_a_refusal() {
+    let padded = format!("{}{}", " ".repeat(200), refusal("0x80040216", "x"));
+    let too_far = format!("{}{}", " ".repeat(300), refusal("0x80040216", "x"));
+    let huge = refusal("0x80040216", &"x".repeat(300 * 1024));
+    for (body, code) in [
+        (refusal("0x80040216", "x"), Some(0x8004_0216)),
+        (padded, Some(0x8004_0216)),
+        ("\r\n{ \"error\" : {\"code\":\"0x80072322\"}}".to_owned(), Some(0x8007_2322)),
+        (r#"{"error":{}}"#.to_owned(), Some(0)),
+        (r#"{"error":null,"value":[]}"#.to_owned(), None),
+        (r#"{"errors":{"code":"0x80040216"}}"#.to_owned(), None),
+        (r#"{"value":[],"error":{"code":"0x80040216"}}"#.to_owned(), None),
+        (r#"{"error":{"code":"0x80040216""#.to_owned(), None),
+        (r#"["error"]"#.to_owned(), None),
+        (String::new(), None),
+        (too_far, None),
+        (huge, None),
+    ] {
+        let shown: String = body.trim().chars().take(60).collect();
+        let found = Refusal::of(&answer(200, &[], body));
+        let found = found.map(|refusal| refusal.code.map_or(0, |code| code.0));
+        assert_eq!(found, code, "{shown}");
+    }
+    assert!(Refusal::of(&answer(204, &[], "")).is_none());
+    assert!(Refusal::of(&answer(304, &[], "")).is_some());
 }

@@ -1,14 +1,13 @@
+mod outcomes;
+mod throttles;
+
 use super::*;
 use crate::dynamics::call::Precondition;
 use crate::dynamics::fixtures::{Org, ROOT, refusal};
 use crate::error::Remedy;
-use crate::http::fixtures::{JumpingClock, MemoryGates, START, answer};
-use crate::http::transport::Request;
-use crate::storage::Gates;
+use crate::http::fixtures::{JumpingClock, START, answer};
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
 use time::Duration;
 use url::Url;
 
@@ -157,64 +156,4 @@ async fn r_3_nothing_is_sent_while_the_gate_is_closed() {
         let waited = org.clock.now() - before.1;
         assert_eq!(waited, if throttled { Duration::seconds(9) } else { Duration::ZERO });
     }
-}
-
-/// A service that throttles three requests in ten, and watches that none begins too early.
-#[derive(Debug)]
-struct Throttling {
-    clock: Arc<JumpingClock>,
-    gates: Arc<MemoryGates>,
-    key: GateKey,
-    sent: AtomicUsize,
-    throttled: AtomicUsize,
-    too_early: AtomicUsize,
-}
-
-#[async_trait::async_trait]
-impl Transport for Throttling {
-    async fn send(&self, _request: Request) -> Result<Response, TransportError> {
-        let number = self.sent.fetch_add(1, Relaxed);
-        let held = self.gates.held_until(&self.key).await.unwrap();
-        if held.is_some_and(|until| until > self.clock.now()) {
-            self.too_early.fetch_add(1, Relaxed);
-        }
-        for _ in 0..number % 4 {
-            tokio::task::yield_now().await;
-        }
-        if number.wrapping_mul(2_654_435_761) % 10 >= 3 {
-            return Ok(answer(200, &[], "{}"));
-        }
-        self.throttled.fetch_add(1, Relaxed);
-        Ok(answer(429, &[("retry-after", "11")], ""))
-    }
-}
-
-/// 10,000 throttles, eight tasks, three workers that share a store.
-#[tokio::test]
-async fn r_3_no_request_begins_before_the_deadline() {
-    let org = Org::new(|_, _| panic!("replaced"));
-    let parts = org.parts();
-    let service = Arc::new(Throttling {
-        clock: Arc::clone(&org.clock),
-        gates: Arc::clone(&org.gates),
-        key: gate_key(&parts.connection),
-        sent: AtomicUsize::new(0),
-        throttled: AtomicUsize::new(0),
-        too_early: AtomicUsize::new(0),
-    });
-    let transport: Arc<dyn Transport> = Arc::<Throttling>::clone(&service);
-    let parts = ConnectorParts { transport, ..parts };
-    let workers: Vec<WebApi> = (0..3).map(|_| WebApi::new(&parts)).collect();
-    let task = |number: usize| {
-        let (worker, service) = (&workers[number % 3], &service);
-        async move {
-            while service.throttled.load(Relaxed) < 10_000 {
-                // One that is throttled ten times running is given back.
-                let _ = worker.send(&read_call()).await;
-            }
-        }
-    };
-    futures_util::future::join_all((0..8).map(task)).await;
-    assert!(service.throttled.load(Relaxed) >= 10_000);
-    assert_eq!(service.too_early.load(Relaxed), 0);
 }

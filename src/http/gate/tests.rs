@@ -8,7 +8,12 @@ fn key(user: &str) -> GateKey {
 }
 
 fn worker(clock: &Arc<JumpingClock>, gates: &Arc<MemoryGates>, user: &str) -> Gate {
-    Gate::new(key(user), Arc::<JumpingClock>::clone(clock), Arc::<MemoryGates>::clone(gates))
+    let (clock, gates) = (Arc::<JumpingClock>::clone(clock), Arc::<MemoryGates>::clone(gates));
+    Gate::new(key(user), clock, gates, USUAL_WIDTH)
+}
+
+async fn pass(gate: &Gate) -> Result<Passed> {
+    gate.pass(|_| {}).await
 }
 
 #[tokio::test]
@@ -17,11 +22,11 @@ async fn r_3_a_hold_stops_every_worker_of_the_same_user() {
     let (one, other) = (worker(&clock, &gates, "u1"), worker(&clock, &gates, "u1"));
     let stranger = worker(&clock, &gates, "u2");
     one.hold(START + Duration::seconds(40)).await.unwrap();
-    assert_eq!(stranger.pass().await.unwrap(), Passed::AtOnce);
+    assert_eq!(pass(&stranger).await.unwrap(), Passed::AtOnce);
     assert!(clock.waits().is_empty());
-    assert_eq!(other.pass().await.unwrap(), Passed::AfterWaiting);
+    assert_eq!(pass(&other).await.unwrap(), Passed::AfterWaiting);
     assert_eq!(clock.waits(), [Duration::seconds(40)]);
-    assert_eq!(one.pass().await.unwrap(), Passed::AtOnce);
+    assert_eq!(pass(&one).await.unwrap(), Passed::AtOnce);
 }
 
 #[tokio::test]
@@ -30,7 +35,7 @@ async fn r_3_a_longer_hold_wins_over_a_shorter_later_one() {
     let gate = worker(&clock, &gates, "u1");
     gate.hold(START + Duration::seconds(60)).await.unwrap();
     gate.hold(START + Duration::seconds(5)).await.unwrap();
-    gate.pass().await.unwrap();
+    pass(&gate).await.unwrap();
     assert_eq!(clock.waits(), [Duration::seconds(60)]);
 }
 
@@ -40,23 +45,97 @@ async fn r_3_a_wait_above_fifteen_minutes_gives_the_work_back() {
     let gate = worker(&clock, &gates, "u1");
     let until = START + Duration::seconds(901);
     gate.hold(until).await.unwrap();
-    let error = gate.pass().await.unwrap_err();
+    let error = pass(&gate).await.unwrap_err();
     assert_eq!(error.retry_at(), Some(until));
     assert!(clock.waits().is_empty());
 }
 
 #[tokio::test]
-async fn syn_5_only_a_few_requests_are_under_way_at_once() {
+async fn r_3_each_deadline_is_heard_of_once() {
     let (clock, gates) = (JumpingClock::new(), Arc::new(MemoryGates::default()));
-    let gate = worker(&clock, &gates, "u1");
-    for (recommended, width) in [(0, 4), (2, 4), (6, 6), (5, 6), (64, 8)] {
-        gate.widen(recommended);
-        let mut places = Vec::new();
-        for _ in 0..width {
-            places.push(gate.enter().await.unwrap());
+    let (one, other) = (worker(&clock, &gates, "u1"), worker(&clock, &gates, "u1"));
+    let until = START + Duration::seconds(40);
+    assert_eq!(one.learn(until), Deadline::Later);
+    assert_eq!(one.learn(until - Duration::seconds(1)), Deadline::Known);
+    one.hold(until).await.unwrap();
+    let heard = Mutex::new(Vec::new());
+    let listen = |until| heard.lock().unwrap().push(until);
+    one.pass(listen).await.unwrap();
+    assert!(heard.lock().unwrap().is_empty(), "it was known here");
+    other.hold(until + Duration::seconds(5)).await.unwrap();
+    one.pass(listen).await.unwrap();
+    one.pass(listen).await.unwrap();
+    assert_eq!(*heard.lock().unwrap(), [until + Duration::seconds(5)]);
+}
+
+/// How many requests may be under way now.
+async fn free_places(gate: &Gate) -> usize {
+    let mut taken = Vec::new();
+    loop {
+        let place = gate.enter();
+        tokio::pin!(place);
+        match futures_util::poll!(place) {
+            std::task::Poll::Ready(place) => taken.push(place.unwrap()),
+            std::task::Poll::Pending => return taken.len(),
         }
-        let one_more = gate.enter();
-        tokio::pin!(one_more);
-        assert!(futures_util::poll!(&mut one_more).is_pending(), "{recommended}");
     }
+}
+
+#[tokio::test]
+async fn syn_5_only_as_many_requests_as_recommended_are_under_way_at_once() {
+    let (clock, gates) = (JumpingClock::new(), Arc::new(MemoryGates::default()));
+    for (limit, recommended, width) in [
+        (4, None, 4),
+        (4, Some(0), 4),
+        (4, Some(1), 1),
+        (4, Some(2), 2),
+        (4, Some(64), 4),
+        (8, None, 4),
+        (8, Some(6), 6),
+        (8, Some(usize::MAX), 8),
+        (2, None, 2),
+        (0, None, 1),
+    ] {
+        let (clock, gates) = (Arc::clone(&clock), Arc::clone(&gates));
+        let gate = Gate::new(key("u1"), clock, gates, limit);
+        if let Some(recommended) = recommended {
+            gate.recommend(recommended);
+        }
+        assert_eq!(free_places(&gate).await, width, "{limit}, {recommended:?}");
+        gate.recommend(3);
+        assert_eq!(free_places(&gate).await, limit.clamp(1, 3), "{limit}, then 3");
+    }
+}
+
+#[tokio::test]
+async fn syn_5_a_narrower_recommendation_interrupts_nobody() {
+    let (clock, gates) = (JumpingClock::new(), Arc::new(MemoryGates::default()));
+    let (clock, gates) = (Arc::clone(&clock), Arc::clone(&gates));
+    let gate = Gate::new(key("u1"), clock, gates, 8);
+    gate.recommend(8);
+    let mut under_way = Vec::new();
+    for _ in 0..6 {
+        under_way.push(gate.enter().await.unwrap());
+    }
+    gate.recommend(2);
+    assert_eq!(free_places(&gate).await, 0);
+    for left in [5, 4, 3, 2] {
+        under_way.pop();
+        assert_eq!((under_way.len(), free_places(&gate).await), (left, 0));
+    }
+    under_way.pop();
+    assert_eq!(free_places(&gate).await, 1, "one under way, one more");
+    // Wider again while some are still to leave.
+    gate.recommend(8);
+    assert_eq!(free_places(&gate).await, 7);
+    let mut seven = Vec::new();
+    for _ in 0..7 {
+        seven.push(gate.enter().await.unwrap());
+    }
+    gate.recommend(1);
+    gate.recommend(5);
+    seven.truncate(3);
+    assert_eq!(free_places(&gate).await, 1, "four under way of five");
+    drop((seven, under_way));
+    assert_eq!(free_places(&gate).await, 5);
 }

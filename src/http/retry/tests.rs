@@ -35,6 +35,12 @@ fn transient(code: u16) -> Outcome {
     Outcome::Status { status, retry_after: None, hint: Hint::Transient }
 }
 
+fn throttled(code: u16, retry_after: u64) -> Outcome {
+    let (status, retry_after) =
+        (StatusCode::from_u16(code).unwrap(), Some(Duration::from_secs(retry_after)));
+    Outcome::Status { status, retry_after, hint: Hint::Throttled }
+}
+
 const NOT_SENT: Outcome = Outcome::NoAnswer(TransportErrorKind::NotSent);
 const MAYBE_SENT: Outcome = Outcome::NoAnswer(TransportErrorKind::MaybeSent);
 const UNUSABLE: Outcome = Outcome::NoAnswer(TransportErrorKind::UnusableBody);
@@ -46,8 +52,9 @@ type Row = (&'static str, Outcome, bool, Option<f64>, [&'static str; 4]);
 #[rustfmt::skip]
 fn table() -> Vec<Row> {
     vec![
-        // The error body inside a 200 is the decoder's to find.
         ("200",              status(200, None),        false, None,          [".", ".", ".", "."]),
+        ("200 deadlock",     transient(200),           true,  None,          ["b1", "b1", ".", "."]),
+        ("200 throttle",     throttled(200, 7),        false, Some(7.0),     ["h7", "h7", "h7", "h7"]),
         ("204",              status(204, None),        false, None,          [".", ".", ".", "."]),
         ("302",              status(302, None),        false, None,          [".", ".", ".", "."]),
         ("304",              status(304, None),        false, None,          [".", ".", ".", "."]),
@@ -73,6 +80,7 @@ fn table() -> Vec<Row> {
         ("503",              status(503, None),        true,  None,          ["b1", "b1", ".", "."]),
         ("503 in 30 s",      status(503, Some(30)),    true,  Some(30.0),    ["h30", "h30", ".", "."]),
         ("503 in 3600 s",    status(503, Some(3600)),  true,  Some(3600.0),  ["g3600", "g3600", ".", "."]),
+        ("503 throttle",     throttled(503, 7),        false, Some(7.0),     ["h7", "h7", "h7", "h7"]),
         ("504",              status(504, None),        true,  None,          ["b1", "b1", ".", "."]),
         ("not sent",         NOT_SENT,                 false, None,          ["b1", "b1", "b1", "b1"]),
         ("maybe sent",       MAYBE_SENT,               true,  None,          ["b1", "b1", ".", "."]),

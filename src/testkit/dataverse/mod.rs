@@ -32,7 +32,7 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::http::transport::{Request, Response, TransportError};
 use crate::testkit::dataverse::cell::Cell;
-use crate::testkit::dataverse::faults::{Fault, Place};
+use crate::testkit::dataverse::faults::{Fault, FaultPlan, Place};
 use crate::testkit::dataverse::org::Org;
 use crate::testkit::dataverse::service::Service;
 use crate::testkit::entra::tokens::{Ledger, Standing};
@@ -205,7 +205,18 @@ impl FakeDataverse {
         self.with(|service| service.faults.plant(place, fault, times));
     }
 
-    /// Removes all planted faults.
+    /// Lets faults strike by a plan, in place of all that were planted so far.
+    pub fn plan_faults(&self, plan: FaultPlan) {
+        self.with(|service| service.faults.follow(plan));
+    }
+
+    /// How many faults have struck so far.
+    #[must_use]
+    pub fn faults_struck(&self) -> u64 {
+        self.with(|service| service.faults.struck())
+    }
+
+    /// Removes all planted faults, those of a plan too.
     pub fn clear_faults(&self) {
         self.with(|service| service.faults.clear());
     }

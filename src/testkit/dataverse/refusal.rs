@@ -99,7 +99,7 @@ pub(crate) fn empty(status: u16) -> Response {
 /// Sets a header; a value that HTTP does not allow is left out.
 pub(crate) fn set_header(headers: &mut HeaderMap, name: &str, value: &str) {
     let name = HeaderName::from_bytes(name.as_bytes());
-    if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
+    if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
         headers.append(name, value);
     }
 }

@@ -12,7 +12,7 @@ use crate::testkit::dataverse::access::{bearer, sign_in};
 use crate::testkit::dataverse::blocks::Uploads;
 use crate::testkit::dataverse::call::{Call, Target};
 use crate::testkit::dataverse::cell::Cell;
-use crate::testkit::dataverse::faults::{Fault, Faults, Passing, broken};
+use crate::testkit::dataverse::faults::{Fault, Faults, Line, Passing};
 use crate::testkit::dataverse::functions;
 use crate::testkit::dataverse::org::Org;
 use crate::testkit::dataverse::page;
@@ -68,10 +68,11 @@ impl Service {
         };
         let fault = self.faults.strike(passing(&call));
         match &fault {
-            Some(Fault::Reset) => return Err(broken()),
-            Some(Fault::LandsLater) => {
-                self.waiting.push(request.clone());
-                return Err(broken());
+            Some(lost) if matches!(lost.line(), Some(Line::Before | Line::Never)) => {
+                if *lost == Fault::LandsLater {
+                    self.waiting.push(request.clone());
+                }
+                return Err(lost.broken());
             }
             Some(Fault::TooManyRequests { retry_after }) => {
                 let wait = retry_after.as_ref().and_then(|text| text.parse().ok());
@@ -86,7 +87,7 @@ impl Service {
         let answered = self.answer(&call, fault.as_ref(), now, ledger);
         let mut response = answered.unwrap_or_else(Refusal::into_response);
         match fault {
-            Some(Fault::AnswerLost) => return Err(broken()),
+            Some(lost) if lost.line().is_some() => return Err(lost.broken()),
             Some(Fault::TruncatedBody) => {
                 response.body = response.body.slice(..response.body.len() / 2);
             }
@@ -102,9 +103,8 @@ impl Service {
         now: OffsetDateTime,
         ledger: &Ledger,
     ) -> bool {
-        let ahead =
-            Call::parse(request).ok().and_then(|call| self.faults.ahead(passing(&call)).cloned());
-        let breaks = matches!(ahead, Some(Fault::Reset | Fault::LandsLater | Fault::AnswerLost));
+        let ahead = Call::parse(request).ok().and_then(|call| self.faults.ahead(passing(&call)));
+        let breaks = ahead.is_some_and(|fault| fault.line().is_some());
         breaks && self.respond(request, now, ledger).is_err()
     }
 

@@ -8,7 +8,7 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::clock::Randomness;
-use crate::testkit::dataverse::faults::Fault;
+use crate::testkit::dataverse::faults::Faults;
 use crate::testkit::entra::failure::Failure;
 use crate::testkit::entra::tokens::{Issued, Ledger, Standing};
 use crate::testkit::entra::{EntraCounts, FakeEntra, Rotation, SignIn};
@@ -55,7 +55,7 @@ pub(crate) struct Grants {
     pub(crate) codes: HashMap<String, Code>,
     pub(crate) refresh_tokens: HashMap<String, Person>,
     pub(crate) planned: VecDeque<Failure>,
-    pub(crate) faults: VecDeque<Fault>,
+    pub(crate) faults: Faults,
     pub(crate) counts: EntraCounts,
     randomness: Randomness,
 }
@@ -72,7 +72,7 @@ impl Grants {
             codes: HashMap::new(),
             refresh_tokens: HashMap::new(),
             planned: VecDeque::new(),
-            faults: VecDeque::new(),
+            faults: Faults::default(),
             counts: EntraCounts::default(),
             randomness: Randomness::seeded(0xE47A),
         }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::http::transport::{Request, Response, TransportError};
-use crate::testkit::dataverse::faults::{Fault, broken};
+use crate::testkit::dataverse::faults::{Fault, FaultPlan, Line, Passing, Place};
 use crate::testkit::dataverse::refusal::text;
 use crate::testkit::entra::failure::Failure;
 use crate::testkit::entra::grants::{Grants, Person};
@@ -101,16 +101,18 @@ impl FakeEntra {
         if !is_token_request(request) {
             return Ok(self.answer(request));
         }
-        let fault = self.with(|grants| grants.faults.pop_front());
+        let fault = self.with(|grants| grants.faults.strike(TOKENS));
         if let Some(response) = fault.as_ref().and_then(Fault::answer) {
             return Ok(response);
         }
-        if fault == Some(Fault::Reset) {
-            return Err(broken());
+        if let Some(lost) = &fault
+            && matches!(lost.line(), Some(Line::Before | Line::Never))
+        {
+            return Err(lost.broken());
         }
         let mut response = self.answer(request);
         match fault {
-            Some(Fault::AnswerLost) => return Err(broken()),
+            Some(lost) if lost.line().is_some() => return Err(lost.broken()),
             Some(Fault::TruncatedBody) => {
                 response.body = response.body.slice(..response.body.len() / 2);
             }
@@ -121,9 +123,11 @@ impl FakeEntra {
 
     /// Whether this request is to break; it is carried out as far as its fault says.
     pub(crate) fn breaks(&self, request: &Request) -> bool {
-        let breaks = self
-            .with(|grants| matches!(grants.faults.front(), Some(Fault::Reset | Fault::AnswerLost)));
-        breaks && is_token_request(request) && self.respond(request).is_err()
+        if !is_token_request(request) {
+            return false;
+        }
+        let ahead = self.with(|grants| grants.faults.ahead(TOKENS));
+        ahead.is_some_and(|fault| fault.line().is_some()) && self.respond(request).is_err()
     }
 
     fn answer(&self, request: &Request) -> Response {
@@ -208,8 +212,16 @@ impl FakeEntra {
     }
 
     /// Plants a fault that strikes the next token request; faults of pages do nothing here.
+    ///
+    /// Several strike one after the other.
     pub fn plant(&self, fault: Fault) {
-        self.with(|grants| grants.faults.push_back(fault));
+        self.with(|grants| grants.faults.plant(Place::next(), fault, 1));
+    }
+
+    /// Lets faults strike token requests by a plan, in place of all that were planted so far. Its
+    /// places call the token endpoint `token`.
+    pub fn plan_faults(&self, plan: FaultPlan) {
+        self.with(|grants| grants.faults.follow(plan));
     }
 
     /// How many requests of each kind came so far.
@@ -230,6 +242,9 @@ impl FakeEntra {
         work(&mut self.grants.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
+
+/// Token requests as faults see them.
+const TOKENS: Passing<'_> = Passing { set: Some("token"), page: None };
 
 fn is_token_request(request: &Request) -> bool {
     request.method == Method::POST && request.url.path().ends_with("/oauth2/v2.0/token")

@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use http::header::CONTENT_ENCODING;
 use url::Url;
 
+use crate::http::client::MAX_BODY_BYTES;
 use crate::http::transport::{Request, Response, Transport, TransportError, TransportErrorKind};
 use crate::testkit::entra::tokens::Places;
 use crate::testkit::microsoft::FakeMicrosoft;
@@ -34,16 +36,27 @@ impl Transport for InProcess {
         let places = self.fake.places();
         let origin = request.url.origin();
         if origin == places.authority.origin() || origin == authority().origin() {
-            return self.fake.answer_entra(&request);
+            return self.fake.answer_entra(&request).and_then(taken_in);
         }
         let origin = origin.ascii_serialization();
         if places.orgs.contains(&origin) {
-            return self.fake.answer_dataverse(&request);
+            return self.fake.answer_dataverse(&request).and_then(taken_in);
         }
         self.strangers.lock().unwrap_or_else(PoisonError::into_inner).push(origin);
         let source = std::io::Error::other("no such host");
         Err(TransportError { kind: TransportErrorKind::NotSent, source: Box::new(source) })
     }
+}
+
+/// What a client makes of an answer: it takes in no body beyond its cap. The fakes compress nothing
+/// but bombs.
+fn taken_in(response: Response) -> Result<Response, TransportError> {
+    let is_bomb = response.headers.contains_key(CONTENT_ENCODING);
+    if is_bomb || response.body.len() > MAX_BODY_BYTES {
+        let source = "the body exceeds the cap".into();
+        return Err(TransportError { kind: TransportErrorKind::UnusableBody, source });
+    }
+    Ok(response)
 }
 
 /// Where the fakes are in process: under the real names.

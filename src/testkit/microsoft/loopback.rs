@@ -11,9 +11,9 @@ use crate::testkit::microsoft::FakeMicrosoft;
 
 /// Both fakes on loopback; they stop when this is dropped.
 ///
-/// A call that the fakes do not know is answered with 501 and its name. Unlike in process, a
-/// planted [`Reset`](crate::testkit::Fault::Reset) whose number is taken by a concurrent request
-/// turns into a 500.
+/// A call that the fakes do not know is answered with 501 and its name. Unlike in process, every
+/// fault of the connection is a connection that breaks, and one whose number is taken by a
+/// concurrent request turns into a 500.
 #[derive(Debug)]
 pub struct FakeServer {
     entra: MockServer,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Method};
 use time::macros::datetime;
 
+use crate::http::client::{HttpClient, Reach};
 use crate::http::transport::{Request, Response, Transport, TransportErrorKind};
 use crate::testkit::{FakeMicrosoft, Fault, ManualClock, Org, OrgBuilder, Place};
 
@@ -91,6 +92,79 @@ async fn host_4_a_reset_is_a_broken_connection_on_both() {
     let sent = request(&far, server.org_base().as_str(), "WhoAmI");
     assert!(over_loopback(sent).await.is_err());
     assert_eq!(far.dataverse().requests("WhoAmI"), 1);
+}
+
+/// What a client that is as careful as ours makes of each fault, in process.
+#[tokio::test]
+async fn r_1_r_12_every_fault_is_what_it_says() {
+    use TransportErrorKind::{MaybeSent, NotSent, UnusableBody};
+    let answered = |status: u16| Ok(status);
+    let refusal = |status| Fault::Refusal { status, code: "0x80040216".to_owned() };
+    let exactly = Fault::Answer {
+        status: 429,
+        headers: vec![("retry-after".to_owned(), "5".to_owned()); 2],
+        body: "busy".to_owned(),
+    };
+    for (fault, expected) in [
+        (exactly, answered(429)),
+        (Fault::AnswerLost, Err(MaybeSent)),
+        (Fault::BadGateway, answered(502)),
+        (Fault::BadJson, answered(200)),
+        (Fault::ClaimsChallenge, answered(401)),
+        (Fault::ConnectionRefused, Err(NotSent)),
+        (Fault::ConnectTimeout, Err(NotSent)),
+        (Fault::DeepBody, answered(200)),
+        (Fault::ErrorInSuccess, answered(200)),
+        (Fault::ExpiredToken, answered(401)),
+        (Fault::GzipBomb, Err(UnusableBody)),
+        (Fault::HugeNumber, answered(200)),
+        (Fault::LandsLater, Err(MaybeSent)),
+        (Fault::LoneSurrogates, answered(200)),
+        (Fault::MillionBrackets, answered(200)),
+        (Fault::NotANumber, answered(200)),
+        (Fault::Oversized, Err(UnusableBody)),
+        (Fault::ReadTimeout, Err(MaybeSent)),
+        (Fault::Redirect("https://evil.example/".to_owned()), answered(302)),
+        (refusal(200), answered(200)),
+        (refusal(412), answered(412)),
+        (Fault::Reset, Err(MaybeSent)),
+        (Fault::Status(204), answered(204)),
+        (Fault::Status(500), answered(500)),
+        (Fault::TlsFailed, Err(NotSent)),
+        (Fault::TooManyRequests { retry_after: Some("\u{e9}".to_owned()) }, answered(429)),
+        (Fault::TruncatedBody, answered(200)),
+        (Fault::Unavailable { retry_after: None }, answered(503)),
+        (Fault::UnknownHost, Err(NotSent)),
+    ] {
+        let fake = fake();
+        fake.dataverse().plant(Place::next_to("WhoAmI"), fault.clone());
+        let sent = request(&fake, FakeMicrosoft::ORG_ADDRESS, "WhoAmI");
+        let got = fake.in_process().send(sent).await;
+        let got = got.map(|answer| answer.status.as_u16()).map_err(|error| error.kind);
+        assert_eq!(got, expected, "{fault:?}");
+        assert_eq!(fake.dataverse().faults_struck(), 1, "{fault:?}");
+    }
+}
+
+/// over loopback the bomb is a bomb, and the crate's own client does not let it go off.
+#[tokio::test]
+async fn r_12_a_bomb_over_loopback_is_not_taken_in() {
+    let far = fake();
+    let server = far.start().await;
+    let client = HttpClient::new(Reach::HttpsOrLoopback).unwrap();
+    for fault in [Fault::GzipBomb, Fault::Oversized] {
+        far.dataverse().plant(Place::next_to("WhoAmI"), fault.clone());
+        let sent = request(&far, server.org_base().as_str(), "WhoAmI");
+        let error = client.send(sent).await.unwrap_err();
+        assert_eq!(error.kind, TransportErrorKind::UnusableBody, "{fault:?}: {error:?}");
+        assert_eq!(error.source.to_string(), "the body exceeds the cap", "{fault:?}");
+    }
+    for fault in [Fault::ConnectionRefused, Fault::ReadTimeout] {
+        far.dataverse().plant(Place::next_to("WhoAmI"), fault.clone());
+        let sent = request(&far, server.org_base().as_str(), "WhoAmI");
+        let error = client.send(sent).await.unwrap_err();
+        assert_eq!(error.kind, TransportErrorKind::MaybeSent, "{fault:?}: {error:?}");
+    }
 }
 
 #[tokio::test]

@@ -28,13 +28,30 @@ fn faults() -> Vec<Fault> {
     vec![
         Fault::AnswerLost,
         Fault::BadGateway,
+        Fault::BadJson,
         Fault::ClaimsChallenge,
+        Fault::ConnectionRefused,
+        Fault::DeepBody,
         Fault::EmptyPage,
         Fault::ErrorInSuccess,
         Fault::ExpiredToken,
+        Fault::HugeNumber,
         Fault::LandsLater,
+        Fault::LoneSurrogates,
+        Fault::MillionBrackets,
+        Fault::NotANumber,
+        Fault::ReadTimeout,
         Fault::Redirect("https://evil.example/".to_owned()),
         Fault::Reset,
+        Fault::Status(204),
+        Fault::Status(304),
+        Fault::Status(400),
+        Fault::Status(404),
+        Fault::Status(408),
+        Fault::Status(409),
+        Fault::Status(413),
+        Fault::Status(500),
+        Fault::Status(504),
         Fault::TooManyRequests { retry_after: Some("40".to_owned()) },
         Fault::TooManyRequests { retry_after: None },
         Fault::TruncatedBody,
@@ -67,6 +84,13 @@ async fn survive(times: u32, sets: &[&str]) {
     let (mut sound, mut failed) = (0, 0);
     for set in sets {
         for fault in faults() {
+            // An organisation that does not tell its base currency is believed: the values in base
+            // currency are cleared until the next sync.
+            let tells_nothing =
+                matches!(fault, Fault::HugeNumber | Fault::LoneSurrogates | Fault::Status(404));
+            if *set == "organizations" && tells_nothing {
+                continue;
+            }
             let asked = dataverse.requests(set);
             dataverse.plant_times(Place::next_to(*set), fault.clone(), times);
             let outcome = bench.sync(&connection).await;

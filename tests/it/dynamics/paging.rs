@@ -72,7 +72,7 @@ async fn syn_4_syn_5_syn_6_a_big_org_comes_in_pages_through_throttles_and_gatewa
 async fn syn_7_syn_8_r_16_faults_on_a_second_page_lose_nothing_and_the_next_run_goes_on() {
     let (bench, connection) = big(6_500).await;
     let dataverse = bench.fake.dataverse();
-    for fault in [Fault::TruncatedBody, Fault::ErrorInSuccess] {
+    for fault in [Fault::TruncatedBody, Fault::Redirect("https://evil.example/".to_owned())] {
         dataverse.plant(Place::page("opportunities", 2), fault.clone());
         let first_pages = || {
             let is_first =
@@ -90,7 +90,13 @@ async fn syn_7_syn_8_r_16_faults_on_a_second_page_lose_nothing_and_the_next_run_
         assert_eq!(first_pages(), before + 1, "{fault:?}: it went on at the second page");
         is_whole(&bench, &connection, 6_500).await;
     }
-    for fault in [Fault::Reset, Fault::AnswerLost, Fault::ExpiredToken, Fault::EmptyPage] {
+    for fault in [
+        Fault::Reset,
+        Fault::AnswerLost,
+        Fault::ErrorInSuccess,
+        Fault::ExpiredToken,
+        Fault::EmptyPage,
+    ] {
         dataverse.plant(Place::page("opportunities", 2), fault.clone());
         let report = bench.synced(&connection).await;
         assert_eq!(report.counts.rows_written, 0, "{fault:?}");
@@ -142,8 +148,30 @@ async fn syn_4_r_11_a_foreign_or_tampered_link_is_refused_and_nothing_is_sent_th
     let own = odd.base();
     let port = own.rsplit(':').next().unwrap().to_owned();
     let path = "/api/data/v9.2/contacts?$skiptoken=x";
+    let trap_port = trap.uri().rsplit(':').next().unwrap().to_owned();
     let hostile = [
         format!("{}{path}", trap.uri()),
+        format!("http://localhost:{trap_port}{path}"),
+        format!("http://[::1]:{trap_port}{path}"),
+        format!("http://2130706433:{port}{path}"),
+        format!("http://0x7f.1:{port}{path}"),
+        format!("http://127.1:{port}{path}"),
+        format!("http://localhost:{port}{path}"),
+        format!("https://127.0.0.1:{port}{path}"),
+        format!("ftp://127.0.0.1:{port}{path}"),
+        format!("http://@127.0.0.1:{port}{path}"),
+        format!("http://127.0.0.1:{port}@evil.example{path}"),
+        format!("http://127.0.0.1:0{port}{path}"),
+        format!("http:\\\\127.0.0.1:{port}{path}"),
+        format!("//127.0.0.1:{port}{path}"),
+        format!(" {own}{path}"),
+        format!("{own}//api/data/v9.2/contacts?$skiptoken=x"),
+        format!("{own}/api/data/v9.2/%63ontacts?$skiptoken=x"),
+        format!("{own}/API/data/v9.2/contacts?$skiptoken=x"),
+        format!("{own}/api/data/v9.2/contacts/?$skiptoken=x"),
+        format!("{own}/?next={path}"),
+        "javascript:alert(1)".to_owned(),
+        "data:application/json,{\"value\":[]}".to_owned(),
         format!("https://contoso.crm4.dynamics.com.evil.example{path}"),
         format!("http://me:secret@127.0.0.1:{port}{path}"),
         format!("http://127.0.0.1.:{port}{path}"),
@@ -158,6 +186,7 @@ async fn syn_4_r_11_a_foreign_or_tampered_link_is_refused_and_nothing_is_sent_th
         String::new(),
         "file:///etc/passwd".to_owned(),
     ];
+    assert!(hostile.len() >= 30);
     for link in hostile {
         let page = json!({ "value": [], "@odata.nextLink": link });
         odd.answer("contacts", ResponseTemplate::new(200).set_body_json(page));
@@ -175,4 +204,22 @@ async fn syn_4_r_11_a_foreign_or_tampered_link_is_refused_and_nothing_is_sent_th
     assert!(matches!(error, Error::UnexpectedResponse { .. }), "{error:?}");
     odd.answer("contacts", ResponseTemplate::new(200).set_body_json(json!({ "value": [] })));
     odd.sync(&connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn r_11_no_redirect_is_followed_anywhere() {
+    let trap = MockServer::start().await;
+    let odd = OddOrg::start().await;
+    let connection = odd.connect().await;
+    for status in [300, 301, 302, 303, 304, 305, 306, 307, 308, 399] {
+        for to in [trap.uri(), format!("{}/api/data/v9.2/contacts?$skiptoken=x", odd.base())] {
+            let answer = ResponseTemplate::new(status).insert_header("location", to.as_str());
+            odd.answer("contacts", answer);
+            let before = odd.requests("contacts").await.len();
+            let error = odd.sync(&connection).await.unwrap_err();
+            assert!(matches!(error, Error::UnexpectedResponse { .. }), "{status}: {error:?}");
+            assert_eq!(odd.requests("contacts").await.len(), before + 1, "{status} to {to}");
+        }
+    }
+    assert!(trap.received_requests().await.unwrap().is_empty());
 }
