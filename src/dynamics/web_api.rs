@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use tracing::Instrument;
 
 use crate::clock::{Clock, Randomness};
+use crate::connector::Split;
 use crate::dynamics::bearer::BearerTokens;
 use crate::dynamics::call::Call;
 use crate::dynamics::challenge::claims_challenge;
@@ -19,7 +20,7 @@ use crate::dynamics::error::{Failure, Refusal};
 use crate::dynamics::parts::ConnectorParts;
 use crate::error::{Error, Result};
 use crate::host::Observer;
-use crate::http::gate::{Deadline, Gate, Passed, USUAL_WIDTH};
+use crate::http::gate::{Deadline, Gate, MAX_WIDTH, Passed, USUAL_WIDTH};
 use crate::http::retry::{
     Attempt, Budget, Hint, Idempotency, Outcome, Retry, RetryBudget, Token, decide, hold,
     retry_after,
@@ -72,7 +73,12 @@ impl WebApi {
             randomness: Arc::clone(&context.randomness),
             observer: Arc::clone(&context.observer),
             connection: parts.connection.id,
-            gate: Gate::new(GateKey::of(&parts.connection), clock, gates, USUAL_WIDTH),
+            gate: Gate::new(
+                GateKey::of(&parts.connection),
+                clock,
+                gates,
+                most_at_once(context.split),
+            ),
             budget: RetryBudget::new(),
         }
     }
@@ -256,6 +262,16 @@ impl WebApi {
     fn tell(&self, until: OffsetDateTime) {
         tracing::debug!(%until, "throttled");
         self.observer.throttled(self.connection, until);
+    }
+}
+
+/// How many requests may be under way at once, if the service recommends as many.
+fn most_at_once(split: Split) -> usize {
+    match split {
+        Split::Automatic | Split::Off => USUAL_WIDTH,
+        Split::Fixed(chains) => {
+            usize::try_from(chains.get()).unwrap_or(MAX_WIDTH).clamp(USUAL_WIDTH, MAX_WIDTH)
+        }
     }
 }
 

@@ -15,6 +15,10 @@ use crate::storage::{GateKey, Gates};
 /// its execution time, and the connected user works there, too.
 pub(crate) const USUAL_WIDTH: usize = 4;
 
+/// Requests under way at once, whatever the service says and the host asks for; the connected user
+/// works there, too.
+pub(crate) const MAX_WIDTH: usize = 8;
+
 /// Holds back the requests of one CRM user: in this process at once, on other workers through the
 /// store.
 #[derive(Debug)]
@@ -122,7 +126,7 @@ impl Gate {
 
     /// How many requests may be under way at once.
     pub(crate) fn width(&self) -> usize {
-        self.width.load(Ordering::Relaxed)
+        self.places.width()
     }
 
     fn known(&self) -> Option<OffsetDateTime> {

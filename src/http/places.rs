@@ -69,6 +69,11 @@ impl Places {
         size.width = width;
     }
 
+    /// How many places there are.
+    pub(crate) fn width(&self) -> usize {
+        self.size().width
+    }
+
     fn size(&self) -> MutexGuard<'_, Size> {
         self.size.lock().unwrap_or_else(PoisonError::into_inner)
     }
