@@ -82,7 +82,7 @@ async fn free_places(gate: &Gate) -> usize {
 }
 
 #[tokio::test]
-async fn syn_5_only_as_many_requests_as_recommended_are_under_way_at_once() {
+async fn syn_5_only_a_few_requests_are_under_way_at_once() {
     let (clock, gates) = (JumpingClock::new(), Arc::new(MemoryGates::default()));
     for (limit, recommended, width) in [
         (4, None, 4),
