@@ -19,13 +19,13 @@ use crate::host::{KeyRing, Members, NoObserver, Observer};
 use crate::intake::Intake;
 use crate::model::{
     ChangeSeq, Connection, ConnectionChange, ConnectionId, CrmKind, Deal, DealChange, DealId,
-    Document, FeedEntry, MemberId, OpportunityId, Publication, PublicationId, RemoteNote, Skipped,
-    StageFilter, WorkspaceId,
+    Document, FeedEntry, MemberId, OpportunityId, Publication, PublicationId, RemoteNote, RunId,
+    Skipped, StageFilter, Table, WorkspaceId,
 };
 use crate::scheduler::{Budget, RunReport, Scheduler};
 use crate::seal::Sealer;
 use crate::settings::Settings;
-use crate::storage::{Handshake, PullProgress, Query, StageChoice, Stores};
+use crate::storage::{Handshake, PullProgress, Query, StageChoice, Stores, Sweep, SweepDecision};
 
 /// Connects workspaces to their CRMs, keeps them in sync, publishes documents, answers questions.
 ///
@@ -205,6 +205,46 @@ impl Crm {
         id: ConnectionId,
     ) -> Result<Option<PullProgress>> {
         self.stores.mirror.progress(workspace, id).await
+    }
+
+    /// How looking for vanished rows ended last, table by table: what was kept, and why.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn sweeps(&self, workspace: &WorkspaceId, id: ConnectionId) -> Result<Vec<Sweep>> {
+        self.stores.mirror.sweeps(workspace, id).await
+    }
+
+    /// Approves, once, the sweep that a run withheld because too many rows of a table vanished.
+    /// The next sync, due at once, reads a sample of them by id and calls them gone. Gives how many
+    /// rows it may be.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when that run withheld nothing there, or a newer one has looked again;
+    /// [`Error::InvalidInput`] when nobody may approve it; [`Error::Store`].
+    pub async fn approve_sweep(
+        &self,
+        workspace: &WorkspaceId,
+        id: ConnectionId,
+        run: RunId,
+        table: Table,
+    ) -> Result<u64> {
+        self.settings.decide_sweep(workspace, id, run, SweepDecision::Approve(table)).await
+    }
+
+    /// Puts back what a run called gone, up to 30 days later. The rows answer questions again at
+    /// once, and their deals go on with the next sync, which is due at once; no later run sweeps
+    /// them before they were seen again. Gives how many there were.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is nothing of that run to put back; [`Error::Store`].
+    pub async fn undo_sweep(
+        &self,
+        workspace: &WorkspaceId,
+        id: ConnectionId,
+        run: RunId,
+    ) -> Result<u64> {
+        self.settings.decide_sweep(workspace, id, run, SweepDecision::Undo).await
     }
 
     /// Does what is due, several things at once, within a budget, and says when to come back.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::connect;
 use crate::error::Result;
-use crate::model::{Connection, ConnectionChange, ConnectionId, StageFilter, WorkspaceId};
+use crate::model::{Connection, ConnectionChange, ConnectionId, RunId, StageFilter, WorkspaceId};
 use crate::rules::validate_filter;
-use crate::storage::{Stores, Work, WorkItem};
+use crate::storage::{Stores, SweepDecision, Work, WorkItem};
 
 /// Changes settings of connections.
 #[derive(Clone, Debug)]
@@ -48,5 +48,18 @@ impl Settings {
         connect::find(&self.stores, workspace, id).await?;
         let work = Work { workspace: workspace.clone(), item: WorkItem::Pull(id) };
         self.stores.due.schedule(&work, self.clock.now()).await
+    }
+
+    /// Carries out a person's decision about a sweep; the next sync, due at once, acts on it.
+    pub(crate) async fn decide_sweep(
+        &self,
+        workspace: &WorkspaceId,
+        id: ConnectionId,
+        run: RunId,
+        decision: SweepDecision,
+    ) -> Result<u64> {
+        let rows = self.stores.mirror.decide_sweep(workspace, id, run, decision).await?;
+        self.sync_now(workspace, id).await?;
+        Ok(rows)
     }
 }

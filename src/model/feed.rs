@@ -7,6 +7,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::{
     DealId, DocumentId, NoteRefusal, OpportunityId, Outcome, RunId, SkipReason, StageId, Table,
+    WithheldReason,
 };
 
 /// One line of a connection's activity feed.
@@ -152,12 +153,27 @@ pub enum FeedEvent {
         /// What, as a sentence.
         message: String,
     },
-    /// Vanished rows were not removed, because their absence is not proved.
+    /// Rows were found to be gone in the CRM, each by a read of its own id. It can be undone for 30
+    /// days.
+    RowsGone {
+        /// The run that found it: what to undo.
+        run: RunId,
+        /// The table.
+        table: Table,
+        /// How many.
+        rows: u64,
+    },
+    /// Vanished rows were kept, because nothing proves that they are gone, or because they are too
+    /// many to go without a person's approval.
     SweepWithheld {
+        /// The run that missed them: what to approve.
+        run: RunId,
         /// The table.
         table: Table,
         /// How many rows are missing.
         missing: u64,
+        /// Why they were kept.
+        reason: WithheldReason,
     },
     /// A sync failed.
     SyncFailed {
@@ -255,8 +271,11 @@ impl fmt::Display for FeedEvent {
                 reason.hint().map_or(Ok(()), |hint| write!(f, "; {hint}"))
             }
             Self::ReadDegraded { table, message } => write!(f, "Read {table} in part: {message}"),
-            Self::SweepWithheld { table, missing } => {
-                write!(f, "{missing} {table} were not seen; they are kept until that is proved")
+            Self::RowsGone { table, rows, .. } => {
+                write!(f, "{rows} {table} are gone in the CRM; this can be undone for 30 days")
+            }
+            Self::SweepWithheld { table, missing, reason, .. } => {
+                write!(f, "{missing} {table} were not seen and are kept: {reason}")
             }
             Self::SyncFailed { message, .. } => write!(f, "Sync failed: {message}"),
             Self::SyncFinished { counts, took, .. } => write!(

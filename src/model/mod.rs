@@ -20,6 +20,7 @@ mod opportunity;
 pub mod query;
 mod record;
 mod stage;
+mod sweep;
 mod user;
 
 pub use account::{Account, AccountStatus};
@@ -48,4 +49,5 @@ pub use record::{Record, RowVersion, Rows, Table};
 pub use stage::{
     AssignmentState, CurrentStage, ProcessRef, Stage, StageAssignment, StageFilter, StageSource,
 };
+pub use sweep::WithheldReason;
 pub use user::{Member, MemberStatus, OwnerRef, User, UserKind, UserStatus};

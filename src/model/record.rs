@@ -154,6 +154,31 @@ impl Rows {
         self.len() == 0
     }
 
+    /// One batch of several of the same table; those of another table are left out.
+    #[must_use]
+    pub fn concat(table: Table, batches: Vec<Self>) -> Self {
+        macro_rules! join {
+            ($variant:ident) => {{
+                let mut all = Vec::new();
+                for batch in batches {
+                    if let Self::$variant(rows) = batch {
+                        all.extend(rows);
+                    }
+                }
+                Self::$variant(all)
+            }};
+        }
+        match table {
+            Table::Users => join!(Users),
+            Table::Accounts => join!(Accounts),
+            Table::Contacts => join!(Contacts),
+            Table::Opportunities => join!(Opportunities),
+            Table::Stages => join!(Stages),
+            Table::StageAssignments => join!(StageAssignments),
+            Table::Currencies => join!(Currencies),
+        }
+    }
+
     /// The ids of the rows, in their order.
     #[must_use]
     pub fn ids(&self) -> Vec<RecordId> {

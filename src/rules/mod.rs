@@ -29,4 +29,4 @@ pub use stage::current_stage;
 pub use stage_filter::{passes_filter, validate_filter, vanished_stages};
 pub use stamp::read_stamp;
 pub(crate) use stamp::{stamp_element, stamp_text};
-pub use sweep_guard::{SweepEvidence, SweepVerdict, WithheldReason, judge_sweep};
+pub use sweep_guard::{SweepEvidence, SweepVerdict, judge_sweep};

@@ -10,9 +10,9 @@ use time::OffsetDateTime;
 
 use crate::error::{Error, Result};
 use crate::model::{
-    Candidate, ConnectionId, OpportunityId, RecordId, Rows, RunId, Stage, Table, WorkspaceId,
+    Candidate, ConnectionId, OpportunityId, RecordId, Rows, RunId, Stage, Table, WithheldReason,
+    WorkspaceId,
 };
-use crate::rules::WithheldReason;
 use crate::storage::due::Claim;
 use crate::walk::{ChainCursor, CompletenessProof, Incomplete, ResumeToken, TablePlan};
 

@@ -12,6 +12,7 @@
 //! *Assumptions.* The store keeps its contract; the claim is for this connection's pull.
 
 mod follow;
+mod missing;
 mod promote;
 mod pull;
 mod reconcile;
@@ -83,8 +84,10 @@ impl Sync<'_> {
             reconcile(self, &run, reading, &proofs).await?;
             self.remember_identity(identity, reading).await?;
         } else {
-            // The run was interrupted after reading, perhaps before it was told what is missing.
-            reconcile(self, &run, Reading::ByTheSameUser, &[]).await?;
+            // The run was interrupted after reading, perhaps before the missing rows were asked for.
+            // Asking another user's CRM, or another organisation's, would call them gone.
+            let (_, reading) = self.compare_identity().await?;
+            reconcile(self, &run, reading, &[]).await?;
         }
         let promotion = promote(self, &members).await?;
         follow_changes(self).await?;

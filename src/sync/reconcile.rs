@@ -1,11 +1,22 @@
-//! Rows that a complete read did not show: marked missing, reported, and never removed here.
+//! Rows that a complete read did not show: asked for by id, and swept only on proof (SYN-7).
 //!
-//! Absence alone proves nothing (SYN-7): a row may be closed, hidden by a changed right, or gone.
+//! *Flow.* The store marks what a proved run did not see. Then, table by table: the missing ids are
+//! asked for in lists, and whatever is found there, won and lost opportunities among it, is stored
+//! and missing no more; what is left is judged by its number; what may be swept is read id by id,
+//! and only what is gone gets the mark of it.
+//!
+//! *Guarantees.* Absence alone, an empty answer, or a list never remove anything. A row that is
+//! hidden from the connected user withholds the whole sweep. A withheld sweep is told once, and a
+//! person may approve it; a sweep can be undone for 30 days. Every step may be repeated.
+//!
+//! *Assumptions.* [`Lookup::Gone`](crate::connector::Lookup) is the CRM's own word about one id.
 
 use crate::error::Result;
-use crate::model::{FeedEvent, Table};
-use crate::storage::Pull;
+use crate::model::{Connection, FeedEvent, Table, WithheldReason};
+use crate::rules::{SweepEvidence, SweepVerdict, judge_sweep};
+use crate::storage::{Pull, Sweep, TableSummary};
 use crate::sync::Sync;
+use crate::sync::missing::{Asked, MissingRows};
 use crate::walk::CompletenessProof;
 
 /// Whose eyes a run reads with, compared with the run before.
@@ -17,7 +28,7 @@ pub(super) enum Reading {
     ByTheSameUser,
 }
 
-/// Ends the reading part of a run and reports newly missing rows.
+/// Ends the reading part of a run, and finds out what became of the rows that it did not see.
 pub(super) async fn reconcile(
     sync: &Sync<'_>,
     run: &Pull,
@@ -29,15 +40,84 @@ pub(super) async fn reconcile(
         Reading::ByAnotherUser => &[],
     };
     let tables = sync.stores.mirror.finish_pull(sync.claim, run.run, usable).await?;
-    for summary in tables.iter().filter(|summary| summary.newly_missing > 0) {
-        // A stage assignment comes and goes with its process; nobody needs to hear of it.
-        if summary.table == Table::StageAssignments {
-            continue;
+    if reading == Reading::ByAnotherUser {
+        return Ok(());
+    }
+    let Connection { workspace, id, .. } = sync.connection;
+    let earlier = sync.stores.mirror.sweeps(workspace, *id).await?;
+    for summary in tables.iter().filter(|summary| summary.proved) {
+        let earlier = earlier.iter().find(|sweep| sweep.table == summary.table);
+        if summary.missing > 0 || earlier.is_some_and(|sweep| sweep.withheld.is_some()) {
+            let sweep = sweep_table(sync, run, summary, earlier).await?;
+            tell(sync, run, &sweep, earlier).await?;
+            sync.stores.mirror.record_sweep(sync.claim, &sweep).await?;
         }
-        let event =
-            FeedEvent::SweepWithheld { table: summary.table, missing: summary.newly_missing };
-        let key = format!("missing/{}", summary.table);
-        sync.tell(run, &key, sync.clock.now(), event).await?;
     }
     Ok(())
+}
+
+/// Looks for the missing rows of one table.
+async fn sweep_table(
+    sync: &Sync<'_>,
+    run: &Pull,
+    summary: &TableSummary,
+    earlier: Option<&Sweep>,
+) -> Result<Sweep> {
+    let rows = MissingRows { sync, run: run.run, table: summary.table };
+    let missing = rows.settle_those_in_lists().await?;
+    let mut sweep = Sweep {
+        run: run.run,
+        table: summary.table,
+        at: sync.clock.now(),
+        gone: 0,
+        missing,
+        withheld: None,
+        approved_at: None,
+    };
+    if missing == 0 {
+        return Ok(sweep);
+    }
+    let verdict = judge_sweep(SweepEvidence {
+        seen: summary.seen,
+        known_before: summary.present + summary.missing,
+        missing_unexplained: missing,
+        live: summary.present + summary.newly_missing,
+    });
+    // Whoever approved an earlier sweep has seen what was missing then, and nothing newer.
+    let approved = earlier.filter(|sweep| sweep.approved_at.is_some()).map(|sweep| sweep.at);
+    let asked = match (verdict, approved) {
+        (SweepVerdict::Withheld(reason), Some(until)) if reason.is_approvable() => {
+            rows.ask_one_by_one_until(until).await?
+        }
+        (SweepVerdict::Withheld(reason), _) => Asked::withheld(reason),
+        (SweepVerdict::Allowed, _) => rows.ask_one_by_one().await?,
+    };
+    sweep.gone = asked.gone;
+    sweep.missing = missing.saturating_sub(asked.gone + asked.found);
+    sweep.withheld = asked.withheld;
+    Ok(sweep)
+}
+
+/// Tells the feed what was swept, and what was withheld if that is news.
+async fn tell(sync: &Sync<'_>, run: &Pull, sweep: &Sweep, earlier: Option<&Sweep>) -> Result<()> {
+    let Sweep { run: id, table, gone, missing, withheld, at, .. } = *sweep;
+    // A stage assignment comes and goes with its process; nobody needs to hear of it.
+    if table == Table::StageAssignments {
+        return Ok(());
+    }
+    if gone > 0 {
+        let event = FeedEvent::RowsGone { run: id, table, rows: gone };
+        sync.tell(run, &format!("gone/{table}"), at, event).await?;
+    }
+    let Some(reason) = withheld else { return Ok(()) };
+    if !is_told(earlier, reason, missing) {
+        let event = FeedEvent::SweepWithheld { run: id, table, missing, reason };
+        sync.tell(run, &format!("missing/{table}"), at, event).await?;
+    }
+    Ok(())
+}
+
+/// Whether the feed has been told of the same state by an earlier run.
+fn is_told(earlier: Option<&Sweep>, reason: WithheldReason, missing: u64) -> bool {
+    earlier.is_some_and(|sweep| sweep.withheld == Some(reason) && sweep.missing == missing)
 }

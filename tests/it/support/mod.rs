@@ -1,5 +1,6 @@
 //! A CRM of plain vectors, so that everything above the connector can be tested without a vendor.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -55,6 +56,12 @@ pub(crate) struct PlainState {
     pub(crate) redeemed: u32,
     pub(crate) timeline: Timeline,
     pub(crate) note_refusal: Option<Failure>,
+    /// What a read by id says about records that are not in the lists: gone, or a closed row. Of
+    /// all others that are not there, it says hidden.
+    pub(crate) gone: BTreeSet<RecordId>,
+    pub(crate) closed: Vec<Opportunity>,
+    /// Reads by id: the table and how many ids at once.
+    pub(crate) lookups: Vec<(Table, usize)>,
     /// No note is taken in, for good.
     pub(crate) refuse_notes: bool,
 }
@@ -192,8 +199,21 @@ impl CrmConnector for PlainCrm {
         self.read(rows, chain)
     }
 
-    async fn lookup(&self, _table: Table, ids: &[RecordId]) -> Result<Vec<Lookup>> {
-        Ok(vec![Lookup::Hidden; ids.len()])
+    async fn lookup(&self, table: Table, ids: &[RecordId]) -> Result<Vec<Lookup>> {
+        let mut state = self.state();
+        state.lookups.push((table, ids.len()));
+        let found = |id: &RecordId| {
+            let rows = state.opportunities.iter().chain(&state.closed);
+            let row =
+                rows.filter(|_| table == Table::Opportunities).find(|row| row.record_id() == *id);
+            match row {
+                Some(row) => Lookup::Present(Opportunity::batch(vec![row.clone()])),
+                // As in a real one: a list does not tell gone from hidden.
+                None if ids.len() == 1 && state.gone.contains(id) => Lookup::Gone,
+                None => Lookup::Hidden,
+            }
+        };
+        Ok(ids.iter().map(found).collect())
     }
 
     async fn create_note(&self, key: &NoteKey, epoch: u32, draft: &NoteDraft) -> Result<NoteWrite> {

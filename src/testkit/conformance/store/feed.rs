@@ -4,7 +4,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::model::{
     ChangeSeq, DocumentId, FeedEntry, FeedEvent, NewFeedEntry, NoteRefusal, SkipReason, SyncCounts,
-    Table,
+    Table, WithheldReason,
 };
 use crate::testkit::conformance::store::StoreUnderTest;
 use crate::testkit::conformance::store::fixtures::{
@@ -112,7 +112,13 @@ pub async fn act_1_events_are_kept_whole(store: &StoreUnderTest) {
         FeedEvent::Disconnected,
         FeedEvent::OpportunitySkipped { opportunity: opportunity_id("o1"), name, reason },
         FeedEvent::SyncFinished { run: run(1), counts, took: Duration::milliseconds(90_500) },
-        FeedEvent::SweepWithheld { table: Table::StageAssignments, missing: 7 },
+        FeedEvent::SweepWithheld {
+            run: run(1),
+            table: Table::StageAssignments,
+            missing: 7,
+            reason: WithheldReason::TooManyMissing { missing: 7, allowed: 1 },
+        },
+        FeedEvent::RowsGone { run: run(1), table: Table::Contacts, rows: 2 },
         FeedEvent::NoteRefused { document, refusal: NoteRefusal::TooLarge { limit: Some(42) } },
     ];
     let entries = events.iter().enumerate().map(|(number, event)| NewFeedEntry {

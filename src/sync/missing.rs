@@ -1,0 +1,214 @@
+//! Asks the CRM for missing rows by their ids, and settles what it says.
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use time::OffsetDateTime;
+
+use crate::connector::Lookup;
+use crate::error::{Error, Result};
+use crate::model::{Connection, FeedEvent, RecordId, Rows, RunId, Table, WithheldReason};
+use crate::storage::{MissingRow, Settled};
+use crate::sync::Sync;
+
+/// Ids in one list.
+const LIST: u32 = 500;
+
+/// Lists of one table in one run: after that many, what is left waits for the next run.
+const MAX_LISTS: usize = 200;
+
+/// Rows read one by one to find out whether anything is hidden.
+const SAMPLE: usize = 50;
+
+/// Rows read one by one in one run.
+const MAX_SINGLE: usize = 500;
+
+/// Single reads under way at once; the connector's own gate may allow fewer.
+const AT_ONCE: usize = 4;
+
+/// The missing rows of one table.
+pub(super) struct MissingRows<'a> {
+    pub(super) sync: &'a Sync<'a>,
+    pub(super) run: RunId,
+    pub(super) table: Table,
+}
+
+/// What asking one by one brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Asked {
+    /// Rows that are gone, and marked so.
+    pub(super) gone: u64,
+    /// Rows that are there after all.
+    pub(super) found: u64,
+    /// Why none was marked, when that is so.
+    pub(super) withheld: Option<WithheldReason>,
+}
+
+impl Asked {
+    pub(super) fn withheld(reason: WithheldReason) -> Self {
+        Self { withheld: Some(reason), ..Self::default() }
+    }
+}
+
+impl MissingRows<'_> {
+    /// Asks for every missing row in lists and stores those that are found. Gives how many are left
+    /// without an explanation.
+    pub(super) async fn settle_those_in_lists(&self) -> Result<u64> {
+        let (mut after, mut left, mut lists) = (None, 0, 0);
+        loop {
+            let rows = self.list(after.as_ref()).await?;
+            let Some(last) = rows.last() else { return Ok(left) };
+            after = Some(last.id.clone());
+            let ids: Vec<RecordId> = rows.into_iter().map(|row| row.id).collect();
+            lists += 1;
+            let found = if lists <= MAX_LISTS { self.ask(&ids).await? } else { Vec::new() };
+            let found = present(found);
+            left += ids.len() as u64 - found.iter().map(|rows| rows.len() as u64).sum::<u64>();
+            self.settle(found, Vec::new()).await?;
+        }
+    }
+
+    /// Reads each missing row by itself, as far as one run goes, and marks those gone that the CRM
+    /// calls gone, unless any of them is hidden.
+    pub(super) async fn ask_one_by_one(&self) -> Result<Asked> {
+        let rows = self.first(MAX_SINGLE, None).await?;
+        self.ask_all(&rows).await
+    }
+
+    /// As [`ask_one_by_one`](Self::ask_one_by_one), for rows that have been missing since `until`
+    /// at the latest and whose sweep a person has approved: of many, a sample is read.
+    pub(super) async fn ask_one_by_one_until(&self, until: OffsetDateTime) -> Result<Asked> {
+        let rows = self.first(MAX_SINGLE, Some(until)).await?;
+        if rows.len() < MAX_SINGLE {
+            return self.ask_all(&rows).await;
+        }
+        let answers = self.read_each(&rows[..SAMPLE]).await?;
+        if let Some(asked) = self.hidden(&answers).await? {
+            return Ok(asked);
+        }
+        let mut asked = Asked { found: found(&answers), ..Asked::default() };
+        let lookups = answers.into_iter().map(|(_, lookup)| lookup).collect();
+        self.settle(present(lookups), Vec::new()).await?;
+        let mut after = None;
+        loop {
+            let rows = self.list(after.as_ref()).await?;
+            let Some(last) = rows.last() else { return Ok(asked) };
+            after = Some(last.id.clone());
+            let old = rows.into_iter().filter(|row| row.since <= until);
+            let gone: Vec<RecordId> = old.map(|row| row.id).collect();
+            asked.gone += gone.len() as u64;
+            self.settle(Vec::new(), gone).await?;
+        }
+    }
+
+    /// Reads rows, a sample first: one that is hidden spares asking for the others.
+    async fn ask_all(&self, rows: &[RecordId]) -> Result<Asked> {
+        let (sample, rest) = rows.split_at(rows.len().min(SAMPLE));
+        let mut answers = self.read_each(sample).await?;
+        if let Some(asked) = self.hidden(&answers).await? {
+            return Ok(asked);
+        }
+        answers.extend(self.read_each(rest).await?);
+        if let Some(asked) = self.hidden(&answers).await? {
+            return Ok(asked);
+        }
+        let gone = gone(&answers);
+        let asked = Asked { gone: gone.len() as u64, found: found(&answers), withheld: None };
+        let lookups = answers.into_iter().map(|(_, lookup)| lookup).collect();
+        self.settle(present(lookups), gone).await?;
+        Ok(asked)
+    }
+
+    /// Withholds everything when a row is hidden; what was found is stored all the same.
+    async fn hidden(&self, answers: &[(RecordId, Lookup)]) -> Result<Option<Asked>> {
+        let hidden = answers.iter().filter(|(_, lookup)| *lookup == Lookup::Hidden).count() as u64;
+        if hidden == 0 {
+            return Ok(None);
+        }
+        let lookups = answers.iter().map(|(_, lookup)| lookup.clone()).collect();
+        self.settle(present(lookups), Vec::new()).await?;
+        let withheld = Some(WithheldReason::Hidden { hidden });
+        Ok(Some(Asked { gone: 0, found: found(answers), withheld }))
+    }
+
+    async fn list(&self, after: Option<&RecordId>) -> Result<Vec<MissingRow>> {
+        let Connection { workspace, id, .. } = self.sync.connection;
+        self.sync.stores.mirror.missing(workspace, *id, self.table, after, LIST).await
+    }
+
+    /// The first missing rows, of those that have been missing since `until` at the latest.
+    async fn first(&self, most: usize, until: Option<OffsetDateTime>) -> Result<Vec<RecordId>> {
+        let (mut after, mut ids) = (None, Vec::new());
+        while ids.len() < most {
+            let rows = self.list(after.as_ref()).await?;
+            let Some(last) = rows.last() else { break };
+            after = Some(last.id.clone());
+            let old = rows.into_iter().filter(|row| until.is_none_or(|until| row.since <= until));
+            ids.extend(old.map(|row| row.id));
+        }
+        ids.truncate(most);
+        Ok(ids)
+    }
+
+    async fn read_each(&self, ids: &[RecordId]) -> Result<Vec<(RecordId, Lookup)>> {
+        let read = |id: RecordId| async move {
+            let answer = self.ask(std::slice::from_ref(&id)).await?;
+            Ok((id, answer.into_iter().next().unwrap_or(Lookup::Hidden)))
+        };
+        stream::iter(ids.to_vec()).map(read).buffered(AT_ONCE).try_collect().await
+    }
+
+    /// Asks for ids. A table that cannot be asked for explains nothing, and is reported.
+    async fn ask(&self, ids: &[RecordId]) -> Result<Vec<Lookup>> {
+        match self.sync.connector.lookup(self.table, ids).await {
+            Ok(answers) => Ok(answers),
+            Err(error) if is_about_the_table(&error) => {
+                tracing::warn!(table = %self.table, %error, "missing rows cannot be asked for");
+                let message = format!("missing rows could not be asked for: {error}");
+                let event = FeedEvent::ReadDegraded { table: self.table, message };
+                self.sync
+                    .tell_once_a_day(&format!("degraded/lookup/{}", self.table), event)
+                    .await?;
+                Ok(vec![Lookup::Hidden; ids.len()])
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn settle(&self, found: Vec<Rows>, gone: Vec<RecordId>) -> Result<()> {
+        let Sync { stores, claim, .. } = self.sync;
+        if found.is_empty() && gone.is_empty() {
+            return Ok(());
+        }
+        let found = Rows::concat(self.table, found);
+        stores.mirror.settle(claim, self.run, &Settled { found, gone }).await
+    }
+}
+
+/// The rows among answers.
+fn present(answers: Vec<Lookup>) -> Vec<Rows> {
+    let rows = answers.into_iter().filter_map(|answer| match answer {
+        Lookup::Present(rows) => Some(rows),
+        Lookup::Gone | Lookup::Hidden => None,
+    });
+    rows.collect()
+}
+
+fn found(answers: &[(RecordId, Lookup)]) -> u64 {
+    answers.iter().filter(|(_, lookup)| matches!(lookup, Lookup::Present(_))).count() as u64
+}
+
+fn gone(answers: &[(RecordId, Lookup)]) -> Vec<RecordId> {
+    let gone = answers.iter().filter(|(_, lookup)| *lookup == Lookup::Gone);
+    gone.map(|(id, _)| id.clone()).collect()
+}
+
+/// Whether an error concerns this table alone, so that the sync goes on without it.
+const fn is_about_the_table(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::InvalidInput { .. }
+            | Error::NotFound { .. }
+            | Error::PermissionDenied { .. }
+            | Error::Rejected { .. }
+            | Error::UnexpectedResponse { .. }
+    )
+}
