@@ -259,7 +259,7 @@ impl<S: Source> Reader<S> {
             return Err(Error::unexpected(operation::<S>(), "a page of an unreadable table"));
         };
         let decoded = page(source, &response.body).map_err(|fault| self.unusable(fault))?;
-        let Decoded { rows, unreadable, notices, next_link } = decoded;
+        let Decoded { rows, unreadable, notices, next_link, absent: _ } = decoded;
         let Some(link) = next_link else {
             return Ok(self.last_page(rows, unreadable, notices));
         };

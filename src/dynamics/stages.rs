@@ -39,16 +39,16 @@ pub(crate) struct Instances {
 wire_row! {
     /// A row of an instance table; one of the two opportunity columns is asked for.
     InstanceRow<'a> {
-        id: Uuid = "businessprocessflowinstanceid",
-        stage: Uuid = "_activestageid_value",
-        process: Uuid = "_processid_value",
-        opportunity: Uuid = "_opportunityid_value",
-        custom_opportunity: Uuid = "_bpf_opportunityid_value",
-        state: i64 = "statecode",
-        reason: i64 = "statuscode",
-        since: OffsetDateTime = "activestagestartedon",
-        modified_at: OffsetDateTime = "modifiedon",
-        version: i64 = "versionnumber",
+        id: Uuid = "businessprocessflowinstanceid" => Feeds["id"],
+        stage: Uuid = "_activestageid_value" => Feeds["stage"],
+        process: Uuid = "_processid_value" => Feeds["process"],
+        opportunity: Uuid = "_opportunityid_value" => Feeds["opportunity"],
+        custom_opportunity: Uuid = "_bpf_opportunityid_value" => Feeds["opportunity"],
+        state: i64 = "statecode" => Feeds["state"],
+        reason: i64 = "statuscode" => Feeds["state"],
+        since: OffsetDateTime = "activestagestartedon" => Feeds["since"],
+        modified_at: OffsetDateTime = "modifiedon" => Feeds["modified_at"],
+        version: i64 = "versionnumber" => Helps["version"],
     }
 }
 

@@ -7,7 +7,9 @@
 //! transaction.
 
 mod deals;
+mod drift;
 mod publications;
 
 pub use deals::{DealStep, Listing, Standing, apply_decision};
+pub use drift::keep_fields;
 pub use publications::{accept, record_create, record_receipt, set_aside};

@@ -18,11 +18,11 @@ pub(crate) struct Currencies {
 wire_row! {
     /// A row of `transactioncurrencies`.
     CurrencyRow<'a> {
-        id: Uuid = "transactioncurrencyid",
-        code: Cow<'a, str> = "isocurrencycode",
-        name: Cow<'a, str> = "currencyname",
-        symbol: Cow<'a, str> = "currencysymbol",
-        precision: i64 = "currencyprecision",
+        id: Uuid = "transactioncurrencyid" => Feeds["id"],
+        code: Cow<'a, str> = "isocurrencycode" => Feeds["code"],
+        name: Cow<'a, str> = "currencyname" => Feeds["name"],
+        symbol: Cow<'a, str> = "currencysymbol" => Feeds["symbol"],
+        precision: i64 = "currencyprecision" => Feeds["precision"],
     }
 }
 

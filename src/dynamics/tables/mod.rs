@@ -6,6 +6,8 @@ pub(crate) mod currencies;
 pub(crate) mod opportunities;
 pub(crate) mod stages;
 pub(crate) mod users;
+#[cfg(test)]
+pub(crate) mod role_check;
 
 use std::borrow::Cow;
 use std::hash::Hash;
@@ -28,8 +30,8 @@ impl OwnerColumns<'_> {
     fn owner(self) -> Option<OwnerRef> {
         let Self { owner, table, user, team } = self;
         match table.value().as_deref() {
-            Some("systemuser") => owner.id().map(OwnerRef::User),
-            Some("team") => owner.id().map(OwnerRef::Team),
+            Some("systemuser") => owner.id().or_else(|| user.id()).map(OwnerRef::User),
+            Some("team") => owner.id().or_else(|| team.id()).map(OwnerRef::Team),
             Some(_) | None => {
                 team.id().map(OwnerRef::Team).or_else(|| user.id().map(OwnerRef::User))
             }
@@ -46,3 +48,6 @@ pub(crate) fn version(number: Column<i64>, content: &impl Hash) -> RowVersion {
 fn is_active(state: &Column<i64>) -> bool {
     !matches!(state, Column::Value(state) if *state != 0)
 }
+
+#[cfg(test)]
+mod tests;

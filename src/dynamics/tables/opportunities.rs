@@ -17,30 +17,30 @@ pub(crate) struct Opportunities;
 wire_row! {
     /// A row of `opportunities`.
     OpportunityRow<'a> {
-        id: Uuid = "opportunityid",
-        name: Cow<'a, str> = "name",
-        owner: Uuid = "_ownerid_value",
-        owning_user: Uuid = "_owninguser_value",
-        owning_team: Uuid = "_owningteam_value",
-        state: i64 = "statecode",
-        reason: i64 = "statuscode",
-        customer: Uuid = "_customerid_value",
-        account: Uuid = "_parentaccountid_value",
-        contact: Uuid = "_parentcontactid_value",
-        stage: Uuid = "stageid",
-        process: Uuid = "processid",
-        step_name: Cow<'a, str> = "stepname",
-        estimate: Amount = "estimatedvalue",
-        estimate_base: Amount = "estimatedvalue_base",
-        actual: Amount = "actualvalue",
-        actual_base: Amount = "actualvalue_base",
-        currency: Uuid = "_transactioncurrencyid_value",
-        close_date: Date = "estimatedclosedate",
-        closed_on: Date = "actualclosedate",
-        probability: i64 = "closeprobability",
-        created_at: OffsetDateTime = "createdon",
-        modified_at: OffsetDateTime = "modifiedon",
-        version: i64 = "versionnumber",
+        id: Uuid = "opportunityid" => Feeds["id"],
+        name: Cow<'a, str> = "name" => Feeds["name"],
+        owner: Uuid = "_ownerid_value" => Feeds["owner"],
+        owning_user: Uuid = "_owninguser_value" => Feeds["owner"],
+        owning_team: Uuid = "_owningteam_value" => Feeds["owner"],
+        state: i64 = "statecode" => Feeds["status"],
+        reason: i64 = "statuscode" => Feeds["status_reason"],
+        customer: Uuid = "_customerid_value" => Feeds["customer"],
+        account: Uuid = "_parentaccountid_value" => Feeds["account"],
+        contact: Uuid = "_parentcontactid_value" => Feeds["contact"],
+        stage: Uuid = "stageid" => Feeds["record_stage.stage"],
+        process: Uuid = "processid" => Feeds["record_stage.process"],
+        step_name: Cow<'a, str> = "stepname" => Feeds["record_stage.label"],
+        estimate: Amount = "estimatedvalue" => Feeds["value"],
+        estimate_base: Amount = "estimatedvalue_base" => Feeds["base_value"],
+        actual: Amount = "actualvalue" => Helps["value"],
+        actual_base: Amount = "actualvalue_base" => Helps["base_value"],
+        currency: Uuid = "_transactioncurrencyid_value" => Feeds["currency"],
+        close_date: Date = "estimatedclosedate" => Feeds["close_date"],
+        closed_on: Date = "actualclosedate" => Feeds["closed_on"],
+        probability: i64 = "closeprobability" => Feeds["probability"],
+        created_at: OffsetDateTime = "createdon" => Feeds["created_at"],
+        modified_at: OffsetDateTime = "modifiedon" => Feeds["modified_at"],
+        version: i64 = "versionnumber" => Helps["version"],
     } beside {
         customer_table: Cow<'a, str> =
             "_customerid_value@Microsoft.Dynamics.CRM.lookuplogicalname",
@@ -71,12 +71,12 @@ impl Source for Opportunities {
 
 fn convert(wire: OpportunityRow<'_>) -> Option<Opportunity> {
     let mut opportunity = Opportunity::new(wire.id.id()?);
+    opportunity.customer = customer(&wire);
     opportunity.name = wire.name.text();
     opportunity.status = status(wire.state);
     opportunity.status_reason = wire.reason.value().map(|reason| reason_label(reason).into_owned());
     opportunity.account = wire.account.id();
     opportunity.contact = wire.contact.id();
-    opportunity.customer = customer(wire.customer, &wire.customer_table, &opportunity);
     opportunity.record_stage.stage = wire.stage.id();
     opportunity.record_stage.process = wire.process.id();
     opportunity.record_stage.label = wire.step_name.text();
@@ -125,16 +125,12 @@ fn reason_label(reason: i64) -> Cow<'static, str> {
 
 /// The customer is an account or a contact, as the annotation says; without it, as the column says
 /// that holds the same id.
-fn customer(
-    id: Column<Uuid>,
-    table: &Column<Cow<'_, str>>,
-    beside: &Opportunity,
-) -> Option<CustomerRef> {
-    let (account, contact) = (id.id(), id.id());
-    if table.is("account") || (account.is_some() && account == beside.account) {
-        account.map(CustomerRef::Account)
-    } else if table.is("contact") || (contact.is_some() && contact == beside.contact) {
-        contact.map(CustomerRef::Contact)
+fn customer(wire: &OpportunityRow<'_>) -> Option<CustomerRef> {
+    let is = |beside: Column<Uuid>| matches!((wire.customer, beside), (Column::Value(id), Column::Value(beside)) if id == beside);
+    if wire.customer_table.is("account") || is(wire.account) {
+        wire.customer.id().map(CustomerRef::Account)
+    } else if wire.customer_table.is("contact") || is(wire.contact) {
+        wire.customer.id().map(CustomerRef::Contact)
     } else {
         None
     }

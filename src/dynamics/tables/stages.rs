@@ -29,10 +29,10 @@ enum Scope {
 wire_row! {
     /// A row of `processstages`.
     StageRow<'a> {
-        id: Uuid = "processstageid",
-        name: Cow<'a, str> = "stagename",
-        category: i64 = "stagecategory",
-        process: Uuid = "_processid_value",
+        id: Uuid = "processstageid" => Feeds["id"],
+        name: Cow<'a, str> = "stagename" => Feeds["name"],
+        category: i64 = "stagecategory" => Feeds["category", "position"],
+        process: Uuid = "_processid_value" => Feeds["process"],
     }
 }
 

@@ -16,14 +16,14 @@ pub(crate) struct Users;
 wire_row! {
     /// A row of `systemusers`.
     UserRow<'a> {
-        id: Uuid = "systemuserid",
-        name: Cow<'a, str> = "fullname",
-        email: Cow<'a, str> = "internalemailaddress",
-        sign_in_name: Cow<'a, str> = "domainname",
-        disabled: bool = "isdisabled",
-        access_mode: i64 = "accessmode",
-        application: Uuid = "applicationid",
-        version: i64 = "versionnumber",
+        id: Uuid = "systemuserid" => Feeds["id"],
+        name: Cow<'a, str> = "fullname" => Feeds["name"],
+        email: Cow<'a, str> = "internalemailaddress" => Feeds["email"],
+        sign_in_name: Cow<'a, str> = "domainname" => Feeds["sign_in_name"],
+        disabled: bool = "isdisabled" => Feeds["status"],
+        access_mode: i64 = "accessmode" => Feeds["kind"],
+        application: Uuid = "applicationid" => Feeds["kind"],
+        version: i64 = "versionnumber" => Helps["version"],
     }
 }
 

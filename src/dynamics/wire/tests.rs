@@ -1,9 +1,28 @@
 use super::*;
+use proptest::prelude::*;
+use time::format_description::well_known::Rfc3339;
 use time::macros::{date, datetime};
+use time::{Date, OffsetDateTime};
 
-fn read<T: for<'a> Scalar<'a>>(json: &str) -> Column<T> {
+use crate::model::Amount;
+
+fn read<T: for<'a> Scalar<'a> + PartialEq + fmt::Debug>(json: &str) -> Column<T> {
     let raw = RawValue::from_string(json.to_owned()).unwrap();
-    Column::read(&raw)
+    let column = Column::read(&raw);
+    // Right from a page the answer is the same, or there is none.
+    if let Ok(quick) = serde_json::from_str::<Quickly<T>>(json) {
+        assert_eq!(quick.0, column, "{json}");
+    }
+    column
+}
+
+/// `serde_json::from_str` wants a type that it may keep.
+struct Quickly<T>(Column<T>);
+
+impl<'de, T: Scalar<'de>> Deserialize<'de> for Quickly<T> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        Column::deserialize(json).map(Self)
+    }
 }
 
 fn text(json: &str) -> Option<String> {
@@ -90,4 +109,45 @@ fn r_12_text_is_unescaped_and_lone_surrogates_are_unreadable() {
     assert_eq!(text(r#""\ud800""#), None);
     assert_eq!(text("\"\""), None);
     assert_eq!(text("7"), None);
+}
+
+/// The one form that the service writes is read without a parser; the answers are a parser's.
+#[test]
+fn syn_1_times_are_checked_like_a_parser_does() {
+    for text in [
+        "2026-02-29T00:00:00Z",
+        "2028-02-29T00:00:00Z",
+        "2026-13-01T00:00:00Z",
+        "2026-00-01T00:00:00Z",
+        "2026-02-00T00:00:00Z",
+        "2026-02-01T24:00:00Z",
+        "2026-02-01T23:60:00Z",
+        "2016-12-31T23:59:60Z",
+        "2026-02-01 00:00:00Z",
+        "2026-02-01T00:00:00z",
+        "2026-02-01T00:00:00.5Z",
+        "2026-02-01T00:00:00",
+        "+026-02-01T00:00:00Z",
+        "1753-01-01T00:00:00Z",
+        "0000-01-01T00:00:00Z",
+        "2026-02-01T0\u{664}:00:00Z",
+    ] {
+        let parsed = OffsetDateTime::parse(text, &Rfc3339).ok();
+        assert_eq!(read::<OffsetDateTime>(&format!("\"{text}\"")).value(), parsed, "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn r_12_every_type_says_the_same_of_a_value_both_ways(
+        json in "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,12})?([eE][-+]?[0-9]{1,3})?|true|false|null|\
+            \\[[0-9]?\\]|\\{\\}|\"[-+.0-9TZ:a-f{}]{0,36}\"|\"(\\\\u00[0-7][0-9a-f]|\\\\\"|[0-9]){0,8}\""
+    ) {
+        read::<i64>(&json);
+        read::<bool>(&json);
+        read::<Amount>(&json);
+        read::<Uuid>(&json);
+        read::<Date>(&json);
+        read::<OffsetDateTime>(&json);
+    }
 }
