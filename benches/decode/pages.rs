@@ -32,7 +32,7 @@ fn page(set: &str, row: fn(&mut String, usize)) -> Vec<u8> {
 }
 
 fn opportunity(row: &mut String, number: usize) {
-    let escaped = if number % 20 == 0 { "\\\"Phase\\u00a02\\\"" } else { "Phase 2" };
+    let escaped = if number.is_multiple_of(20) { "\\\"Phase\\u00a02\\\"" } else { "Phase 2" };
     text(row, "name", &format!("Contoso {escaped} roll-out, {} seats", number % 700));
     lookup(row, "_ownerid_value", "systemuser", number % 60);
     lookup(row, "_owninguser_value", "systemuser", number % 60);
@@ -61,7 +61,7 @@ fn opportunity(row: &mut String, number: usize) {
 fn contact(row: &mut String, number: usize) {
     text(row, "fullname", &format!("Ada Lovelace-M\u{fc}ller {number}"));
     text(row, "emailaddress1", &format!("Ada.Lovelace-Mueller{number}@Contoso.example.com"));
-    if number % 4 == 0 {
+    if number.is_multiple_of(4) {
         text(row, "emailaddress2", &format!("ada{number}@home.example.org"));
     } else {
         null(row, "emailaddress2");

@@ -47,7 +47,7 @@ pub(crate) trait Source: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Turns a row into the model's.
-    fn convert(&self, wire: Self::Wire<'_>) -> Converted<Self::Row>;
+    fn convert(&self, wire: &Self::Wire<'_>) -> Converted<Self::Row>;
 
     /// Finishes the rows of a page where a row depends on its neighbours.
     fn finish(&self, rows: &mut [Self::Row]) {
@@ -142,7 +142,7 @@ fn finish<S: Source>(rows: Rows<'_, S>, ends: Ends<'_>) -> Page<S> {
 /// Decodes one row by itself.
 pub(crate) fn row<S: Source>(source: &S, body: &[u8]) -> Result<Converted<S::Row>, BodyFault> {
     let row = serde_json::from_slice::<RowOf<S::Wire<'_>>>(body).map_err(not_json)?;
-    Ok(source.convert(row.0))
+    Ok(source.convert(&row.0))
 }
 
 /// Says where a body stops being the expected JSON. The cause itself is left out: it quotes values,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use crate::dynamics::call::Call;
 use crate::dynamics::decode::{Converted, Source};
@@ -13,7 +12,7 @@ use crate::dynamics::paging::{Part, Plan};
 use crate::dynamics::processes::{Process, Processes, StartsOn, active_processes, json};
 use crate::dynamics::tables::version;
 use crate::dynamics::web_api::WebApi;
-use crate::dynamics::wire::{Column, WireRow, wire_row};
+use crate::dynamics::wire::{Column, Guid, WireRow, wire_row};
 use crate::error::Result;
 use crate::model::{AssignmentState, RecordId, StageAssignment};
 use crate::walk::Notice;
@@ -39,11 +38,11 @@ pub(crate) struct Instances {
 wire_row! {
     /// A row of an instance table; one of the two opportunity columns is asked for.
     InstanceRow<'a> {
-        id: Uuid = "businessprocessflowinstanceid" => Feeds["id"],
-        stage: Uuid = "_activestageid_value" => Feeds["stage"],
-        process: Uuid = "_processid_value" => Feeds["process"],
-        opportunity: Uuid = "_opportunityid_value" => Feeds["opportunity"],
-        custom_opportunity: Uuid = "_bpf_opportunityid_value" => Feeds["opportunity"],
+        id: Guid<'a> = "businessprocessflowinstanceid" => Feeds["id"],
+        stage: Guid<'a> = "_activestageid_value" => Feeds["stage"],
+        process: Guid<'a> = "_processid_value" => Feeds["process"],
+        opportunity: Guid<'a> = "_opportunityid_value" => Feeds["opportunity"],
+        custom_opportunity: Guid<'a> = "_bpf_opportunityid_value" => Feeds["opportunity"],
         state: i64 = "statecode" => Feeds["state"],
         reason: i64 = "statuscode" => Feeds["state"],
         since: OffsetDateTime = "activestagestartedon" => Feeds["since"],
@@ -139,16 +138,16 @@ impl Source for Instances {
         columns.iter().copied().filter(|column| *column != other).collect()
     }
 
-    fn convert(&self, wire: InstanceRow<'_>) -> Converted<StageAssignment> {
-        let opportunity = match wire.opportunity {
-            Column::Absent => wire.custom_opportunity,
+    fn convert(&self, wire: &InstanceRow<'_>) -> Converted<StageAssignment> {
+        let opportunity = match &wire.opportunity {
+            Column::Absent => &wire.custom_opportunity,
             found => found,
         };
         // Explicitly on no opportunity, or at no stage: the process has not come that far.
-        if opportunity == Column::Null || wire.stage == Column::Null {
+        if *opportunity == Column::Null || wire.stage == Column::Null {
             return Converted::Foreign;
         }
-        self.assignment(&wire, opportunity).into()
+        self.assignment(wire, opportunity).into()
     }
 
     fn degrade(&self, refusal: &Refusal) -> Option<Vec<Notice>> {
@@ -167,7 +166,7 @@ impl Instances {
     fn assignment(
         &self,
         wire: &InstanceRow<'_>,
-        opportunity: Column<Uuid>,
+        opportunity: &Column<Guid<'_>>,
     ) -> Option<StageAssignment> {
         let id: RecordId = wire.id.id()?;
         let mut assignment = StageAssignment::new(id, opportunity.id()?, wire.stage.id()?);

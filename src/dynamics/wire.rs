@@ -1,6 +1,7 @@
 //! Columns and rows as the service sends them: each column read by itself, so that one that cannot
 //! be read spoils neither its row nor its page.
 
+mod guid;
 mod scalar;
 
 use std::borrow::Cow;
@@ -9,8 +10,8 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use uuid::Uuid;
 
+pub(crate) use guid::Guid;
 pub(crate) use scalar::Scalar;
 
 /// A column of a row.
@@ -45,6 +46,13 @@ impl<T> Column<T> {
             Self::Absent | Self::Null | Self::Unreadable => None,
         }
     }
+
+    pub(crate) const fn known(&self) -> Option<&T> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Absent | Self::Null | Self::Unreadable => None,
+        }
+    }
 }
 
 impl<T> From<Option<T>> for Column<T> {
@@ -61,8 +69,8 @@ impl<'de, T: Scalar<'de>> Deserialize<'de> for Column<T> {
 
 impl Column<Cow<'_, str>> {
     /// The text as the model keeps it; an empty one says nothing.
-    pub(crate) fn text(self) -> Option<String> {
-        self.value().filter(|text| !text.is_empty()).map(Cow::into_owned)
+    pub(crate) fn text(&self) -> Option<String> {
+        self.known().filter(|text| !text.is_empty()).map(|text| text.as_ref().to_owned())
     }
 
     pub(crate) fn is(&self, expected: &str) -> bool {
@@ -70,13 +78,11 @@ impl Column<Cow<'_, str>> {
     }
 }
 
-impl Column<Uuid> {
+impl Column<Guid<'_>> {
     /// The id in the service's own spelling; the empty GUID stands for none.
-    pub(crate) fn id<T: TryFrom<String>>(self) -> Option<T> {
-        let uuid = self.value().filter(|uuid| !uuid.is_nil())?;
-        let mut buffer = Uuid::encode_buffer();
-        let text: &str = uuid.hyphenated().encode_lower(&mut buffer);
-        T::try_from(text.to_owned()).ok()
+    pub(crate) fn id<T: TryFrom<String>>(&self) -> Option<T> {
+        let guid = self.known().filter(|guid| !guid.is_nil())?;
+        T::try_from(guid.as_str().to_owned()).ok()
     }
 }
 
@@ -147,8 +153,6 @@ macro_rules! wire_row {
             $(pub(crate) $field: $crate::dynamics::wire::Column<$type>,)*
             $($(pub(crate) $note: $crate::dynamics::wire::Column<$note_type>,)*)?
             marks: $crate::dynamics::wire::Marks,
-            /// Rows without text borrow nothing.
-            borrowed: std::marker::PhantomData<&$life str>,
         }
 
         const _: () = {

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
+use crate::dynamics::decode::Source;
+use crate::dynamics::decode::rows::Rows;
 use crate::dynamics::wire::WireRow;
 
 /// More names than this are looked up each time; a table asks for fewer than 30 columns, and each
@@ -83,27 +85,30 @@ impl<'de, W: WireRow<'de>> Visitor<'de> for NameSeed<'_, 'de, W> {
 }
 
 /// Reads a row right from the page.
-pub(super) struct RowSeed<'l, 'de, W: WireRow<'de>>(pub(super) &'l mut Layout<'de, W>);
+pub(super) struct RowSeed<'r, 's, 'de, S: Source> {
+    pub(super) layout: &'r mut Layout<'de, S::Wire<'de>>,
+    pub(super) rows: &'r mut Rows<'s, S>,
+}
 
-impl<'de, W: WireRow<'de>> DeserializeSeed<'de> for RowSeed<'_, 'de, W> {
-    type Value = W;
+impl<'de, S: Source> DeserializeSeed<'de> for RowSeed<'_, '_, 'de, S> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<W, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
         json.deserialize_map(self)
     }
 }
 
-impl<'de, W: WireRow<'de>> Visitor<'de> for RowSeed<'_, 'de, W> {
-    type Value = W;
+impl<'de, S: Source> Visitor<'de> for RowSeed<'_, '_, 'de, S> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a row")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<W, A::Error> {
-        let mut row = W::default();
-        self.0.begin_row();
-        while let Some(slot) = map.next_key_seed(NameSeed(&mut *self.0))? {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut row = S::Wire::<'de>::default();
+        self.layout.begin_row();
+        while let Some(slot) = map.next_key_seed(NameSeed(&mut *self.layout))? {
             match slot {
                 Some(slot) => row.read(slot, &mut map)?,
                 None => {
@@ -111,6 +116,7 @@ impl<'de, W: WireRow<'de>> Visitor<'de> for RowSeed<'_, 'de, W> {
                 }
             }
         }
-        Ok(row)
+        self.rows.take(&row);
+        Ok(())
     }
 }

@@ -29,7 +29,7 @@ impl<'s, S: Source> Rows<'s, S> {
     }
 
     /// Takes a row in.
-    pub(super) fn take(&mut self, wire: S::Wire<'_>) {
+    pub(super) fn take(&mut self, wire: &S::Wire<'_>) {
         self.taken += 1;
         let marks = wire.marks();
         self.seen |= marks.present;

@@ -45,11 +45,8 @@ impl<'r, 's, S: Source> Quick<'r, 's, '_, S> {
 
 impl<'de, S: Source> Way<'de> for Quick<'_, '_, 'de, S> {
     fn step<A: SeqAccess<'de>>(&mut self, list: &mut A) -> Result<bool, A::Error> {
-        let Some(row) = list.next_element_seed(RowSeed(&mut self.layout))? else {
-            return Ok(false);
-        };
-        self.rows.take(row);
-        Ok(true)
+        let seed = RowSeed { layout: &mut self.layout, rows: self.rows };
+        Ok(list.next_element_seed(seed)?.is_some())
     }
 }
 
@@ -63,7 +60,7 @@ impl<'de, S: Source> Way<'de> for Careful<'_, '_, S> {
             return Ok(false);
         };
         match serde_json::from_str::<RowOf<S::Wire<'de>>>(json.get()) {
-            Ok(RowOf(row)) => self.0.take(row),
+            Ok(RowOf(row)) => self.0.take(&row),
             Err(_) => self.0.refuse(),
         }
         Ok(true)

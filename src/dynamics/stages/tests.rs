@@ -75,7 +75,7 @@ async fn read(org: &Org, from: &[ChainCursor]) -> Vec<Page<StageAssignment>> {
 
 fn proof(pages: &[Page<StageAssignment>]) -> Result<u64, Incomplete> {
     let mut walk = Walk::new(
-        crate::model::RunId::new(Uuid::from_u128(1)),
+        crate::model::RunId::new(uuid::Uuid::from_u128(1)),
         crate::model::Table::StageAssignments,
     );
     pages.iter().for_each(|page| walk.take(page).unwrap());

@@ -12,24 +12,22 @@ pub(crate) mod role_check;
 use std::borrow::Cow;
 use std::hash::Hash;
 
-use uuid::Uuid;
-
-use crate::dynamics::wire::Column;
+use crate::dynamics::wire::{Column, Guid};
 use crate::model::{OwnerRef, RowVersion};
 
 /// An owner as four columns tell it: the annotation says which table the owner is in; without it,
 /// the columns that hold only users and only teams do.
 struct OwnerColumns<'a> {
-    owner: Column<Uuid>,
-    table: Column<Cow<'a, str>>,
-    user: Column<Uuid>,
-    team: Column<Uuid>,
+    owner: &'a Column<Guid<'a>>,
+    table: &'a Column<Cow<'a, str>>,
+    user: &'a Column<Guid<'a>>,
+    team: &'a Column<Guid<'a>>,
 }
 
 impl OwnerColumns<'_> {
     fn owner(self) -> Option<OwnerRef> {
         let Self { owner, table, user, team } = self;
-        match table.value().as_deref() {
+        match table.known().map(AsRef::as_ref) {
             Some("systemuser") => owner.id().or_else(|| user.id()).map(OwnerRef::User),
             Some("team") => owner.id().or_else(|| team.id()).map(OwnerRef::Team),
             Some(_) | None => {

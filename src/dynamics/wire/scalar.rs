@@ -10,9 +10,8 @@ use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, Duration, Month, OffsetDateTime};
-use uuid::Uuid;
 
-use crate::dynamics::wire::Column;
+use crate::dynamics::wire::{Column, Guid};
 use crate::model::Amount;
 
 /// A type that a column may have.
@@ -73,7 +72,7 @@ impl<'a> Scalar<'a> for Cow<'a, str> {
     }
 }
 
-impl<'a> Scalar<'a> for Uuid {
+impl<'a> Scalar<'a> for Guid<'a> {
     fn read(json: &'a str) -> Option<Self> {
         Self::of_text(unquoted(json)?)
     }
@@ -83,7 +82,7 @@ impl<'a> Scalar<'a> for Uuid {
     }
 
     fn of_text(text: &'a str) -> Option<Self> {
-        Self::try_parse(text).ok()
+        Self::parse(text)
     }
 }
 
