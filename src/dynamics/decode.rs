@@ -6,8 +6,8 @@
 //! and each column before it looks at them, so that what is wrong with one costs only itself. What
 //! the careful way says counts; the quick one never says anything else.
 
-mod layout;
 pub(crate) mod peek;
+mod row;
 mod rows;
 mod visit;
 #[cfg(feature = "testkit")]
@@ -119,7 +119,7 @@ type Page<S> = Result<Decoded<<S as Source>::Row>, BodyFault>;
 
 fn quick<S: Source>(source: &S, text: &str) -> serde_json::Result<Page<S>> {
     let mut rows = Rows::new(source, text.len());
-    let ends = walk(text, &mut Quick::new(&mut rows))?;
+    let ends = walk(text, &mut Quick(&mut rows))?;
     Ok(finish(rows, ends))
 }
 

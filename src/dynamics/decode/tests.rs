@@ -145,7 +145,7 @@ fn syn_4_usual_pages_are_read_the_quick_way() {
     assert_agree(&body);
 }
 
-/// More names than anybody writes are not all remembered, but read all the same.
+/// More names than anybody writes are read all the same.
 #[test]
 fn r_12_a_row_of_very_many_names_is_read() {
     let names: Vec<String> = (0..1_000).map(|n| format!("\"new_{n}\":{n},")).collect();
@@ -298,11 +298,10 @@ proptest! {
 
     #[test]
     fn r_12_a_page_cut_short_anywhere_is_a_typed_error(
-        rows in prop::collection::vec(any_row(), 1..4), at in 0.0..1.0,
+        rows in prop::collection::vec(any_row(), 1..4), at in 0_usize..100,
     ) {
         let body = format!(r#"{{"value":[{}],"@odata.nextLink":"x"}}"#, rows.join(","));
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a place in a short text")]
-        let cut = (body.len() as f64 * at) as usize;
+        let cut = body.len() * at / 100;
         assert_agree(&body[..cut]);
         let short = detail(&body.as_bytes()[..cut]);
         prop_assert!(short.starts_with("no such JSON"), "{}", short);

@@ -6,7 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::value::RawValue;
 
 use crate::dynamics::decode::Source;
-use crate::dynamics::decode::layout::{Layout, RowSeed};
+use crate::dynamics::decode::row::RowSeed;
 use crate::dynamics::decode::rows::Rows;
 use crate::dynamics::wire::{Key, RowOf};
 
@@ -32,21 +32,11 @@ pub(super) trait Way<'de> {
 }
 
 /// Reads each row right where it stands, and gives up where anything surprises.
-pub(super) struct Quick<'r, 's, 'de, S: Source> {
-    rows: &'r mut Rows<'s, S>,
-    layout: Layout<'de, S::Wire<'de>>,
-}
+pub(super) struct Quick<'r, 's, S: Source>(pub(super) &'r mut Rows<'s, S>);
 
-impl<'r, 's, S: Source> Quick<'r, 's, '_, S> {
-    pub(super) const fn new(rows: &'r mut Rows<'s, S>) -> Self {
-        Self { rows, layout: Layout::new() }
-    }
-}
-
-impl<'de, S: Source> Way<'de> for Quick<'_, '_, 'de, S> {
+impl<'de, S: Source> Way<'de> for Quick<'_, '_, S> {
     fn step<A: SeqAccess<'de>>(&mut self, list: &mut A) -> Result<bool, A::Error> {
-        let seed = RowSeed { layout: &mut self.layout, rows: self.rows };
-        Ok(list.next_element_seed(seed)?.is_some())
+        Ok(list.next_element_seed(RowSeed(self.0))?.is_some())
     }
 }
 

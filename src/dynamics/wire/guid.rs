@@ -46,7 +46,7 @@ const FORM: [u8; 36] = {
 fn is_canonical(text: &str) -> bool {
     let Ok(text) = <&[u8; 36]>::try_from(text.as_bytes()) else { return false };
     text.iter().zip(&FORM).fold(true, |fits, (byte, form)| {
-        let digit = u8::from(matches!(byte, b'0'..=b'9') | matches!(byte, b'a'..=b'f'));
+        let digit = u8::from(byte.is_ascii_digit() | matches!(byte, b'a'..=b'f'));
         let hyphen = u8::from(*byte == b'-') << 1;
         fits & ((digit | hyphen) == *form)
     })
