@@ -92,9 +92,7 @@ impl Amount {
         let units = digits.into_iter().try_fold(0_i64, |units, byte| {
             byte.is_ascii_digit().then(|| units * 10 + i64::from(byte - b'0'))
         })?;
-        // What a negative zero is, the long way says.
-        let signed = if negative { -units } else { units };
-        (units != 0 || !negative).then(|| Self(Decimal::new(signed, scale)))
+        Some(Self(Decimal::new(if negative { -units } else { units }, scale)))
     }
 
     /// The exact sum, or `None` when it would reach 10^18.
@@ -277,7 +275,7 @@ mod tests {
     proptest! {
         #[test]
         fn r_12_the_short_way_to_an_amount_says_what_the_long_way_says(
-            text in "-?[0-9]{0,19}(\\.[0-9]{0,12}0{0,4})?|[-+._0-9eE ]{0,12}"
+            text in "-?0(\\.0{1,3})?|-?[0-9]{0,19}(\\.[0-9]{0,12}0{0,4})?|[-+._0-9eE ]{0,12}"
         ) {
             let long = Decimal::from_str_exact(&text).ok().and_then(|long| Amount::new(long).ok());
             if let Some(short) = Amount::from_short(&text) {

@@ -64,7 +64,8 @@ mod tests {
     proptest! {
         #[test]
         fn syn_1_a_guid_is_spelled_as_a_real_parser_reads_it(
-            text in "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-fA-Fg-]{36}|\\{?[-0-9a-f]{32,36}\\}?",
+            text in "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-fA-Fg-]{36}|\
+                \\{?[-0-9a-f]{32,36}\\}?",
             odd in any::<char>(),
             at in 0_usize..36,
         ) {
@@ -74,6 +75,16 @@ mod tests {
             spoiled[at % text.len()] = odd;
             let spoiled: String = spoiled.into_iter().collect();
             prop_assert_eq!(spelled(&spoiled), parsed(&spoiled));
+        }
+    }
+
+    #[test]
+    fn syn_1_the_services_own_spelling_is_kept_as_it_is() {
+        let own = Guid::parse("0a1b2c3d-1111-2222-3333-4444555566ff");
+        assert!(matches!(own, Some(Guid(Cow::Borrowed(_)))));
+        for odd in ["0a1b2c3d-1111-2222-33334-444555566ff", "0a1b2c3d-1111-22223-333-4444555566ff"]
+        {
+            assert_eq!(Guid::parse(odd), None);
         }
     }
 

@@ -59,7 +59,10 @@ fn r_21_null_absent_and_unreadable_are_told_apart() {
     assert_eq!(read::<i64>("null"), Column::Null);
     assert_eq!(read::<i64>("7"), Column::Value(7));
     assert_eq!(read::<i64>("\"9223372036854775807\""), Column::Value(i64::MAX));
-    assert_eq!(read::<i64>("7.5"), Column::Unreadable);
+    for json in ["7.5", "7.0", "\"\\u0037\"", "18446744073709551616", "true", "[7]"] {
+        assert_eq!(read::<i64>(json), Column::Unreadable, "{json}");
+    }
+    assert_eq!(read::<i64>("-0"), Column::Value(0));
     assert_eq!(read::<bool>("true"), Column::Value(true));
     assert_eq!(read::<bool>("1"), Column::Unreadable);
     assert_eq!(Column::<i64>::default(), Column::Absent);
