@@ -35,6 +35,9 @@ mod fixtures;
 #[cfg(test)]
 mod test_bench;
 
+#[cfg(feature = "testkit")]
+#[doc(hidden)]
+pub use decode::measured::decode_page;
 pub use provider::{DYNAMICS, DynamicsProvider, DynamicsProviderBuilder};
 /// The HTTP client that [`DynamicsProviderBuilder::http_client`] takes, in the version that fits.
 #[doc(no_inline)]

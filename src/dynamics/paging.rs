@@ -22,6 +22,7 @@ use url::{Position as UrlPosition, Url};
 
 use crate::connector::{ChainRequest, PageStream};
 use crate::dynamics::call::Call;
+use crate::dynamics::decode::peek::next_link;
 use crate::dynamics::decode::{BodyFault, Decoded, Source, page};
 use crate::dynamics::endpoints::Endpoints;
 use crate::dynamics::error::{Code, Failure, Refusal};
@@ -229,8 +230,9 @@ impl<S: Source> Reader<S> {
         let guessed = self.guess(&response);
         let decoded = self.decode(response).await?;
         self.origin = Origin::Run;
-        let Decoded { rows, unreadable, notices, next_link } = decoded;
+        let Decoded { rows, unreadable, notices, absent, next_link } = decoded;
         let mut page = self.page(rows, unreadable, notices, held);
+        page.absent = absent.into_iter().map(Cow::Borrowed).collect();
         let Some(link) = next_link else { return Ok(Turned { page, ahead: None }) };
         let url = check_link(self.api.endpoints(), self.source.set(), &link)?;
         if !self.followed.insert(hash(&link)) {
@@ -353,11 +355,6 @@ fn hash(link: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     link.hash(&mut hasher);
     hasher.finish()
-}
-
-/// Placeholder until the decoder offers it.
-fn next_link(_body: &[u8]) -> Option<&str> {
-    None
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use serde::Deserialize;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use crate::dynamics::call::Call;
 use crate::dynamics::decode::{Converted, Source};
@@ -11,7 +10,7 @@ use crate::dynamics::plan::{Unreadable, Words};
 use crate::dynamics::processes::{Process, Processes, StartsOn, active_processes, json};
 use crate::dynamics::tables::version;
 use crate::dynamics::web_api::WebApi;
-use crate::dynamics::wire::{Column, WireRow, wire_row};
+use crate::dynamics::wire::{Column, Guid, WireRow, wire_row};
 use crate::error::Result;
 use crate::model::{AssignmentState, RecordId, StageAssignment};
 use crate::walk::Notice;
@@ -37,16 +36,16 @@ pub(crate) struct Instances {
 wire_row! {
     /// A row of an instance table; one of the two opportunity columns is asked for.
     InstanceRow<'a> {
-        id: Uuid = "businessprocessflowinstanceid",
-        stage: Uuid = "_activestageid_value",
-        process: Uuid = "_processid_value",
-        opportunity: Uuid = "_opportunityid_value",
-        custom_opportunity: Uuid = "_bpf_opportunityid_value",
-        state: i64 = "statecode",
-        reason: i64 = "statuscode",
-        since: OffsetDateTime = "activestagestartedon",
-        modified_at: OffsetDateTime = "modifiedon",
-        version: i64 = "versionnumber",
+        id: Guid<'a> = "businessprocessflowinstanceid" => Feeds["id"],
+        stage: Guid<'a> = "_activestageid_value" => Feeds["stage"],
+        process: Guid<'a> = "_processid_value" => Feeds["process"],
+        opportunity: Guid<'a> = "_opportunityid_value" => Feeds["opportunity"],
+        custom_opportunity: Guid<'a> = "_bpf_opportunityid_value" => Feeds["opportunity"],
+        state: i64 = "statecode" => Feeds["state"],
+        reason: i64 = "statuscode" => Feeds["state"],
+        since: OffsetDateTime = "activestagestartedon" => Feeds["since"],
+        modified_at: OffsetDateTime = "modifiedon" => Feeds["modified_at"],
+        version: i64 = "versionnumber" => Helps["version"],
     }
 }
 
@@ -142,16 +141,16 @@ impl Source for Instances {
         columns.iter().copied().filter(|column| *column != other).collect()
     }
 
-    fn convert(&self, wire: InstanceRow<'_>) -> Converted<StageAssignment> {
-        let opportunity = match wire.opportunity {
-            Column::Absent => wire.custom_opportunity,
+    fn convert(&self, wire: &InstanceRow<'_>) -> Converted<StageAssignment> {
+        let opportunity = match &wire.opportunity {
+            Column::Absent => &wire.custom_opportunity,
             found => found,
         };
         // Explicitly on no opportunity, or at no stage: the process has not come that far.
-        if opportunity == Column::Null || wire.stage == Column::Null {
+        if *opportunity == Column::Null || wire.stage == Column::Null {
             return Converted::Foreign;
         }
-        self.assignment(&wire, opportunity).into()
+        self.assignment(wire, opportunity).into()
     }
 
     fn degrade(&self, refusal: &Refusal) -> Option<Vec<Notice>> {
@@ -170,7 +169,7 @@ impl Instances {
     fn assignment(
         &self,
         wire: &InstanceRow<'_>,
-        opportunity: Column<Uuid>,
+        opportunity: &Column<Guid<'_>>,
     ) -> Option<StageAssignment> {
         let id: RecordId = wire.id.id()?;
         let mut assignment = StageAssignment::new(id, opportunity.id()?, wire.stage.id()?);

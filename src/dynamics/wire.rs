@@ -1,19 +1,18 @@
 //! Columns and rows as the service sends them: each column read by itself, so that one that cannot
 //! be read spoils neither its row nor its page.
 
+mod guid;
+mod scalar;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use time::format_description::BorrowedFormatItem;
-use time::format_description::well_known::Rfc3339;
-use time::macros::format_description;
-use time::{Date, Duration, OffsetDateTime};
-use uuid::Uuid;
 
-use crate::model::Amount;
+pub(crate) use guid::Guid;
+pub(crate) use scalar::Scalar;
 
 /// A column of a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -29,14 +28,6 @@ pub(crate) enum Column<T> {
     Value(T),
 }
 
-/// What is known of a column, whatever its type.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Presence {
-    Absent,
-    Present,
-    Unreadable,
-}
-
 impl<T> Column<T> {
     pub(crate) fn read<'a>(raw: &'a RawValue) -> Self
     where
@@ -44,7 +35,7 @@ impl<T> Column<T> {
     {
         match raw.get() {
             "null" => Self::Null,
-            json => T::read(json).map_or(Self::Unreadable, Self::Value),
+            json => T::read(json).into(),
         }
     }
 
@@ -56,19 +47,30 @@ impl<T> Column<T> {
         }
     }
 
-    pub(crate) const fn presence(&self) -> Presence {
+    pub(crate) const fn known(&self) -> Option<&T> {
         match self {
-            Self::Absent => Presence::Absent,
-            Self::Unreadable => Presence::Unreadable,
-            Self::Null | Self::Value(_) => Presence::Present,
+            Self::Value(value) => Some(value),
+            Self::Absent | Self::Null | Self::Unreadable => None,
         }
+    }
+}
+
+impl<T> From<Option<T>> for Column<T> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Unreadable, Self::Value)
+    }
+}
+
+impl<'de, T: Scalar<'de>> Deserialize<'de> for Column<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::quick(deserializer)
     }
 }
 
 impl Column<Cow<'_, str>> {
     /// The text as the model keeps it; an empty one says nothing.
-    pub(crate) fn text(self) -> Option<String> {
-        self.value().map(Cow::into_owned).filter(|text| !text.is_empty())
+    pub(crate) fn text(&self) -> Option<String> {
+        self.known().filter(|text| !text.is_empty()).map(|text| text.as_ref().to_owned())
     }
 
     pub(crate) fn is(&self, expected: &str) -> bool {
@@ -76,81 +78,39 @@ impl Column<Cow<'_, str>> {
     }
 }
 
-impl Column<Uuid> {
+impl Column<Guid<'_>> {
     /// The id in the service's own spelling; the empty GUID stands for none.
-    pub(crate) fn id<T: TryFrom<String>>(self) -> Option<T> {
-        let uuid = self.value().filter(|uuid| !uuid.is_nil())?;
-        T::try_from(uuid.hyphenated().to_string()).ok()
+    pub(crate) fn id<T: TryFrom<String>>(&self) -> Option<T> {
+        let guid = self.known().filter(|guid| !guid.is_nil())?;
+        T::try_from(guid.as_str().to_owned()).ok()
     }
 }
 
-/// A type that a column may have.
-pub(crate) trait Scalar<'a>: Sized {
-    /// Reads one JSON value.
-    fn read(json: &'a str) -> Option<Self>;
+/// Which columns a row has, and which of them cannot be read: a bit each, in the order of
+/// [`WireRow::COLUMNS`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Marks {
+    pub(crate) present: u64,
+    pub(crate) unreadable: u64,
 }
 
-impl<'a> Scalar<'a> for Cow<'a, str> {
-    fn read(json: &'a str) -> Option<Self> {
-        let inner = json.strip_prefix('"')?.strip_suffix('"')?;
-        if inner.contains('\\') {
-            return serde_json::from_str(json).ok().map(Cow::Owned);
-        }
-        Some(Cow::Borrowed(inner))
+impl Marks {
+    /// Notes down a column that was read. Of two with the same name, the last one counts.
+    pub(crate) fn note<T>(&mut self, bit: u32, column: &Column<T>) {
+        self.present |= 1 << bit;
+        self.unreadable &= !(1 << bit);
+        self.unreadable |= u64::from(matches!(column, Column::Unreadable)) << bit;
     }
 }
 
-impl Scalar<'_> for Uuid {
-    fn read(json: &str) -> Option<Self> {
-        Self::try_parse(unquoted(json)?).ok()
-    }
-}
-
-impl Scalar<'_> for bool {
-    fn read(json: &str) -> Option<Self> {
-        json.parse().ok()
-    }
-}
-
-impl Scalar<'_> for i64 {
-    fn read(json: &str) -> Option<Self> {
-        // Numbers of 64 bits may come in quotes.
-        unquoted(json).unwrap_or(json).parse().ok()
-    }
-}
-
-impl Scalar<'_> for Amount {
-    fn read(json: &str) -> Option<Self> {
-        unquoted(json).unwrap_or(json).parse().ok()
-    }
-}
-
-impl Scalar<'_> for OffsetDateTime {
-    fn read(json: &str) -> Option<Self> {
-        let at = Self::parse(unquoted(json)?, &Rfc3339).ok()?;
-        at.checked_to_offset(time::UtcOffset::UTC)
-    }
-}
-
-impl Scalar<'_> for Date {
-    /// Reads a plain date, or the time that older orgs write instead: midnight in the user's zone,
-    /// told in UTC.
-    ///
-    /// Cutting that text would give the day before in the east, so the nearest midnight counts; 13
-    /// hours reach from Hawaii to New Zealand.
-    fn read(json: &str) -> Option<Self> {
-        const PLAIN: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
-        let text = unquoted(json)?;
-        if let Ok(date) = Self::parse(text, PLAIN) {
-            return Some(date);
-        }
-        let midnight = <OffsetDateTime as Scalar<'_>>::read(json)?;
-        midnight.checked_add(Duration::hours(13)).map(OffsetDateTime::date)
-    }
-}
-
-fn unquoted(json: &str) -> Option<&str> {
-    json.strip_prefix('"')?.strip_suffix('"')
+/// What a column of the wire is to fields of the model.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Role {
+    /// They come from this column. Several columns may feed one field; while one of them comes, it
+    /// is known.
+    Feeds,
+    /// It makes them more precise; they are known without it, and not by it alone.
+    Helps,
 }
 
 /// A row of a table, filled column by column.
@@ -158,48 +118,104 @@ pub(crate) trait WireRow<'a>: Default {
     /// Every column that is asked for.
     const COLUMNS: &'static [&'static str];
 
-    /// Takes a column in, if it is one of the row's.
-    fn take(&mut self, column: &str, json: &'a RawValue);
+    /// What each of the columns is to which fields of the model, by their names in its JSON. A dot
+    /// leads into a part: `record_stage.label`.
+    const ROLES: &'static [(Role, &'static [&'static str])];
 
-    /// What is known of each of the [`COLUMNS`](WireRow::COLUMNS), in their order.
-    fn presences(&self) -> impl Iterator<Item = Presence>;
+    /// One of the row's columns, annotations included.
+    type Slot: Copy + fmt::Debug;
+
+    /// The row's column of that name, if there is one.
+    fn slot(column: &str) -> Option<Self::Slot>;
+
+    /// Takes a column in that was cut out before.
+    fn take(&mut self, slot: Self::Slot, json: &'a RawValue);
+
+    /// Takes a column in right from the page.
+    ///
+    /// # Errors
+    /// What [`take`](WireRow::take) has to look at.
+    fn read<A: MapAccess<'a>>(&mut self, slot: Self::Slot, map: &mut A) -> Result<(), A::Error>;
+
+    fn marks(&self) -> Marks;
 }
 
-/// Declares a row: its fields, their types and the columns they come from. The columns behind
-/// `beside` are annotations: they come along without being asked for, or do not come.
+/// Declares a row: its fields, their types, the columns they come from, and what each is to the
+/// fields of the model. The columns behind `beside` are annotations: they come along without being
+/// asked for, or do not come.
 macro_rules! wire_row {
     ($(#[$doc:meta])* $name:ident<$life:lifetime> {
-        $($field:ident: $type:ty = $column:literal,)*
+        $($field:ident: $type:ty = $column:literal => $role:ident[$($model:literal),+],)*
     } $(beside { $($note:ident: $note_type:ty = $annotation:literal,)* })?) => {
         $(#[$doc])*
         #[derive(Debug, Default)]
         pub(crate) struct $name<$life> {
             $(pub(crate) $field: $crate::dynamics::wire::Column<$type>,)*
             $($(pub(crate) $note: $crate::dynamics::wire::Column<$note_type>,)*)?
-            /// Rows without text borrow nothing.
-            borrowed: std::marker::PhantomData<&$life str>,
+            marks: $crate::dynamics::wire::Marks,
         }
 
-        impl<$life> $crate::dynamics::wire::WireRow<$life> for $name<$life> {
-            const COLUMNS: &'static [&'static str] = &[$($column),*];
+        const _: () = {
+            #[derive(Clone, Copy, Debug)]
+            #[expect(non_camel_case_types, reason = "named after the fields")]
+            pub(crate) enum Slot {
+                $($field,)*
+                $($($note,)*)?
+            }
 
-            fn take(&mut self, column: &str, json: &$life serde_json::value::RawValue) {
-                match column {
-                    $($column => self.$field = $crate::dynamics::wire::Column::read(json),)*
-                    $($($annotation => self.$note = $crate::dynamics::wire::Column::read(json),)*)?
-                    _ => {}
+            impl<$life> $crate::dynamics::wire::WireRow<$life> for $name<$life> {
+                const COLUMNS: &'static [&'static str] = &[$($column),*];
+
+                const ROLES: &'static [($crate::dynamics::wire::Role, &'static [&'static str])] =
+                    &[$(($crate::dynamics::wire::Role::$role, &[$($model),+])),*];
+
+                type Slot = Slot;
+
+                fn slot(column: &str) -> Option<Slot> {
+                    match column {
+                        $($column => Some(Slot::$field),)*
+                        $($($annotation => Some(Slot::$note),)*)?
+                        _ => None,
+                    }
+                }
+
+                fn take(&mut self, slot: Slot, json: &$life serde_json::value::RawValue) {
+                    match slot {
+                        $(Slot::$field => {
+                            self.$field = $crate::dynamics::wire::Column::read(json);
+                            self.marks.note(slot as u32, &self.$field);
+                        })*
+                        $($(Slot::$note => {
+                            self.$note = $crate::dynamics::wire::Column::read(json);
+                        })*)?
+                    }
+                }
+
+                fn read<A: serde::de::MapAccess<$life>>(
+                    &mut self,
+                    slot: Slot,
+                    map: &mut A,
+                ) -> Result<(), A::Error> {
+                    match slot {
+                        $(Slot::$field => {
+                            self.$field = map.next_value()?;
+                            self.marks.note(slot as u32, &self.$field);
+                        })*
+                        $($(Slot::$note => self.$note = map.next_value()?,)*)?
+                    }
+                    Ok(())
+                }
+
+                fn marks(&self) -> $crate::dynamics::wire::Marks {
+                    self.marks
                 }
             }
-
-            fn presences(&self) -> impl Iterator<Item = $crate::dynamics::wire::Presence> {
-                [$(self.$field.presence()),*].into_iter()
-            }
-        }
+        };
     };
 }
 pub(crate) use wire_row;
 
-/// Reads a row from a JSON object.
+/// Reads a row from a JSON object, each column cut out before it is read.
 pub(crate) struct RowOf<W>(pub(crate) W);
 
 impl<'de, W: WireRow<'de>> Deserialize<'de> for RowOf<W> {
@@ -220,7 +236,10 @@ impl<'de, W: WireRow<'de>> Visitor<'de> for RowVisitor<W> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<W, A::Error> {
         let mut row = W::default();
         while let Some(Key(column)) = map.next_key::<Key<'de>>()? {
-            row.take(&column, map.next_value()?);
+            let json = map.next_value::<&'de RawValue>()?;
+            if let Some(slot) = W::slot(&column) {
+                row.take(slot, json);
+            }
         }
         Ok(row)
     }

@@ -11,6 +11,9 @@ use crate::error::{Error, Result};
 /// Decimal places kept. Dataverse stores money with 4 and decimals with at most 10.
 const MAX_PLACES: u32 = 10;
 
+/// Digits that surely fit 64 bits.
+const SHORT: usize = 18;
+
 /// The largest whole part, exclusive: with ten places it fits every store's exact type.
 const MAX_WHOLE: i128 = 1_000_000_000_000_000_000;
 
@@ -72,6 +75,26 @@ impl Amount {
             .and_then(Self::new)
     }
 
+    /// Reads an amount as CRMs write nearly all of them: plain notation, at most 18 digits. Gives
+    /// what the long way gives, in a fraction of its time.
+    fn from_short(text: &str) -> Option<Self> {
+        let (negative, digits) = match text.strip_prefix('-') {
+            Some(digits) => (true, digits),
+            None => (false, text),
+        };
+        let (whole, places) = digits.split_once('.').unwrap_or((digits, "0"));
+        if whole.is_empty() || places.is_empty() || whole.len() + places.len() > SHORT {
+            return None;
+        }
+        let places = places.trim_end_matches('0');
+        let scale = u32::try_from(places.len()).ok().filter(|scale| *scale <= MAX_PLACES)?;
+        let digits = whole.bytes().chain(places.bytes());
+        let units = digits.into_iter().try_fold(0_i64, |units, byte| {
+            byte.is_ascii_digit().then(|| units * 10 + i64::from(byte - b'0'))
+        })?;
+        Some(Self(Decimal::new(if negative { -units } else { units }, scale)))
+    }
+
     /// The exact sum, or `None` when it would reach 10^18.
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {
@@ -84,6 +107,9 @@ impl FromStr for Amount {
 
     /// Reads plain and exponent notation, as JSON numbers are written.
     fn from_str(text: &str) -> Result<Self> {
+        if let Some(amount) = Self::from_short(text) {
+            return Ok(amount);
+        }
         let parsed = if text.contains(['e', 'E']) {
             Decimal::from_scientific(text)
         } else {
@@ -247,6 +273,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn r_12_the_short_way_to_an_amount_says_what_the_long_way_says(
+            text in "-?0(\\.0{1,3})?|-?[0-9]{0,19}(\\.[0-9]{0,12}0{0,4})?|[-+._0-9eE ]{0,12}"
+        ) {
+            let long = Decimal::from_str_exact(&text).ok().and_then(|long| Amount::new(long).ok());
+            if let Some(short) = Amount::from_short(&text) {
+                prop_assert_eq!(Some(short), long);
+                prop_assert_eq!(Some(short.to_string()), long.map(|long| long.to_string()));
+                prop_assert_eq!(Some(short.0.scale()), long.map(|long| long.0.scale()));
+            } else if let Some(long) = long {
+                let digits = text.bytes().filter(u8::is_ascii_digit).count();
+                prop_assert!(digits >= SHORT || long == Amount::ZERO || text.contains(['_', '+'])
+                    || text.starts_with('.') || text.ends_with('.') || text.starts_with("-."));
+            }
+        }
+
         #[test]
         fn dea_5_scaling_is_exact_and_keeps_the_order(a in any::<i64>(), b in any::<i64>()) {
             let left = Amount::new(Decimal::new(a, 4)).unwrap();

@@ -92,6 +92,15 @@ impl RowVersion {
         Self(hasher.finish() as i64)
     }
 
+    /// A version that stands for this one until the row has come in whole: no CRM sends it, so the
+    /// row is written again once it has, and it is the same each time, so the row is not written
+    /// again before.
+    #[must_use]
+    pub fn provisional(self) -> Self {
+        // CRMs count upwards from 0 or give a time, so no version of theirs is negative.
+        Self(Self::from_content(&("provisional", self)).0 | i64::MIN)
+    }
+
     /// The number inside.
     #[must_use]
     pub const fn as_i64(self) -> i64 {

@@ -7,9 +7,11 @@
 //! transaction.
 
 mod deals;
+mod drift;
 mod publications;
 mod sweeps;
 
 pub use deals::{DealStep, Listing, Standing, apply_decision};
+pub use drift::keep_fields;
 pub use publications::{accept, record_create, record_receipt, set_aside};
 pub use sweeps::{KEEP_GONE, approve_sweep};

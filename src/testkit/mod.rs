@@ -9,6 +9,8 @@ mod microsoft;
 mod org;
 mod watched_store;
 
+#[doc(hidden)]
+pub use crate::dynamics::decode_page;
 pub use crash_store::{Crash, CrashControl, CrashPoint, CrashStore};
 pub use dataverse::cell::Cell;
 pub use dataverse::faults::{Fault, FaultPlan, Place};

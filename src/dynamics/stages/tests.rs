@@ -248,3 +248,18 @@ async fn syn_8_words_of_another_release_say_so() {
     }
     assert!(org.transport.sent().is_empty());
 }
+
+#[test]
+fn r_21_the_columns_of_instances_are_what_they_are_declared_to_be() {
+    for lookup in [STOCK_LOOKUP, CUSTOM_LOOKUP] {
+        let process = Process {
+            id: id(2).try_into().unwrap(),
+            name: None,
+            table: "new_bpf_1f".to_owned(),
+            starts_on: StartsOn::Opportunity,
+            order: None,
+        };
+        let instances = Instances { process, set: "new_bpf_1fs".to_owned(), lookup };
+        crate::dynamics::tables::role_check::check(&instances, &instance(lookup, 1, 1, 2));
+    }
+}

@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use crate::dynamics::decode::{Converted, Source};
 use crate::dynamics::tables::{OwnerColumns, is_active, version};
-use crate::dynamics::wire::wire_row;
+use crate::dynamics::wire::{Guid, wire_row};
 use crate::model::{Account, AccountStatus};
 
 /// Every account.
@@ -20,25 +19,25 @@ wire_row! {
     /// The industry is not asked for: it is a number whose label costs an annotation on every
     /// column of every row.
     AccountRow<'a> {
-        id: Uuid = "accountid",
-        name: Cow<'a, str> = "name",
-        website: Cow<'a, str> = "websiteurl",
-        email: Cow<'a, str> = "emailaddress1",
-        phone: Cow<'a, str> = "telephone1",
-        employees: i64 = "numberofemployees",
-        city: Cow<'a, str> = "address1_city",
-        country: Cow<'a, str> = "address1_country",
-        parent: Uuid = "_parentaccountid_value",
-        primary_contact: Uuid = "_primarycontactid_value",
-        owner: Uuid = "_ownerid_value",
-        owning_user: Uuid = "_owninguser_value",
-        owning_team: Uuid = "_owningteam_value",
-        state: i64 = "statecode",
-        merged: bool = "merged",
-        master: Uuid = "_masterid_value",
-        created_at: OffsetDateTime = "createdon",
-        modified_at: OffsetDateTime = "modifiedon",
-        version: i64 = "versionnumber",
+        id: Guid<'a> = "accountid" => Feeds["id"],
+        name: Cow<'a, str> = "name" => Feeds["name"],
+        website: Cow<'a, str> = "websiteurl" => Feeds["website"],
+        email: Cow<'a, str> = "emailaddress1" => Feeds["email"],
+        phone: Cow<'a, str> = "telephone1" => Feeds["phone"],
+        employees: i64 = "numberofemployees" => Feeds["employees"],
+        city: Cow<'a, str> = "address1_city" => Feeds["city"],
+        country: Cow<'a, str> = "address1_country" => Feeds["country"],
+        parent: Guid<'a> = "_parentaccountid_value" => Feeds["parent"],
+        primary_contact: Guid<'a> = "_primarycontactid_value" => Feeds["primary_contact"],
+        owner: Guid<'a> = "_ownerid_value" => Feeds["owner"],
+        owning_user: Guid<'a> = "_owninguser_value" => Feeds["owner"],
+        owning_team: Guid<'a> = "_owningteam_value" => Feeds["owner"],
+        state: i64 = "statecode" => Feeds["status"],
+        merged: bool = "merged" => Helps["status"],
+        master: Guid<'a> = "_masterid_value" => Helps["status"],
+        created_at: OffsetDateTime = "createdon" => Feeds["created_at"],
+        modified_at: OffsetDateTime = "modifiedon" => Feeds["modified_at"],
+        version: i64 = "versionnumber" => Helps["version"],
     } beside {
         owner_table: Cow<'a, str> = "_ownerid_value@Microsoft.Dynamics.CRM.lookuplogicalname",
     }
@@ -56,17 +55,17 @@ impl Source for Accounts {
         "accountid"
     }
 
-    fn convert(&self, wire: AccountRow<'_>) -> Converted<Account> {
+    fn convert(&self, wire: &AccountRow<'_>) -> Converted<Account> {
         convert(wire).into()
     }
 }
 
-fn convert(wire: AccountRow<'_>) -> Option<Account> {
+fn convert(wire: &AccountRow<'_>) -> Option<Account> {
     let owner = OwnerColumns {
-        owner: wire.owner,
-        table: wire.owner_table,
-        user: wire.owning_user,
-        team: wire.owning_team,
+        owner: &wire.owner,
+        table: &wire.owner_table,
+        user: &wire.owning_user,
+        team: &wire.owning_team,
     };
     let mut account = Account::new(wire.id.id()?);
     account.name = wire.name.text();

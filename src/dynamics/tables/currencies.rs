@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 
-use uuid::Uuid;
-
 use crate::dynamics::decode::{Converted, Source};
-use crate::dynamics::wire::wire_row;
+use crate::dynamics::wire::{Guid, wire_row};
 use crate::model::{Currency, CurrencyCode, CurrencyId, CurrencyRole, RowVersion};
 
 /// The currencies.
@@ -18,11 +16,11 @@ pub(crate) struct Currencies {
 wire_row! {
     /// A row of `transactioncurrencies`.
     CurrencyRow<'a> {
-        id: Uuid = "transactioncurrencyid",
-        code: Cow<'a, str> = "isocurrencycode",
-        name: Cow<'a, str> = "currencyname",
-        symbol: Cow<'a, str> = "currencysymbol",
-        precision: i64 = "currencyprecision",
+        id: Guid<'a> = "transactioncurrencyid" => Feeds["id"],
+        code: Cow<'a, str> = "isocurrencycode" => Feeds["code"],
+        name: Cow<'a, str> = "currencyname" => Feeds["name"],
+        symbol: Cow<'a, str> = "currencysymbol" => Feeds["symbol"],
+        precision: i64 = "currencyprecision" => Feeds["precision"],
     }
 }
 
@@ -38,14 +36,14 @@ impl Source for Currencies {
         "transactioncurrencyid"
     }
 
-    fn convert(&self, wire: CurrencyRow<'_>) -> Converted<Currency> {
+    fn convert(&self, wire: &CurrencyRow<'_>) -> Converted<Currency> {
         self.currency(wire).into()
     }
 }
 
 impl Currencies {
-    fn currency(&self, wire: CurrencyRow<'_>) -> Option<Currency> {
-        let code = CurrencyCode::new(wire.code.value()?).ok()?;
+    fn currency(&self, wire: &CurrencyRow<'_>) -> Option<Currency> {
+        let code = CurrencyCode::new(wire.code.known()?).ok()?;
         let mut currency = Currency::new(wire.id.id()?, code);
         currency.name = wire.name.text();
         currency.symbol = wire.symbol.text();

@@ -6,30 +6,30 @@ pub(crate) mod currencies;
 pub(crate) mod opportunities;
 pub(crate) mod stages;
 pub(crate) mod users;
+#[cfg(test)]
+pub(crate) mod role_check;
 
 use std::borrow::Cow;
 use std::hash::Hash;
 
-use uuid::Uuid;
-
-use crate::dynamics::wire::Column;
+use crate::dynamics::wire::{Column, Guid};
 use crate::model::{OwnerRef, RowVersion};
 
 /// An owner as four columns tell it: the annotation says which table the owner is in; without it,
 /// the columns that hold only users and only teams do.
 struct OwnerColumns<'a> {
-    owner: Column<Uuid>,
-    table: Column<Cow<'a, str>>,
-    user: Column<Uuid>,
-    team: Column<Uuid>,
+    owner: &'a Column<Guid<'a>>,
+    table: &'a Column<Cow<'a, str>>,
+    user: &'a Column<Guid<'a>>,
+    team: &'a Column<Guid<'a>>,
 }
 
 impl OwnerColumns<'_> {
     fn owner(self) -> Option<OwnerRef> {
         let Self { owner, table, user, team } = self;
-        match table.value().as_deref() {
-            Some("systemuser") => owner.id().map(OwnerRef::User),
-            Some("team") => owner.id().map(OwnerRef::Team),
+        match table.known().map(AsRef::as_ref) {
+            Some("systemuser") => owner.id().or_else(|| user.id()).map(OwnerRef::User),
+            Some("team") => owner.id().or_else(|| team.id()).map(OwnerRef::Team),
             Some(_) | None => {
                 team.id().map(OwnerRef::Team).or_else(|| user.id().map(OwnerRef::User))
             }
@@ -46,3 +46,6 @@ pub(crate) fn version(number: Column<i64>, content: &impl Hash) -> RowVersion {
 fn is_active(state: &Column<i64>) -> bool {
     !matches!(state, Column::Value(state) if *state != 0)
 }
+
+#[cfg(test)]
+mod tests;

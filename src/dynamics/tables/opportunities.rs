@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 
 use time::{Date, OffsetDateTime};
-use uuid::Uuid;
 
 use crate::dynamics::decode::{Converted, Source};
 use crate::dynamics::tables::{OwnerColumns, version};
-use crate::dynamics::wire::{Column, wire_row};
+use crate::dynamics::wire::{Column, Guid, wire_row};
 use crate::model::{Amount, CustomerRef, Opportunity, OpportunityStatus};
 
 /// The open opportunities.
@@ -17,30 +16,30 @@ pub(crate) struct Opportunities;
 wire_row! {
     /// A row of `opportunities`.
     OpportunityRow<'a> {
-        id: Uuid = "opportunityid",
-        name: Cow<'a, str> = "name",
-        owner: Uuid = "_ownerid_value",
-        owning_user: Uuid = "_owninguser_value",
-        owning_team: Uuid = "_owningteam_value",
-        state: i64 = "statecode",
-        reason: i64 = "statuscode",
-        customer: Uuid = "_customerid_value",
-        account: Uuid = "_parentaccountid_value",
-        contact: Uuid = "_parentcontactid_value",
-        stage: Uuid = "stageid",
-        process: Uuid = "processid",
-        step_name: Cow<'a, str> = "stepname",
-        estimate: Amount = "estimatedvalue",
-        estimate_base: Amount = "estimatedvalue_base",
-        actual: Amount = "actualvalue",
-        actual_base: Amount = "actualvalue_base",
-        currency: Uuid = "_transactioncurrencyid_value",
-        close_date: Date = "estimatedclosedate",
-        closed_on: Date = "actualclosedate",
-        probability: i64 = "closeprobability",
-        created_at: OffsetDateTime = "createdon",
-        modified_at: OffsetDateTime = "modifiedon",
-        version: i64 = "versionnumber",
+        id: Guid<'a> = "opportunityid" => Feeds["id"],
+        name: Cow<'a, str> = "name" => Feeds["name"],
+        owner: Guid<'a> = "_ownerid_value" => Feeds["owner"],
+        owning_user: Guid<'a> = "_owninguser_value" => Feeds["owner"],
+        owning_team: Guid<'a> = "_owningteam_value" => Feeds["owner"],
+        state: i64 = "statecode" => Feeds["status"],
+        reason: i64 = "statuscode" => Feeds["status_reason"],
+        customer: Guid<'a> = "_customerid_value" => Feeds["customer"],
+        account: Guid<'a> = "_parentaccountid_value" => Feeds["account"],
+        contact: Guid<'a> = "_parentcontactid_value" => Feeds["contact"],
+        stage: Guid<'a> = "stageid" => Feeds["record_stage.stage"],
+        process: Guid<'a> = "processid" => Feeds["record_stage.process"],
+        step_name: Cow<'a, str> = "stepname" => Feeds["record_stage.label"],
+        estimate: Amount = "estimatedvalue" => Feeds["value"],
+        estimate_base: Amount = "estimatedvalue_base" => Feeds["base_value"],
+        actual: Amount = "actualvalue" => Helps["value"],
+        actual_base: Amount = "actualvalue_base" => Helps["base_value"],
+        currency: Guid<'a> = "_transactioncurrencyid_value" => Feeds["currency"],
+        close_date: Date = "estimatedclosedate" => Feeds["close_date"],
+        closed_on: Date = "actualclosedate" => Feeds["closed_on"],
+        probability: i64 = "closeprobability" => Feeds["probability"],
+        created_at: OffsetDateTime = "createdon" => Feeds["created_at"],
+        modified_at: OffsetDateTime = "modifiedon" => Feeds["modified_at"],
+        version: i64 = "versionnumber" => Helps["version"],
     } beside {
         customer_table: Cow<'a, str> =
             "_customerid_value@Microsoft.Dynamics.CRM.lookuplogicalname",
@@ -64,19 +63,19 @@ impl Source for Opportunities {
         Some("statecode eq 0".to_owned())
     }
 
-    fn convert(&self, wire: OpportunityRow<'_>) -> Converted<Opportunity> {
+    fn convert(&self, wire: &OpportunityRow<'_>) -> Converted<Opportunity> {
         convert(wire).into()
     }
 }
 
-fn convert(wire: OpportunityRow<'_>) -> Option<Opportunity> {
+fn convert(wire: &OpportunityRow<'_>) -> Option<Opportunity> {
     let mut opportunity = Opportunity::new(wire.id.id()?);
+    opportunity.customer = customer(wire);
     opportunity.name = wire.name.text();
     opportunity.status = status(wire.state);
     opportunity.status_reason = wire.reason.value().map(|reason| reason_label(reason).into_owned());
     opportunity.account = wire.account.id();
     opportunity.contact = wire.contact.id();
-    opportunity.customer = customer(wire.customer, &wire.customer_table, &opportunity);
     opportunity.record_stage.stage = wire.stage.id();
     opportunity.record_stage.process = wire.process.id();
     opportunity.record_stage.label = wire.step_name.text();
@@ -91,10 +90,10 @@ fn convert(wire: OpportunityRow<'_>) -> Option<Opportunity> {
     opportunity.created_at = wire.created_at.value();
     opportunity.modified_at = wire.modified_at.value();
     opportunity.owner = OwnerColumns {
-        owner: wire.owner,
-        table: wire.owner_table,
-        user: wire.owning_user,
-        team: wire.owning_team,
+        owner: &wire.owner,
+        table: &wire.owner_table,
+        user: &wire.owning_user,
+        team: &wire.owning_team,
     }
     .owner();
     opportunity.version = version(wire.version, &opportunity);
@@ -125,16 +124,15 @@ fn reason_label(reason: i64) -> Cow<'static, str> {
 
 /// The customer is an account or a contact, as the annotation says; without it, as the column says
 /// that holds the same id.
-fn customer(
-    id: Column<Uuid>,
-    table: &Column<Cow<'_, str>>,
-    beside: &Opportunity,
-) -> Option<CustomerRef> {
-    let (account, contact) = (id.id(), id.id());
-    if table.is("account") || (account.is_some() && account == beside.account) {
-        account.map(CustomerRef::Account)
-    } else if table.is("contact") || (contact.is_some() && contact == beside.contact) {
-        contact.map(CustomerRef::Contact)
+fn customer(wire: &OpportunityRow<'_>) -> Option<CustomerRef> {
+    let is = |beside: &Column<Guid<'_>>| match (&wire.customer, beside) {
+        (Column::Value(id), Column::Value(beside)) => id == beside,
+        _ => false,
+    };
+    if wire.customer_table.is("account") || is(&wire.account) {
+        wire.customer.id().map(CustomerRef::Account)
+    } else if wire.customer_table.is("contact") || is(&wire.contact) {
+        wire.customer.id().map(CustomerRef::Contact)
     } else {
         None
     }

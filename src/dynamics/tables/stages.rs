@@ -3,11 +3,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use uuid::Uuid;
-
 use crate::dynamics::decode::{Converted, Source};
 use crate::dynamics::processes::Process;
-use crate::dynamics::wire::{Column, wire_row};
+use crate::dynamics::wire::{Column, Guid, wire_row};
 use crate::model::{ProcessId, ProcessRef, RowVersion, Stage};
 
 /// The stages of a list of processes.
@@ -29,10 +27,10 @@ enum Scope {
 wire_row! {
     /// A row of `processstages`.
     StageRow<'a> {
-        id: Uuid = "processstageid",
-        name: Cow<'a, str> = "stagename",
-        category: i64 = "stagecategory",
-        process: Uuid = "_processid_value",
+        id: Guid<'a> = "processstageid" => Feeds["id"],
+        name: Cow<'a, str> = "stagename" => Feeds["name"],
+        category: i64 = "stagecategory" => Feeds["category", "position"],
+        process: Guid<'a> = "_processid_value" => Feeds["process"],
     }
 }
 
@@ -49,7 +47,7 @@ impl Stages {
         Self { scope: Scope::Any, ..Self::of(processes) }
     }
 
-    fn stage(&self, wire: StageRow<'_>) -> Option<Stage> {
+    fn stage(&self, wire: &StageRow<'_>) -> Option<Stage> {
         let process: Option<ProcessId> = wire.process.id();
         let mut stage = Stage::new(wire.id.id()?);
         stage.name = wire.name.text();
@@ -87,10 +85,10 @@ impl Source for Stages {
         Some(one_of.collect::<Vec<_>>().join(" or "))
     }
 
-    fn convert(&self, wire: StageRow<'_>) -> Converted<Stage> {
+    fn convert(&self, wire: &StageRow<'_>) -> Converted<Stage> {
         if self.scope == Scope::Listed
-            && let Column::Value(process) = wire.process
-            && Column::Value(process).id().is_none_or(|id| !self.processes.contains_key(&id))
+            && let Column::Value(_) = &wire.process
+            && wire.process.id().is_none_or(|id| !self.processes.contains_key(&id))
         {
             return Converted::Foreign;
         }

@@ -4,13 +4,16 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
 use crate::model::{
     Account, AssignedStage, AssignmentState, Candidate, Contact, Currency, CurrencyRole,
-    Opportunity, OpportunityId, OpportunityStatus, OwnerRef, Presence, Record, RecordId, Rows,
-    RunId, Stage, StageAssignment, StageId, Table, User,
+    Opportunity, OpportunityId, OpportunityStatus, OwnerRef, Presence, Record, RecordId,
+    RowVersion, Rows, RunId, Stage, StageAssignment, StageId, Table, User,
 };
+use crate::storage::steps::keep_fields;
 use crate::storage::{MissingRow, PageWritten, StageChoice, fallback};
 use crate::store::memory::at_most;
 
@@ -279,8 +282,8 @@ pub(super) enum Sight {
     Stranger,
 }
 
-impl<R: Record> Held<R> {
-    fn put(&mut self, rows: Vec<R>, _absent: &[&str], stamp: u64) -> Put {
+impl<R: Record + Serialize + DeserializeOwned> Held<R> {
+    fn put(&mut self, rows: Vec<R>, absent: &[&str], stamp: u64) -> Put {
         let mut put = Put { written: PageWritten::default(), first_seen: 0 };
         for row in rows {
             let mark = Mark { standing: Standing::Seen, stamp };
@@ -288,17 +291,21 @@ impl<R: Record> Held<R> {
                 Entry::Vacant(place) => {
                     put.written.inserted += 1;
                     put.first_seen += 1;
+                    let row = match absent {
+                        [] => row,
+                        absent => keep_fields(row.clone(), &row, absent),
+                    };
                     place.insert(HeldRow { row, mark });
                 }
                 Entry::Occupied(mut place) => {
                     let held = place.get_mut();
                     put.first_seen += u64::from(held.mark.stamp != stamp);
                     held.mark = mark;
-                    if held.row.version() == row.version() {
+                    if is_same(held.row.version(), row.version(), absent) {
                         put.written.unchanged += 1;
                     } else {
                         put.written.updated += 1;
-                        held.row = row;
+                        held.row = keep_fields(row, &held.row, absent);
                     }
                 }
             }
@@ -392,6 +399,11 @@ impl<R: Record> Held<R> {
             .filter(|(_, held)| !matches!(held.mark.standing, Standing::Gone { .. }));
         R::batch(live.take(at_most(limit)).map(|(_, held)| held.row.clone()).collect())
     }
+}
+
+/// Whether a row is stored already. One that came in part is known by its provisional version.
+fn is_same(held: RowVersion, came: RowVersion, absent: &[&str]) -> bool {
+    held == came || (!absent.is_empty() && held == came.provisional())
 }
 
 fn may_be_missing(opportunity: &Opportunity) -> bool {
