@@ -17,4 +17,5 @@ mod sqlite;
 mod running;
 mod store;
 mod support;
+mod sweeps;
 mod sync;

@@ -1,10 +1,10 @@
 //! What is written, what is exact, and what a vanished row does (SYN-6, SYN-7, DEA-5).
 
-use fluint_crm::model::{DealState, FeedEvent, Presence, Table};
+use fluint_crm::model::{DealState, FeedEvent, Outcome};
 use fluint_crm::testkit::{Cell, Closing, OrgBuilder};
 use uuid::Uuid;
 
-use crate::dynamics::bench::{Bench, member, small_org, workspace};
+use crate::dynamics::bench::{Bench, member, small_org};
 
 #[tokio::test]
 async fn syn_6_with_one_opportunity_in_a_hundred_changed_only_those_are_written() {

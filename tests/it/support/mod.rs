@@ -60,6 +60,8 @@ pub(crate) struct PlainState {
     /// all others that are not there, it says hidden.
     pub(crate) gone: BTreeSet<RecordId>,
     pub(crate) closed: Vec<Opportunity>,
+    /// Reads by id fail.
+    pub(crate) fail_lookups: Option<Failure>,
     /// Reads by id: the table and how many ids at once.
     pub(crate) lookups: Vec<(Table, usize)>,
     /// No note is taken in, for good.
@@ -202,6 +204,9 @@ impl CrmConnector for PlainCrm {
     async fn lookup(&self, table: Table, ids: &[RecordId]) -> Result<Vec<Lookup>> {
         let mut state = self.state();
         state.lookups.push((table, ids.len()));
+        if let Some(failure) = state.fail_lookups {
+            return Err(failure.error());
+        }
         let found = |id: &RecordId| {
             let rows = state.opportunities.iter().chain(&state.closed);
             let row =
