@@ -5,7 +5,7 @@ use clap::ValueEnum;
 
 use crate::bench::{Bench, Warm, forget, org};
 use crate::child::{Server, measure};
-use crate::client::{CAN_SPLIT, Tasks, Told};
+use crate::client::{Tasks, Told};
 use crate::options::Options;
 use crate::report::{Goal, Line, head, median, summary};
 use crate::server::{Counters, Serve, Settings, WAIT};
@@ -143,9 +143,6 @@ impl Bench<'_> {
             one.push(self.one("G", &warm.plain(Tasks::One))?);
         }
         let mut line = against("ranges", &ours, "G", &one).goal(Goal::Faster(4.0));
-        if !CAN_SPLIT {
-            line = line.note("ours reads one chain: ranges cannot be asked for yet");
-        }
         let line = line.note(format!("at most {} requests at once", counters.at_once));
         Ok(vec![line, reading("ranges, reading", &ours, "G", &one)])
     }

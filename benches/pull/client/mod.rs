@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::server::{Addresses, Start};
 
-pub(crate) use ours::CAN_SPLIT;
 
 /// A client to measure.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use fluint_crm::connector::Callback;
+use fluint_crm::connector::{Callback, Split};
 use fluint_crm::dynamics::{DYNAMICS, DynamicsProvider};
 use fluint_crm::host::{Observer, SealingKey, StaticKeys, SyncProgress, TableStep};
 use fluint_crm::model::{EmailAddress, Member, MemberId, SyncCounts, WorkspaceId};
@@ -67,16 +67,11 @@ fn build(ours: &Ours, observer: Arc<dyn Observer>) -> Result<Crm> {
     Ok(split(builder, ours.ranges).build()?)
 }
 
-/// HOOK: the one place that asks for ranges. Once `CrmBuilder::split` exists, this becomes
-/// `builder.split(match ranges { Some(n) => Split::Fixed(n), None => Split::Fixed(1) })`, and
-/// [`CAN_SPLIT`] becomes true.
+/// One chain a table unless ranges are asked for: what the plain loops read, page by page.
 fn split(builder: CrmBuilder, ranges: Option<u32>) -> CrmBuilder {
-    let _ = ranges;
-    builder
+    let ranges = ranges.and_then(std::num::NonZeroU32::new);
+    builder.split(ranges.map_or(Split::Off, Split::Fixed))
 }
-
-/// Whether the hook above does what it is asked.
-pub(crate) const CAN_SPLIT: bool = false;
 
 async fn connect(crm: &Crm, workspace: &WorkspaceId) -> Result<()> {
     let member = MemberId::new("seller1")?;
