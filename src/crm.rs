@@ -25,7 +25,9 @@ use crate::model::{
 use crate::scheduler::{Budget, RunReport, Scheduler};
 use crate::seal::Sealer;
 use crate::settings::Settings;
-use crate::storage::{Handshake, PullProgress, Query, StageChoice, Stores, Sweep, SweepDecision};
+use crate::storage::{
+    GateKey, Handshake, PullProgress, Query, StageChoice, Stores, Sweep, SweepDecision,
+};
 
 /// Connects workspaces to their CRMs, keeps them in sync, publishes documents, answers questions.
 ///
@@ -205,6 +207,21 @@ impl Crm {
         id: ConnectionId,
     ) -> Result<Option<PullProgress>> {
         self.stores.mirror.progress(workspace, id).await
+    }
+
+    /// Until when the CRM has asked to be left alone by this connection's user (UTC), on whichever
+    /// worker; `None` when it has not. A sync goes on by itself then.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the workspace has no such connection; [`Error::Store`].
+    pub async fn throttled_until(
+        &self,
+        workspace: &WorkspaceId,
+        id: ConnectionId,
+    ) -> Result<Option<OffsetDateTime>> {
+        let connection = self.connection(workspace, id).await?;
+        let until = self.stores.gates.held_until(&GateKey::of(&connection)).await?;
+        Ok(until.filter(|until| *until > self.clock.now()))
     }
 
     /// How looking for vanished rows ended last, table by table: what was kept, and why.

@@ -18,7 +18,7 @@ use crate::dynamics::decode::Source;
 use crate::dynamics::error::Failure;
 use crate::dynamics::lookup::{lookup, lookup_among};
 use crate::dynamics::notes;
-use crate::dynamics::paging::{failed, read_chain, stale_cursor, unreadable};
+use crate::dynamics::paging::{Given, failed, read_chain, stale_cursor, unreadable};
 use crate::dynamics::parts::ConnectorParts;
 use crate::dynamics::plan::{Unreadable, Words, whole};
 use crate::dynamics::processes::{Processes, active_processes, json, whole_list};
@@ -58,7 +58,7 @@ impl DynamicsConnector {
     }
 
     fn read<S: Source>(&self, chain: &ChainRequest, source: S) -> PageStream<'_, S::Row> {
-        read_chain(&self.api, &self.intake, source, chain, Vec::new())
+        read_chain(&self.api, &self.intake, source, chain, Given::default())
     }
 
     async fn in_ranges<S: Source>(&self, source: &S, request: &PlanRequest) -> Result<TablePlan> {
@@ -149,8 +149,11 @@ impl CrmConnector for DynamicsConnector {
     fn currencies(&self, chain: &ChainRequest) -> PageStream<'_, Currency> {
         match Words::of(&chain.plan) {
             Ok(Words::Currencies { base, hidden }) => {
+                // Without the base currency no row tells its role; what was known of it stays.
+                let absent: &[&str] = if base.is_none() { &["role"] } else { &[] };
                 let notices = hidden.map(Notice::from).into_iter().collect();
-                read_chain(&self.api, &self.intake, Currencies { base }, chain, notices)
+                let given = Given { notices, absent };
+                read_chain(&self.api, &self.intake, Currencies { base }, chain, given)
             }
             Ok(_) => failed(stale_cursor()),
             Err(error) => failed(error),

@@ -46,15 +46,24 @@ const FIRST_PAGE_BYTES: usize = 2 * 1024 * 1024;
 /// Bodies smaller than this are decoded where they arrive: handing them on would cost more.
 const SMALL_BODY: usize = 64 * 1024;
 
+/// What is known of a chain's pages before they come.
+#[derive(Debug, Default)]
+pub(crate) struct Given {
+    /// To be said with the first page.
+    pub(crate) notices: Vec<Notice>,
+    /// Fields of the model that no page can tell.
+    pub(crate) absent: &'static [&'static str],
+}
+
 /// Reads one chain of a table, from its start or from where an earlier run came to.
 ///
-/// `notices` go along with the first page.
+/// What is given beforehand goes along with its pages.
 pub(crate) fn read_chain<S: Source>(
     api: &Arc<WebApi>,
     intake: &Arc<Intake>,
     source: S,
     request: &ChainRequest,
-    notices: Vec<Notice>,
+    given: Given,
 ) -> PageStream<'static, S::Row> {
     let (sender, receiver) = mpsc::channel(1);
     let reader = Reader {
@@ -65,7 +74,7 @@ pub(crate) fn read_chain<S: Source>(
         followed: BTreeSet::new(),
         origin: if request.from.is_some() { Origin::Cursor } else { Origin::Run },
         bytes: FIRST_PAGE_BYTES,
-        notices,
+        given,
     };
     let from = request.from.clone();
     let start = async move {
@@ -179,7 +188,7 @@ struct Reader<S: Source> {
     origin: Origin,
     /// How many bytes the last page had: what is reserved for the next.
     bytes: usize,
-    notices: Vec<Notice>,
+    given: Given,
 }
 
 impl<S: Source> Reader<S> {
@@ -232,7 +241,8 @@ impl<S: Source> Reader<S> {
         self.origin = Origin::Run;
         let Decoded { rows, unreadable, notices, absent, next_link } = decoded;
         let mut page = self.page(rows, unreadable, notices, held);
-        page.absent = absent.into_iter().map(Cow::Borrowed).collect();
+        let absent = absent.into_iter().chain(self.given.absent.iter().copied());
+        page.absent = absent.map(Cow::Borrowed).collect();
         let Some(link) = next_link else { return Ok(Turned { page, ahead: None }) };
         let url = check_link(self.api.endpoints(), self.source.set(), &link)?;
         if !self.followed.insert(hash(&link)) {
@@ -315,7 +325,7 @@ impl<S: Source> Reader<S> {
         mut notices: Vec<Notice>,
         bytes: BytesHeld,
     ) -> Page<S::Row> {
-        notices.append(&mut self.notices);
+        notices.append(&mut self.given.notices);
         Page { unreadable, notices, bytes, ..Page::last(rows) }
     }
 }

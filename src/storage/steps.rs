@@ -12,6 +12,6 @@ mod publications;
 mod sweeps;
 
 pub use deals::{DealStep, Listing, Standing, apply_decision};
-pub use drift::keep_fields;
+pub use drift::{is_unchanged, keep_fields, merge_drifted};
 pub use publications::{accept, record_create, record_receipt, set_aside};
 pub use sweeps::{KEEP_GONE, approve_sweep};

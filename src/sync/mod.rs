@@ -20,6 +20,7 @@ mod sample;
 
 use std::sync::Arc;
 
+use futures_util::future::try_join;
 use time::{Duration, OffsetDateTime};
 
 use crate::clock::{Clock, Randomness};
@@ -33,7 +34,7 @@ use crate::model::{
 use crate::storage::{Claim, Pull, PullPhase, Stores};
 use crate::sync::follow::follow_changes;
 use crate::sync::promote::{Promotion, promote};
-use crate::sync::pull::{EarlierReads, read_tables};
+use crate::sync::pull::{EarlierReads, expected_rows, read_tables};
 use crate::sync::reconcile::{Reading, reconcile};
 
 /// How old an interrupted run may be to go on where it was. Page links carry no expiry that
@@ -77,9 +78,10 @@ impl Sync<'_> {
         // Members and filter are read once, here, so that one sync judges by one rule (DEA-4).
         let members = self.members.members(&self.connection.workspace).await?;
         if run.phase == PullPhase::Reading {
-            let (identity, reading) = self.compare_identity().await?;
+            let ((identity, reading), expected) =
+                try_join(self.compare_identity(), expected_rows(self, &run)).await?;
             let earlier = self.judge_earlier_reads(&run, reading);
-            let proofs = read_tables(self, &run, earlier).await?;
+            let proofs = read_tables(self, &run, earlier, &expected).await?;
             let reading = self.compare_sign_in(reading).await?;
             reconcile(self, &run, reading, &proofs).await?;
             self.remember_identity(identity, reading).await?;

@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::server::{Addresses, Start};
 
-
 /// A client to measure.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Client {

@@ -28,7 +28,7 @@ fn body(id: usize, next: Option<&str>) -> String {
 fn read(org: &Org, from: Option<ResumeToken>) -> PageStream<'static, User> {
     let plan = ChainPlan { source: String::new(), range: TimeRange::ALL };
     let request = ChainRequest { plan, from };
-    read_chain(&org.api(), &Arc::new(Intake::default()), Users, &request, Vec::new())
+    read_chain(&org.api(), &Arc::new(Intake::default()), Users, &request, Given::default())
 }
 
 /// An org with three pages of users.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::model::Record;
+use crate::model::{Record, RowVersion};
 
 /// Gives the new row with these fields of the old one, and with a version that no CRM sends for it
 /// ([`RowVersion::provisional`]), so that it is written again once the fields come again.
@@ -44,6 +44,27 @@ pub fn keep_fields<R: Record + Serialize + DeserializeOwned>(
         return new;
     }
     merge(&new, old, fields).unwrap_or(new)
+}
+
+/// What stands for a row next, of which these fields did not come: the row that is held when nothing
+/// about it changed, else the new one with the fields of the held one.
+#[must_use]
+pub fn merge_drifted<R: Record + Serialize + DeserializeOwned>(
+    new: R,
+    held: Option<R>,
+    absent: &[&str],
+) -> R {
+    match held {
+        Some(held) if is_unchanged(held.version(), new.version(), absent) => held,
+        Some(held) => keep_fields(new, &held, absent),
+        None => keep_fields(new.clone(), &new, absent),
+    }
+}
+
+/// Whether a row is held already. One that came in part is known by its provisional version.
+#[must_use]
+pub fn is_unchanged(held: RowVersion, came: RowVersion, absent: &[&str]) -> bool {
+    held == came || (!absent.is_empty() && held == came.provisional())
 }
 
 /// By way of JSON: drift is rare, and no field needs code of its own.

@@ -10,10 +10,10 @@ use time::OffsetDateTime;
 
 use crate::model::{
     Account, AssignedStage, AssignmentState, Candidate, Contact, Currency, CurrencyRole,
-    Opportunity, OpportunityId, OpportunityStatus, OwnerRef, Presence, Record, RecordId,
-    RowVersion, Rows, RunId, Stage, StageAssignment, StageId, Table, User,
+    Opportunity, OpportunityId, OpportunityStatus, OwnerRef, Presence, Record, RecordId, Rows,
+    RunId, Stage, StageAssignment, StageId, Table, User,
 };
-use crate::storage::steps::keep_fields;
+use crate::storage::steps::{is_unchanged, keep_fields, merge_drifted};
 use crate::storage::{MissingRow, PageWritten, StageChoice, fallback};
 use crate::store::memory::at_most;
 
@@ -293,7 +293,7 @@ impl<R: Record + Serialize + DeserializeOwned> Held<R> {
                     put.first_seen += 1;
                     let row = match absent {
                         [] => row,
-                        absent => keep_fields(row.clone(), &row, absent),
+                        absent => merge_drifted(row, None, absent),
                     };
                     place.insert(HeldRow { row, mark });
                 }
@@ -301,7 +301,7 @@ impl<R: Record + Serialize + DeserializeOwned> Held<R> {
                     let held = place.get_mut();
                     put.first_seen += u64::from(held.mark.stamp != stamp);
                     held.mark = mark;
-                    if is_same(held.row.version(), row.version(), absent) {
+                    if is_unchanged(held.row.version(), row.version(), absent) {
                         put.written.unchanged += 1;
                     } else {
                         put.written.updated += 1;
@@ -399,11 +399,6 @@ impl<R: Record + Serialize + DeserializeOwned> Held<R> {
             .filter(|(_, held)| !matches!(held.mark.standing, Standing::Gone { .. }));
         R::batch(live.take(at_most(limit)).map(|(_, held)| held.row.clone()).collect())
     }
-}
-
-/// Whether a row is stored already. One that came in part is known by its provisional version.
-fn is_same(held: RowVersion, came: RowVersion, absent: &[&str]) -> bool {
-    held == came || (!absent.is_empty() && held == came.provisional())
 }
 
 fn may_be_missing(opportunity: &Opportunity) -> bool {

@@ -18,6 +18,7 @@ use crate::walk::{ChainCursor, CompletenessProof, TablePlan};
 mod apply;
 mod candidates;
 mod choices;
+mod drift;
 mod finish;
 pub(crate) mod rows;
 mod runs;

@@ -48,6 +48,7 @@ pub mod progress;
 pub mod publications;
 pub mod query;
 pub mod skipped;
+pub mod sweeps;
 pub mod totals;
 
 /// A store in the state in which a host opens it for the first time, and the clock it was given.
@@ -351,6 +352,22 @@ macro_rules! store_conformance {
                 dea_2_every_other_decision_takes_off_the_list
                 dea_2_skipped_ones_come_in_pages_in_the_order_of_their_ids
             );
+            $crate::store_conformance!(@role sweeps, $store;
+                syn_7_missing_rows_come_in_pages
+                syn_7_a_row_that_is_found_is_missing_no_more
+                dea_5_a_closed_opportunity_is_not_missed_again
+                r_18_a_row_that_is_gone_is_in_no_answer
+                r_18_a_row_that_is_there_is_never_called_gone
+                r_18_a_row_that_comes_back_is_there_again
+                r_18_a_sweep_is_undone
+                r_18_after_thirty_days_nothing_can_be_undone
+                r_17_the_newest_sweep_of_a_table_is_kept
+                r_17_an_approval_is_for_one_run
+                r_26_a_stale_claim_cannot_settle_or_record
+                oll_4_a_decision_about_a_sweep_stays_in_its_workspace
+                r_18_a_stage_that_is_gone_is_no_choice
+                r_21_absent_fields_keep_what_is_stored
+            );
             $crate::store_conformance!(@role totals, $store;
                 oll_2_totals_are_exact_beyond_floating_point
                 oll_2_totals_may_be_negative_or_zero
@@ -396,6 +413,7 @@ mod tests {
             include_str!("store/publications.rs"),
             include_str!("store/query.rs"),
             include_str!("store/skipped.rs"),
+            include_str!("store/sweeps.rs"),
             include_str!("store/totals.rs"),
         ];
         let listed: Vec<_> = include_str!("store.rs").lines().map(str::trim).collect();

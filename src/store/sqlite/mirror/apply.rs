@@ -7,7 +7,7 @@ use crate::model::{RecordId, RowVersion, Rows};
 use crate::storage::{MirrorPage, PageWritten, PullPhase};
 use crate::store::sqlite::codec::{Columns, Owner, counter, integer, owned_text, text, uuid};
 use crate::store::sqlite::mirror::rows::Mirrored;
-use crate::store::sqlite::mirror::runs;
+use crate::store::sqlite::mirror::{drift, runs};
 use crate::store::sqlite::trouble::Trouble;
 
 /// Stores a page of the connection's run, unless it was stored before.
@@ -23,7 +23,12 @@ pub(crate) fn apply(
     if phase != PullPhase::Reading || !runs::is_planned(tx, owner, page)? {
         return Err(Error::conflict(format!("run {}", page.run)).into());
     }
-    let written = put_rows(tx, owner, &page.rows)?;
+    let written = if page.absent.is_empty() {
+        put_rows(tx, owner, &page.rows)?
+    } else {
+        let absent: Vec<&str> = page.absent.iter().map(|field| &**field).collect();
+        put_rows(tx, owner, &drift::merged(tx, owner, &page.rows, &absent)?)?
+    };
     see(tx, owner, page)?;
     remember(tx, owner, page, written)?;
     runs::advance(tx, owner, page, written)?;
