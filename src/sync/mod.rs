@@ -20,7 +20,6 @@ mod sample;
 
 use std::sync::Arc;
 
-use futures_util::future::try_join;
 use time::{Duration, OffsetDateTime};
 
 use crate::clock::{Clock, Randomness};
@@ -78,8 +77,8 @@ impl Sync<'_> {
         // Members and filter are read once, here, so that one sync judges by one rule (DEA-4).
         let members = self.members.members(&self.connection.workspace).await?;
         if run.phase == PullPhase::Reading {
-            let ((identity, reading), expected) =
-                try_join(self.compare_identity(), expected_rows(self, &run)).await?;
+            let (identity, reading) = self.compare_identity().await?;
+            let expected = expected_rows(self, &run).await?;
             let earlier = self.judge_earlier_reads(&run, reading);
             let proofs = read_tables(self, &run, earlier, &expected).await?;
             let reading = self.compare_sign_in(reading).await?;

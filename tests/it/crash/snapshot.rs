@@ -130,10 +130,14 @@ async fn feed_lines(lines: &mut Vec<String>, stores: &Stores, connection: &Conne
         match entry.event {
             FeedEvent::SyncStarted { run } => runs.entry(run).or_default().0 += 1,
             FeedEvent::SyncFinished { run, .. } => runs.entry(run).or_default().1 += 1,
-            // The run's id is random.
+            // A run's id is random.
             FeedEvent::SyncFailed { message, remedy, .. } => {
                 push(lines, "feed: failed", (message, remedy));
             }
+            FeedEvent::SweepWithheld { table, missing, reason, .. } => {
+                push(lines, "feed: withheld", (table, missing, reason));
+            }
+            FeedEvent::RowsGone { table, rows, .. } => push(lines, "feed: gone", (table, rows)),
             event => push(lines, "feed:", event),
         }
     }

@@ -92,7 +92,10 @@ async fn survive(times: u32, sets: &[&str]) {
                 Ok(report) => {
                     sound += 1;
                     assert_eq!(report.counts.rows_missing, 0, "{set}: {fault:?}");
-                    assert_eq!(report.counts.rows_written, 0, "{set}: {fault:?}");
+                    // Without the base currency, the row that had that role is kept as it was, and
+                    // marked to be written once it is known again.
+                    let marked = u64::from(*set == "organizations");
+                    assert!(report.counts.rows_written <= marked, "{set}: {fault:?}");
                 }
                 Err(error) => {
                     failed += 1;
