@@ -135,6 +135,10 @@ fn finish<S: Source>(rows: Rows<'_, S>, ends: Ends<'_>) -> Page<S> {
     if !ends.has_value {
         return Err(BodyFault::Unexpected { detail: "no list of rows".to_owned(), source: None });
     }
+    if rows.has_too_many() {
+        let detail = "more rows than were asked for".to_owned();
+        return Err(BodyFault::Unexpected { detail, source: None });
+    }
     Ok(rows.into_decoded(ends.next_link))
 }
 

@@ -31,6 +31,9 @@ impl<'s, S: Source> Rows<'s, S> {
     /// Takes a row in.
     pub(super) fn take(&mut self, wire: &S::Wire<'_>) {
         self.taken += 1;
+        if self.has_too_many() {
+            return;
+        }
         let marks = wire.marks();
         self.seen |= marks.present;
         match self.source.convert(wire) {
@@ -43,6 +46,12 @@ impl<'s, S: Source> Rows<'s, S> {
                 self.rows.push(row);
             }
         }
+    }
+
+    /// Whether there are more rows than were asked for. They are not kept: small as each may be, a
+    /// body of them would grow far beyond its own size.
+    pub(super) const fn has_too_many(&self) -> bool {
+        self.taken > MOST_ROWS
     }
 
     /// Counts a row that is none.

@@ -191,6 +191,17 @@ fn r_12_hostile_bodies_are_typed_errors() {
     }
 }
 
+/// R-12: a page of very many tiny rows does not grow beyond what was asked for.
+#[test]
+fn r_12_more_rows_than_were_asked_for_are_no_page() {
+    let rows = |count: usize| {
+        let row = r#"{"opportunityid":"00000000-0000-0000-0000-000000000001"}"#;
+        format!(r#"{{"value":[{}]}}"#, vec![row; count].join(","))
+    };
+    assert_eq!(page(&Opportunities, rows(5_000).as_bytes()).unwrap().rows.len(), 5_000);
+    assert_eq!(detail(rows(5_001).as_bytes()), "more rows than were asked for");
+}
+
 /// R-12: numbers beyond reason and lone surrogates spoil their column, not the page.
 #[test]
 fn r_12_hostile_columns_spoil_only_themselves() {
