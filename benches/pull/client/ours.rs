@@ -1,11 +1,12 @@
 //! The crate as a host uses it.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use fluint_crm::connector::Callback;
+use fluint_crm::connector::{Callback, Split};
 use fluint_crm::dynamics::{DYNAMICS, DynamicsProvider};
 use fluint_crm::host::{Observer, SealingKey, StaticKeys, SyncProgress, TableStep};
 use fluint_crm::model::{EmailAddress, Member, MemberId, SyncCounts, WorkspaceId};
@@ -67,16 +68,16 @@ fn build(ours: &Ours, observer: Arc<dyn Observer>) -> Result<Crm> {
     Ok(split(builder, ours.ranges).build()?)
 }
 
-/// HOOK: the one place that asks for ranges. Once `CrmBuilder::split` exists, this becomes
-/// `builder.split(match ranges { Some(n) => Split::Fixed(n), None => Split::Fixed(1) })`, and
-/// [`CAN_SPLIT`] becomes true.
+/// Asks for so many ranges a big table; none is one chain a table.
 fn split(builder: CrmBuilder, ranges: Option<u32>) -> CrmBuilder {
-    let _ = ranges;
-    builder
+    match ranges.and_then(NonZeroU32::new) {
+        Some(ranges) if ranges.get() > 1 => builder.split(Split::Fixed(ranges)),
+        _ => builder.split(Split::Off),
+    }
 }
 
-/// Whether the hook above does what it is asked.
-pub(crate) const CAN_SPLIT: bool = false;
+/// Whether the crate can be asked for ranges.
+pub(crate) const CAN_SPLIT: bool = true;
 
 async fn connect(crm: &Crm, workspace: &WorkspaceId) -> Result<()> {
     let member = MemberId::new("seller1")?;
