@@ -21,6 +21,7 @@ mod choices;
 mod finish;
 pub(crate) mod rows;
 mod runs;
+mod seen;
 mod sweeps;
 
 #[async_trait]

@@ -74,14 +74,8 @@ fn prepare(connection: &mut Connection) -> Result<()> {
     if state != State::Current {
         migrate(connection)?;
     }
-    connection
-        .execute_batch(SEEN)
-        .map_err(|cause| Trouble::from(cause).into_error("open the database file"))
+    Ok(())
 }
-
-/// What a run has seen of the table at hand, while the run's missing rows are looked for. Kept by
-/// the connection alone, on disk where it grows.
-const SEEN: &str = "CREATE TEMP TABLE seen (id TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID";
 
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
