@@ -31,6 +31,9 @@ CREATE TABLE handshakes (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX handshakes_by_workspace ON handshakes (workspace, started_at);
 
+-- The mirrored tables are rowid tables: the CRM's ids come in an order that is random to ours, so
+-- that rows are appended and only the narrow index is written all over.
+
 CREATE TABLE users (
     workspace     TEXT NOT NULL,
     connection    BLOB NOT NULL,
@@ -45,7 +48,7 @@ CREATE TABLE users (
     kind          TEXT NOT NULL,
     status        TEXT NOT NULL,
     PRIMARY KEY (workspace, connection, id)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE accounts (
     workspace       TEXT NOT NULL,
@@ -73,7 +76,7 @@ CREATE TABLE accounts (
     created_at      INTEGER,
     modified_at     INTEGER,
     PRIMARY KEY (workspace, connection, id)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE contacts (
     workspace     TEXT NOT NULL,
@@ -98,7 +101,7 @@ CREATE TABLE contacts (
     created_at    INTEGER,
     modified_at   INTEGER,
     PRIMARY KEY (workspace, connection, id)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX contacts_by_account ON contacts (workspace, connection, parent)
     WHERE parent_kind = 'account';
 
@@ -135,7 +138,7 @@ CREATE TABLE opportunities (
     created_at     INTEGER,
     modified_at    INTEGER,
     PRIMARY KEY (workspace, connection, id)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX opportunities_by_account ON opportunities (workspace, connection, of_account)
     WHERE of_account IS NOT NULL;
 
@@ -154,7 +157,7 @@ CREATE TABLE stages (
     position         INTEGER,
     category         TEXT,
     PRIMARY KEY (workspace, connection, id)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE stage_assignments (
     workspace     TEXT NOT NULL,
@@ -172,7 +175,7 @@ CREATE TABLE stage_assignments (
     modified_at   INTEGER,
     origin        TEXT NOT NULL,
     PRIMARY KEY (workspace, connection, id)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX stage_assignments_by_opportunity
     ON stage_assignments (workspace, connection, opportunity, state);
 
@@ -190,7 +193,25 @@ CREATE TABLE currencies (
     precision     INTEGER,
     role          TEXT NOT NULL,
     PRIMARY KEY (workspace, connection, id)
-) STRICT, WITHOUT ROWID;
+) STRICT;
+
+-- The few rows with a mark, to count, list and forget them without reading the others.
+CREATE INDEX users_marked ON users (workspace, connection, id)
+    WHERE missing_since IS NOT NULL OR gone_at IS NOT NULL;
+CREATE INDEX accounts_marked ON accounts (workspace, connection, id)
+    WHERE missing_since IS NOT NULL OR gone_at IS NOT NULL;
+CREATE INDEX contacts_marked ON contacts (workspace, connection, id)
+    WHERE missing_since IS NOT NULL OR gone_at IS NOT NULL;
+CREATE INDEX opportunities_marked ON opportunities (workspace, connection, id)
+    WHERE missing_since IS NOT NULL OR gone_at IS NOT NULL;
+CREATE INDEX stages_marked ON stages (workspace, connection, id)
+    WHERE missing_since IS NOT NULL OR gone_at IS NOT NULL;
+CREATE INDEX stage_assignments_marked ON stage_assignments (workspace, connection, id)
+    WHERE missing_since IS NOT NULL OR gone_at IS NOT NULL;
+CREATE INDEX currencies_marked ON currencies (workspace, connection, id)
+    WHERE missing_since IS NOT NULL OR gone_at IS NOT NULL;
+CREATE INDEX opportunities_closed ON opportunities (workspace, connection)
+    WHERE status IN ('won', 'lost');
 
 CREATE TABLE runs (
     workspace   TEXT NOT NULL,

@@ -22,6 +22,7 @@ mod drift;
 mod finish;
 pub(crate) mod rows;
 mod runs;
+mod seen;
 mod sweeps;
 
 #[async_trait]

@@ -96,8 +96,7 @@ fn put<R: Mirrored>(
     let mut write = tx.prepare_cached(&upsert::<R>())?;
     let mut reappear = tx.prepare_cached(&reappear(R::TABLE.as_str()))?;
     let mut written = PageWritten::default();
-    for row in rows {
-        let id = row.record_id();
+    for (id, row) in by_id(rows) {
         match held(&mut known, owner, &id)? {
             Some((version, absent)) if version == row.version() => {
                 written.unchanged += 1;
@@ -115,6 +114,14 @@ fn put<R: Mirrored>(
         write.execute(params_from_iter(values))?;
     }
     Ok(written)
+}
+
+/// The rows in the order of their ids, which is that of the index: the same page of it is then
+/// touched once, not again and again.
+fn by_id<R: Mirrored>(rows: &[R]) -> Vec<(RecordId, &R)> {
+    let mut sorted: Vec<_> = rows.iter().map(|row| (row.record_id(), row)).collect();
+    sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
+    sorted
 }
 
 /// The version of a stored row, and whether it is marked missing or gone.

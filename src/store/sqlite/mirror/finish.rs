@@ -7,6 +7,7 @@ use crate::model::{RunId, Table};
 use crate::storage::{PullPhase, TableSummary};
 use crate::store::sqlite::codec::{Columns, Owner, collect, counter, integer, text, time, uuid};
 use crate::store::sqlite::mirror::runs;
+use crate::store::sqlite::mirror::seen::{self, Compared};
 use crate::store::sqlite::trouble::Trouble;
 
 /// Marks the rows of the proved tables that the run did not see, and counts what it saw of every
@@ -21,14 +22,13 @@ pub(crate) fn finish_pull(
     if runs::phase(tx, owner, run)? == PullPhase::Reading {
         for table in Table::ALL {
             if proved.contains(&table) || has_begun(tx, owner, run, table)? {
-                let seen = gather_seen(tx, owner, run, table)?;
-                let newly_missing =
-                    if proved.contains(&table) { miss(tx, owner, table, now)? } else { 0 };
-                let found = Found { seen, newly_missing, proved: proved.contains(&table) };
+                let proved = proved.contains(&table);
+                let Compared { seen, held, unseen } = seen::compare(tx, owner, run, table)?;
+                let newly_missing = if proved { miss(tx, table, &unseen, now)? } else { 0 };
+                let found = Found { seen, held, newly_missing, proved };
                 summarise(tx, owner, run, table, found)?;
             }
         }
-        tx.prepare_cached("DELETE FROM temp.seen")?.execute([])?;
         runs::enter(tx, owner, run, PullPhase::Promoting)?;
     }
     summaries(tx, owner, run)
@@ -49,47 +49,23 @@ fn has_begun(
         .exists(params_from_iter(key))?)
 }
 
-/// Unfolds the pages of a table into one row an id, a page at a time; counts the ids.
-fn gather_seen(
-    tx: &Transaction<'_>,
-    owner: &Owner,
-    run: RunId,
-    table: Table,
-) -> Result<u64, Trouble> {
-    tx.prepare_cached("DELETE FROM temp.seen")?.execute([])?;
-    let mut add = tx.prepare_cached("INSERT OR IGNORE INTO temp.seen (id) VALUES (?)")?;
-    let mut pages = tx.prepare_cached(
-        "SELECT ids FROM seen_pages \
-         WHERE workspace = ? AND connection = ? AND run = ? AND name = ?",
-    )?;
-    let key = owner.with([uuid(run.as_uuid()), text(table.as_str())]);
-    let mut rows = pages.query(params_from_iter(key))?;
-    let mut seen = 0_u64;
-    while let Some(row) = rows.next()? {
-        for id in Columns::of(row).str()?.lines() {
-            seen += add.execute([id])? as u64;
-        }
-    }
-    Ok(seen)
-}
-
-/// Marks the rows missing that were not seen; counts the new ones.
+/// Marks rows missing that were not seen; counts the new ones.
 fn miss(
     tx: &Transaction<'_>,
-    owner: &Owner,
     table: Table,
+    unseen: &[i64],
     since: OffsetDateTime,
 ) -> Result<u64, Trouble> {
-    let marked = tx
-        .prepare_cached(&format!(
-            "UPDATE {table} SET missing_since = ?3 \
-             WHERE workspace = ?1 AND connection = ?2 AND missing_since IS NULL \
-                 AND gone_at IS NULL AND {} \
-                 AND NOT EXISTS (SELECT 1 FROM temp.seen WHERE seen.id = {table}.id)",
-            may_be_missing(table)
-        ))?
-        .execute(params_from_iter(owner.with([time(since)])))?;
-    Ok(marked as u64)
+    let mut mark = tx.prepare_cached(&format!(
+        "UPDATE {table} SET missing_since = ? WHERE rowid = ? AND missing_since IS NULL \
+             AND gone_at IS NULL AND {}",
+        may_be_missing(table)
+    ))?;
+    let mut marked = 0;
+    for row in unseen {
+        marked += mark.execute(params_from_iter([time(since), integer(*row)]))? as u64;
+    }
+    Ok(marked)
 }
 
 /// Which rows a read may show: won and lost opportunities are not among the open ones.
@@ -103,6 +79,7 @@ const fn may_be_missing(table: Table) -> &'static str {
 /// What ending the reading of a table found.
 struct Found {
     seen: u64,
+    held: u64,
     newly_missing: u64,
     proved: bool,
 }
@@ -116,25 +93,54 @@ fn summarise(
     table: Table,
     found: Found,
 ) -> Result<(), Trouble> {
-    tx.prepare_cached(&format!(
+    let (missing, gone) = marked(tx, owner, table)?;
+    let present = found.held - missing - gone - closed(tx, owner, table)?;
+    tx.prepare_cached(
         "INSERT INTO run_tables (workspace, connection, run, name, attempt, plan, written, seen, \
              newly_missing, proved, present, missing) \
-         SELECT ?1, ?2, ?3, ?4, -1, '', 0, ?5, ?6, ?7, \
-             count(*) FILTER (WHERE missing_since IS NULL), count(missing_since) \
-         FROM {table} WHERE workspace = ?1 AND connection = ?2 AND gone_at IS NULL AND {} \
+         VALUES (?1, ?2, ?3, ?4, -1, '', 0, ?5, ?6, ?7, ?8, ?9) \
          ON CONFLICT DO UPDATE SET seen = excluded.seen, present = excluded.present, \
              missing = excluded.missing, newly_missing = excluded.newly_missing, \
              proved = excluded.proved",
-        may_be_missing(table)
-    ))?
+    )?
     .execute(params_from_iter(owner.with([
         uuid(run.as_uuid()),
         text(table.as_str()),
         counter(found.seen),
         counter(found.newly_missing),
         integer(found.proved.into()),
+        counter(present),
+        counter(missing),
     ])))?;
     Ok(())
+}
+
+/// How many rows are missing, and how many gone, among those that a read may show.
+fn marked(tx: &Transaction<'_>, owner: &Owner, table: Table) -> Result<(u64, u64), Trouble> {
+    let counts: (i64, i64) = tx
+        .prepare_cached(&format!(
+            "SELECT count(*) FILTER (WHERE gone_at IS NULL), count(gone_at) FROM {table} \
+             INDEXED BY {table}_marked \
+             WHERE workspace = ? AND connection = ? \
+                 AND (missing_since IS NOT NULL OR gone_at IS NOT NULL) AND {}",
+            may_be_missing(table)
+        ))?
+        .query_row(params_from_iter(owner.values()), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok((counts.0.cast_unsigned(), counts.1.cast_unsigned()))
+}
+
+/// How many rows are held that a read does not show.
+fn closed(tx: &Transaction<'_>, owner: &Owner, table: Table) -> Result<u64, Trouble> {
+    if table != Table::Opportunities {
+        return Ok(0);
+    }
+    let closed: i64 = tx
+        .prepare_cached(
+            "SELECT count(*) FROM opportunities INDEXED BY opportunities_closed \
+             WHERE workspace = ? AND connection = ? AND status IN ('won', 'lost')",
+        )?
+        .query_row(params_from_iter(owner.values()), |row| row.get(0))?;
+    Ok(closed.cast_unsigned())
 }
 
 fn summaries(

@@ -23,8 +23,9 @@ pub(crate) fn missing(
 ) -> Result<Vec<MissingRow>, Trouble> {
     let after = after.map_or("", RecordId::as_str);
     let mut statement = tx.prepare_cached(&format!(
-        "SELECT id, missing_since FROM {table} \
+        "SELECT id, missing_since FROM {table} INDEXED BY {table}_marked \
          WHERE workspace = ? AND connection = ? AND id > ? \
+             AND (missing_since IS NOT NULL OR gone_at IS NOT NULL) \
              AND missing_since IS NOT NULL AND gone_at IS NULL AND swept_by IS NULL \
          ORDER BY id LIMIT ?"
     ))?;
@@ -156,7 +157,9 @@ pub(crate) fn forget_gone(
 ) -> Result<(), Trouble> {
     for table in Table::ALL {
         tx.prepare_cached(&format!(
-            "DELETE FROM {table} WHERE workspace = ? AND connection = ? AND gone_at < ?"
+            "DELETE FROM {table} INDEXED BY {table}_marked \
+             WHERE workspace = ? AND connection = ? \
+                 AND (missing_since IS NOT NULL OR gone_at IS NOT NULL) AND gone_at < ?"
         ))?
         .execute(params_from_iter(owner.with([time(until)])))?;
     }
