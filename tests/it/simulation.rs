@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use crate::simulation::stage::{Stage, work};
 use crate::simulation::user::{afterwards, people};
-use crate::simulation::world::{Setting, World};
+use crate::simulation::world::{Setting, Spoil, World};
 
 mod book;
 mod clock;
@@ -96,9 +96,76 @@ async fn every_seed(first: u64, seeds: u64, setting: impl Fn(u64) -> Setting) {
     println!("{seeds} seeds from {first} on: {tried:?}");
 }
 
+/// Every part of the seeds is a test of its own, so that they run side by side.
+macro_rules! pulls {
+    ($($name:ident: $part:literal),+ $(,)?) => {$(
+        #[tokio::test]
+        async fn $name() {
+            every_seed($part * 1_000_000, SEEDS, Setting::in_memory).await;
+        }
+    )+};
+}
+
+pulls! {
+    r_16_r_18_r_20_syn_8_dea_7_pulls_in_rough_weather_end_with_the_org_as_it_is_0: 0,
+    r_16_r_18_r_20_syn_8_dea_7_pulls_in_rough_weather_end_with_the_org_as_it_is_1: 1,
+    r_16_r_18_r_20_syn_8_dea_7_pulls_in_rough_weather_end_with_the_org_as_it_is_2: 2,
+    r_16_r_18_r_20_syn_8_dea_7_pulls_in_rough_weather_end_with_the_org_as_it_is_3: 3,
+    r_16_r_18_r_20_syn_8_dea_7_pulls_in_rough_weather_end_with_the_org_as_it_is_4: 4,
+    r_16_r_18_r_20_syn_8_dea_7_pulls_in_rough_weather_end_with_the_org_as_it_is_5: 5,
+    r_16_r_18_r_20_syn_8_dea_7_pulls_in_rough_weather_end_with_the_org_as_it_is_6: 6,
+    r_16_r_18_r_20_syn_8_dea_7_pulls_in_rough_weather_end_with_the_org_as_it_is_7: 7,
+}
+
+/// Seeds within which what is broken on purpose must be caught.
+const CANARY: u64 = 25;
+
+/// Breaks something on purpose; some oracle must say what it is expected to say.
+async fn is_caught(spoil: Spoil, says: &str) {
+    for seed in 0..CANARY {
+        let ended = simulate(Setting { spoil, ..Setting::in_memory(seed) }).await;
+        if ended.wrong.iter().any(|what| what.contains(says)) {
+            println!("{spoil:?}: caught by seed {seed} ({} of {CANARY})", seed + 1);
+            return;
+        }
+        assert!(ended.wrong.is_empty(), "seed {seed}, {spoil:?}: {:?}", ended.wrong);
+    }
+    panic!("{spoil:?}: {CANARY} seeds see nothing");
+}
+
 #[tokio::test]
-async fn r_20_pulls_1() {
-    every_seed(0, SEEDS, Setting::in_memory).await;
+async fn r_16_r_18_a_mirror_that_sweeps_on_absence_is_caught() {
+    is_caught(Spoil::SweepsOnAbsence, "is there and called gone").await;
+}
+
+#[tokio::test]
+async fn r_18_a_crm_that_calls_hidden_rows_gone_is_caught() {
+    is_caught(Spoil::CallsHiddenGone, "exists and is called gone").await;
+}
+
+#[tokio::test]
+async fn r_16_a_mirror_that_loses_the_rows_of_a_page_is_caught() {
+    is_caught(Spoil::DropsRows, "were shown").await;
+}
+
+#[tokio::test]
+async fn r_26_a_mirror_that_takes_stale_claims_is_caught() {
+    is_caught(Spoil::TakesStaleClaims, "was out").await;
+}
+
+#[tokio::test]
+async fn r_2_r_22_a_connector_that_sends_an_unanswered_create_again_is_caught() {
+    is_caught(Spoil::SendsAgain, "note of").await;
+}
+
+/// a chain that ends early makes rows missing, and the reads of their ids put them back.
+#[tokio::test]
+async fn r_18_a_connector_that_ends_chains_early_makes_no_row_gone() {
+    for seed in 0..CANARY {
+        let ended = simulate(Setting { spoil: Spoil::EndsEarly, ..Setting::in_memory(seed) }).await;
+        let gone = ended.wrong.iter().filter(|what| what.contains("called gone"));
+        assert_eq!(gone.count(), 0, "seed {seed}: {:?}", ended.wrong);
+    }
 }
 
 #[tokio::test]
