@@ -12,6 +12,7 @@ mod fakes;
 mod papers;
 mod render;
 mod settings;
+mod simulation;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod running;

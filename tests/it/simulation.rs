@@ -1,0 +1,179 @@
+//! Whole pulls in virtual time, everything drawn from one seed.
+//!
+//! *Flow.* A living org, one to three workers on one store, people who sign in, publish and approve,
+//! and all kinds of trouble: faults, throttles, crashes at any write, dropped futures, pauses longer
+//! than a lease, clocks that jump. Then it calms down, two quiet syncs go by, and the oracles judge.
+//!
+//! A failing seed prints the end of its trace. `FLUINT_CRM_SEEDS` multiplies the number of seeds.
+
+use std::collections::BTreeMap;
+
+use crate::simulation::stage::{Stage, work};
+use crate::simulation::user::{afterwards, people};
+use crate::simulation::world::{Setting, Spoil, World};
+
+mod book;
+mod clock;
+mod crm;
+mod oracle;
+mod org;
+mod process;
+mod stage;
+mod user;
+mod witness;
+mod world;
+
+/// Seeds of one test; there are eight such tests, so that they run side by side.
+const SEEDS: u64 = 250;
+
+/// Steps of one seed while it is rough.
+const ROUGH: usize = 2_500;
+
+/// Steps after which a seed that has not come to an end never will.
+const MOST: usize = 200_000;
+
+/// How a simulation ended.
+struct Ended {
+    wrong: Vec<String>,
+    tail: String,
+    fingerprint: (usize, u64),
+    counts: BTreeMap<&'static str, u64>,
+}
+
+/// Plays one seed to its end.
+async fn simulate(setting: Setting) -> Ended {
+    let world = World::new(setting);
+    let mut stage = Stage::new(&world);
+    stage.enter(people);
+    for _ in 0..=world.dice.below(3) {
+        stage.enter(work);
+    }
+    world.set_rough(true);
+    for step in 0..ROUGH {
+        stage.step();
+        if step % 500 == 499 {
+            oracle::nothing_false(&world).await;
+        }
+    }
+    stage.calm();
+    let last = stage.replace_first(afterwards);
+    let mut steps = 0;
+    while steps < MOST && stage.is_acting(&last) {
+        stage.step();
+        steps += 1;
+    }
+    if steps == MOST {
+        world.book.wrong("it never ends".to_owned());
+    }
+    oracle::nothing_false(&world).await;
+    oracle::judge(&world).await;
+    Ended {
+        wrong: world.book.faults(),
+        tail: world.book.tail(60),
+        fingerprint: world.book.fingerprint(),
+        counts: world.book.counts(),
+    }
+}
+
+fn times() -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "how long a run is, is up to whoever starts it")]
+    let times = std::env::var("FLUINT_CRM_SEEDS");
+    times.ok().and_then(|times| times.parse().ok()).unwrap_or(1)
+}
+
+/// Plays many seeds, and says what was tried.
+async fn every_seed(first: u64, seeds: u64, setting: impl Fn(u64) -> Setting) {
+    let mut tried: BTreeMap<&str, u64> = BTreeMap::new();
+    let seeds = seeds * times();
+    for seed in (first..).take(usize::try_from(seeds).unwrap()) {
+        let ended = simulate(setting(seed)).await;
+        let wrong = ended.wrong.join("\n  ");
+        assert!(ended.wrong.is_empty(), "seed {seed}:\n  {wrong}\n\n{}", ended.tail);
+        for (what, times) in ended.counts {
+            *tried.entry(what).or_default() += times;
+        }
+    }
+    println!("{seeds} seeds from {first} on: {tried:?}");
+}
+
+/// Every part of the seeds is a test of its own, so that they run side by side.
+macro_rules! pulls {
+    ($($name:ident: $part:literal),+ $(,)?) => {$(
+        #[tokio::test]
+        async fn $name() {
+            every_seed($part * 1_000_000, SEEDS, Setting::in_memory).await;
+        }
+    )+};
+}
+
+pulls! {
+    r_16_r_18_r_20_syn_8_dea_7_pulls_in_rough_weather_end_with_the_org_as_it_is_0: 0,
+    r_16_r_18_r_20_syn_8_dea_7_pulls_in_rough_weather_end_with_the_org_as_it_is_1: 1,
+    r_16_r_18_r_20_syn_8_dea_7_pulls_in_rough_weather_end_with_the_org_as_it_is_2: 2,
+    r_16_r_18_r_20_syn_8_dea_7_pulls_in_rough_weather_end_with_the_org_as_it_is_3: 3,
+    r_16_r_18_r_20_syn_8_dea_7_pulls_in_rough_weather_end_with_the_org_as_it_is_4: 4,
+    r_16_r_18_r_20_syn_8_dea_7_pulls_in_rough_weather_end_with_the_org_as_it_is_5: 5,
+    r_16_r_18_r_20_syn_8_dea_7_pulls_in_rough_weather_end_with_the_org_as_it_is_6: 6,
+    r_16_r_18_r_20_syn_8_dea_7_pulls_in_rough_weather_end_with_the_org_as_it_is_7: 7,
+}
+
+/// Seeds within which what is broken on purpose must be caught.
+const CANARY: u64 = 25;
+
+/// Breaks something on purpose; some oracle must say what it is expected to say.
+async fn is_caught(spoil: Spoil, says: &str) {
+    for seed in 0..CANARY {
+        let ended = simulate(Setting { spoil, ..Setting::in_memory(seed) }).await;
+        if ended.wrong.iter().any(|what| what.contains(says)) {
+            println!("{spoil:?}: caught by seed {seed} ({} of {CANARY})", seed + 1);
+            return;
+        }
+        assert!(ended.wrong.is_empty(), "seed {seed}, {spoil:?}: {:?}", ended.wrong);
+    }
+    panic!("{spoil:?}: {CANARY} seeds see nothing");
+}
+
+#[tokio::test]
+async fn r_16_r_18_a_mirror_that_sweeps_on_absence_is_caught() {
+    is_caught(Spoil::SweepsOnAbsence, "is there and called gone").await;
+}
+
+#[tokio::test]
+async fn r_18_a_crm_that_calls_hidden_rows_gone_is_caught() {
+    is_caught(Spoil::CallsHiddenGone, "exists and is called gone").await;
+}
+
+#[tokio::test]
+async fn r_16_a_mirror_that_loses_the_rows_of_a_page_is_caught() {
+    is_caught(Spoil::DropsRows, "were shown").await;
+}
+
+#[tokio::test]
+async fn r_26_a_mirror_that_takes_stale_claims_is_caught() {
+    is_caught(Spoil::TakesStaleClaims, "was out").await;
+}
+
+#[tokio::test]
+async fn r_2_r_22_a_connector_that_sends_an_unanswered_create_again_is_caught() {
+    is_caught(Spoil::SendsAgain, "note of").await;
+}
+
+/// a chain that ends early makes rows missing, and the reads of their ids put them back.
+#[tokio::test]
+async fn r_18_a_connector_that_ends_chains_early_makes_no_row_gone() {
+    for seed in 0..CANARY {
+        let ended = simulate(Setting { spoil: Spoil::EndsEarly, ..Setting::in_memory(seed) }).await;
+        let gone = ended.wrong.iter().filter(|what| what.contains("called gone"));
+        assert_eq!(gone.count(), 0, "seed {seed}: {:?}", ended.wrong);
+    }
+}
+
+#[tokio::test]
+async fn host_4_the_same_seed_gives_the_same_simulation() {
+    let mut prints = Vec::new();
+    for seed in [1, 1, 2] {
+        prints.push(simulate(Setting::in_memory(seed)).await.fingerprint);
+    }
+    assert_eq!(prints[0], prints[1]);
+    assert_ne!(prints[0], prints[2]);
+}
