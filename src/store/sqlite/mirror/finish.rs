@@ -77,6 +77,7 @@ const fn may_be_missing(table: Table) -> &'static str {
 }
 
 /// What ending the reading of a table found.
+#[derive(Clone, Copy)]
 struct Found {
     seen: u64,
     held: u64,
