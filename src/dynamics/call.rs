@@ -37,6 +37,7 @@ pub(crate) struct Call {
     pub(crate) operation: Cow<'static, str>,
     url: Url,
     kind: Kind,
+    expect: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -63,12 +64,17 @@ pub(crate) enum Precondition {
 impl Call {
     /// Reads from a URL.
     pub(crate) fn read(operation: impl Into<Cow<'static, str>>, url: Url) -> Self {
-        Self { operation: operation.into(), url, kind: Kind::Read }
+        Self { operation: operation.into(), url, kind: Kind::Read, expect: 0 }
     }
 
     /// Reads the first row of a list.
     pub(crate) fn probe(operation: impl Into<Cow<'static, str>>, url: Url) -> Self {
-        Self { operation: operation.into(), url, kind: Kind::Probe }
+        Self { operation: operation.into(), url, kind: Kind::Probe, expect: 0 }
+    }
+
+    /// Makes room for so many bytes of answer, decompressed.
+    pub(crate) fn expecting(self, bytes: usize) -> Self {
+        Self { expect: bytes, ..self }
     }
 
     /// Writes a row under a condition.
@@ -78,7 +84,12 @@ impl Call {
         precondition: Precondition,
         body: Bytes,
     ) -> Self {
-        Self { operation: operation.into(), url, kind: Kind::Write { precondition, body } }
+        Self {
+            operation: operation.into(),
+            url,
+            kind: Kind::Write { precondition, body },
+            expect: 0,
+        }
     }
 
     /// Writes without a condition, as the connector never does.
@@ -116,7 +127,7 @@ impl Call {
             #[cfg(test)]
             Kind::Once(method) => (method.clone(), Bytes::new()),
         };
-        Ok(Request { method, url: self.url.clone(), headers, body })
+        Ok(Request { method, url: self.url.clone(), headers, body, expect: self.expect })
     }
 
     /// What sending it twice does.

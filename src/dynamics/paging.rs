@@ -198,15 +198,18 @@ impl<S: Source> Reader<S> {
             Err(error) => return drop(pages.send(Err(error)).await),
         };
         while let Some(coming) = ahead.take() {
-            let delivery = self.turn(coming).await.map(|turned| {
+            let arrived = arrive::<S>(coming).await;
+            // Rows wait for the store as the body they came in, which is smaller. Nobody may be
+            // listening any more; then this is the end, too.
+            let Ok(place) = pages.reserve().await else { return };
+            let delivery = match arrived {
+                Ok(fetched) => self.turn(fetched).await,
+                Err(error) => Err(error),
+            };
+            place.send(delivery.map(|turned| {
                 ahead = turned.ahead;
                 turned.page
-            });
-            // Nobody may be listening any more; then this is the end, too.
-            if delivery.is_err() || pages.is_closed() {
-                ahead = None;
-            }
-            drop(pages.send(delivery).await);
+            }));
         }
     }
 
@@ -225,9 +228,9 @@ impl<S: Source> Reader<S> {
         Ok(self.send_for(url, link))
     }
 
-    /// Waits for a page, sends for the next, and decodes the one that came.
-    async fn turn(&mut self, mut coming: Ahead) -> Result<Turned<S::Row>> {
-        let Fetched { answer, held } = arrive::<S>(&mut coming.fetch).await?;
+    /// Sends for the next page, and decodes the one that came.
+    async fn turn(&mut self, fetched: Fetched) -> Result<Turned<S::Row>> {
+        let Fetched { answer, held } = fetched;
         let response = match answer {
             Ok(response) => response,
             Err(failure) => {
@@ -267,7 +270,10 @@ impl<S: Source> Reader<S> {
 
     fn send_for(&self, url: Url, link: Option<String>) -> Ahead {
         let (api, intake) = (Arc::clone(&self.api), Arc::clone(&self.intake));
-        let (call, bytes) = (Call::read(operation::<S>(), url), self.bytes);
+        let bytes = self.bytes;
+        // Pages of one table differ little; a small one is no reason to make much room.
+        let room = if bytes == FIRST_PAGE_BYTES { 0 } else { bytes + bytes / 16 };
+        let call = Call::read(operation::<S>(), url).expecting(room);
         let fetch = async move {
             let mut held = intake.reserve(bytes).await;
             let answer = api.send(&call).await;
@@ -330,8 +336,9 @@ impl<S: Source> Reader<S> {
     }
 }
 
-async fn arrive<S: Source>(fetch: &mut JoinSet<Fetched>) -> Result<Fetched> {
-    match fetch.join_next().await {
+/// Waits for a page.
+async fn arrive<S: Source>(mut coming: Ahead) -> Result<Fetched> {
+    match coming.fetch.join_next().await {
         Some(Ok(fetched)) => Ok(fetched),
         // The task was stopped from outside: the runtime is shutting down.
         Some(Err(cause)) => Err(Error::Unavailable {

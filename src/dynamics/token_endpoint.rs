@@ -109,6 +109,7 @@ impl TokenEndpoint<'_> {
             url: self.endpoints.token_url(self.tenant)?,
             headers,
             body: Bytes::from(form.finish()),
+            expect: 0,
         })
     }
 

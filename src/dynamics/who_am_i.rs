@@ -38,7 +38,7 @@ pub(crate) fn request(endpoints: &Endpoints, access: &SecretString) -> Result<Re
     headers.insert(HeaderName::from_static("odata-version"), version);
     headers.insert(IF_NONE_MATCH, HeaderValue::from_static("null"));
     let url = endpoints.web_api("WhoAmI")?;
-    Ok(Request { method: Method::GET, url, headers, body: Bytes::new() })
+    Ok(Request { method: Method::GET, url, headers, body: Bytes::new(), expect: 0 })
 }
 
 /// Asks, and again after a passing fault: the code is spent, and losing the sign-in now would send

@@ -89,13 +89,18 @@ impl HttpClient {
         }
     }
 
-    async fn collect(&self, mut response: reqwest::Response) -> Result<Bytes, TransportError> {
+    async fn collect(
+        &self,
+        mut response: reqwest::Response,
+        expect: usize,
+    ) -> Result<Bytes, TransportError> {
         let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
         let too_large = || failed(TransportErrorKind::UnusableBody, "the body exceeds the cap");
         if announced.is_some_and(|length| length > self.max_body) {
             return Err(too_large());
         }
-        let mut body = BytesMut::new();
+        // Growing by doubling would hold, and copy, up to twice the body.
+        let mut body = BytesMut::with_capacity(expect.min(self.max_body));
         while let Some(chunk) = response.chunk().await.map_err(broken_body)? {
             if chunk.len() > self.max_body - body.len() {
                 return Err(too_large());
@@ -117,7 +122,7 @@ impl Transport for HttpClient {
 
 impl HttpClient {
     async fn exchange(&self, request: Request) -> Result<Response, TransportError> {
-        let Request { method, url, headers, body } = request;
+        let Request { method, url, headers, body, expect } = request;
         let sent = self.client.request(method, url.clone()).headers(headers).body(body);
         let mut response = sent.send().await.map_err(no_answer)?;
         if response.url() != &url {
@@ -125,7 +130,8 @@ impl HttpClient {
         }
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
-        let body = self.collect(response).await?;
+        let expect = if status.is_success() { expect } else { 0 };
+        let body = self.collect(response, expect).await?;
         Ok(Response { status, headers, body })
     }
 }

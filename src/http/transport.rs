@@ -28,6 +28,8 @@ pub(crate) struct Request {
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// How many bytes the answer may have, when somebody knows: room is made for them at once.
+    pub(crate) expect: usize,
 }
 
 /// An answer with its whole body, decompressed and below the client's cap.

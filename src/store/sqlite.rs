@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::error::Result;
 
+mod checkpoint;
 mod claims;
 mod codec;
 mod connections;

@@ -11,6 +11,7 @@ fn request() -> Request {
         url: Url::parse("https://login.microsoftonline.com/x").unwrap(),
         headers: HeaderMap::new(),
         body: bytes::Bytes::new(),
+        expect: 0,
     }
 }
 

@@ -25,7 +25,7 @@ async fn serve(answer: impl Into<Vec<u8>>) -> Url {
 }
 
 fn get(url: Url) -> Request {
-    Request { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new() }
+    Request { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new(), expect: 0 }
 }
 
 fn client() -> HttpClient {

@@ -13,6 +13,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Error, Result};
+use crate::store::sqlite::checkpoint;
 use crate::store::sqlite::schema;
 use crate::store::sqlite::trouble::Trouble;
 
@@ -31,6 +32,8 @@ pub(crate) struct Database {
     readers: Option<mpsc::Sender<Job>>,
     writing: Option<JoinHandle<()>>,
     reading: Vec<JoinHandle<()>>,
+    /// Ends once the writing thread has.
+    moving: Option<JoinHandle<()>>,
 }
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
@@ -57,10 +60,12 @@ impl Survives {
 impl Database {
     /// Opens or creates a file.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let writer = schema::open_file(path)?;
+        let mut writer = schema::open_file(path)?;
         let readers =
             (0..READERS).map(|_| schema::open_reader(path)).collect::<Result<Vec<_>>>()?;
+        let moving = checkpoint::start(path, &mut writer)?;
         let mut database = Self::with_writer(writer)?;
+        database.moving = Some(moving);
         let (sender, receiver) = mpsc::channel(WAITING);
         let receiver = Arc::new(Mutex::new(receiver));
         for connection in readers {
@@ -84,6 +89,7 @@ impl Database {
             readers: None,
             writing: Some(writing),
             reading: Vec::new(),
+            moving: None,
         })
     }
 
@@ -138,7 +144,7 @@ async fn ask<T: Send + 'static>(
     answered.await.map_err(|_| gone())?.map_err(|trouble| trouble.into_error(operation))
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(run)
@@ -179,7 +185,7 @@ impl Drop for Database {
             let _ = thread.join();
         }
         drop(self.writer.take());
-        if let Some(thread) = self.writing.take() {
+        for thread in [self.writing.take(), self.moving.take()].into_iter().flatten() {
             let _ = thread.join();
         }
     }

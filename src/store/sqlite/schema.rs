@@ -21,10 +21,10 @@ const BUSY: Duration = Duration::from_secs(10);
 
 /// Bytes of a page of a new file. Ids come in random order, so that a step writes many pages in part;
 /// with pages of 8 KiB these are half as many as with the usual 4 KiB, and a third of the time less.
-const PAGE: i64 = 8_192;
+pub(crate) const PAGE: i64 = 8_192;
 
-/// How far the write-ahead log grows before it is moved into the file: what many steps have written
-/// is then moved once. With the usual 4 MiB a first pull takes up to twice as long.
+/// What is left of the write-ahead log's file once all of it was moved. How far it grows is decided
+/// where it is moved ([`checkpoint`](super::checkpoint)).
 const LOG: i64 = 64 << 20;
 
 /// What each connection keeps of the file in memory: the inner pages of a million rows' keys. There
@@ -50,6 +50,17 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Opens a further connection that does nothing but move the log into the file.
+pub(crate) fn open_mover(path: &Path) -> Result<Connection> {
+    let connection = Connection::open(path).map_err(cannot_open)?;
+    let small = |connection: &Connection| {
+        connection.busy_timeout(BUSY)?;
+        connection.pragma_update(None, "cache_size", 16)
+    };
+    small(&connection).map_err(cannot_open)?;
+    Ok(connection)
+}
+
 /// Opens an empty database in memory.
 pub(crate) fn open_memory() -> Result<Connection> {
     let mut connection = Connection::open_in_memory().map_err(cannot_open)?;
@@ -66,11 +77,7 @@ fn prepare(connection: &mut Connection) -> Result<()> {
     // Only now is it certain that the file may be changed.
     connection.pragma_update(None, "page_size", PAGE).map_err(cannot_open)?;
     write_ahead(connection)?;
-    let checkpoint = |connection: &Connection| {
-        connection.pragma_update(None, "wal_autocheckpoint", LOG / PAGE)?;
-        connection.pragma_update(None, "journal_size_limit", LOG)
-    };
-    checkpoint(connection).map_err(cannot_open)?;
+    connection.pragma_update(None, "journal_size_limit", LOG).map_err(cannot_open)?;
     if state != State::Current {
         migrate(connection)?;
     }

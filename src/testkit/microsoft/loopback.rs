@@ -150,5 +150,6 @@ fn received(request: &wiremock::Request) -> Request {
         url,
         headers: request.headers.clone(),
         body: request.body.clone().into(),
+        expect: 0,
     }
 }

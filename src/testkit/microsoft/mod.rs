@@ -144,6 +144,7 @@ impl FakeMicrosoft {
             url: address.clone(),
             headers: http::HeaderMap::new(),
             body: bytes::Bytes::new(),
+            expect: 0,
         };
         let response = self.parts.entra.respond(&request).ok()?;
         Url::parse(response.headers.get("location")?.to_str().ok()?).ok()

@@ -37,7 +37,7 @@ fn request(fake: &FakeMicrosoft, base: &str, path: &str) -> Request {
         headers.insert(name, value.parse().unwrap());
     }
     let url = base.join("/api/data/v9.2/").unwrap().join(path).unwrap();
-    Request { method: Method::GET, url, headers, body: bytes::Bytes::new() }
+    Request { method: Method::GET, url, headers, body: bytes::Bytes::new(), expect: 0 }
 }
 
 async fn over_loopback(request: Request) -> Result<Response, reqwest::Error> {
