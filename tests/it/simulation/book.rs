@@ -1,12 +1,12 @@
 //! Chance, and the book of what happened: one seed gives one book.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Write as _};
 use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::Mutex;
 
 use fluint_crm::Randomness;
-use fluint_crm::model::{RunId, Table};
+use fluint_crm::model::{RecordId, RunId, Table};
 use time::OffsetDateTime;
 
 /// Everything that is left to chance is drawn here.
@@ -85,7 +85,7 @@ impl Book {
     pub(crate) fn runs_since(&self, since: OffsetDateTime) -> usize {
         let pages = self.0.lock().unwrap();
         let runs = pages.done.iter().filter(|(_, at)| *at >= since).map(|(run, _)| *run);
-        runs.collect::<std::collections::BTreeSet<_>>().len()
+        runs.collect::<BTreeSet<_>>().len()
     }
 
     pub(crate) fn counts(&self) -> BTreeMap<&'static str, u64> {
@@ -117,7 +117,25 @@ impl Book {
 pub(crate) struct Shown {
     pub(crate) attempt: u32,
     pub(crate) pages: BTreeMap<(usize, u64), usize>,
-    pub(crate) ids: std::collections::BTreeSet<fluint_crm::model::RecordId>,
+    pub(crate) ids: BTreeSet<RecordId>,
+    /// Pages whose call was dropped before it was answered.
+    pub(crate) perhaps: BTreeMap<(usize, u64), Vec<RecordId>>,
+}
+
+impl Shown {
+    /// How many rows were seen, at least and at most.
+    pub(crate) fn rows_seen(&self) -> (u64, u64) {
+        let all: BTreeSet<&RecordId> =
+            self.ids.iter().chain(self.perhaps.values().flatten()).collect();
+        (self.ids.len() as u64, all.len() as u64)
+    }
+
+    /// How many rows came on pages, at least and at most.
+    pub(crate) fn rows_read(&self) -> (u64, u64) {
+        let least = self.pages.values().sum::<usize>();
+        let perhaps = self.perhaps.values().map(Vec::len).sum::<usize>();
+        (least as u64, (least + perhaps) as u64)
+    }
 }
 
 /// By run and table.

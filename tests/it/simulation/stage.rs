@@ -1,9 +1,14 @@
 //! Who goes on when: one worker at a time, drawn by chance, in virtual time.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
 
+use fluint_crm::model::CrmKind;
+use fluint_crm::storage::GateKey;
 use fluint_crm::testkit::CrashPoint;
 use fluint_crm::{Budget, Clock as _, Crm};
 use futures_util::FutureExt;
@@ -15,11 +20,32 @@ use crate::simulation::world::World;
 
 /// Rung when somebody can go on.
 #[derive(Debug)]
-struct Bell(AtomicBool);
+struct Bell {
+    rung: AtomicBool,
+    /// Who hears it.
+    stage: Thread,
+}
 
 impl Wake for Bell {
     fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Relaxed);
+        self.rung.store(true, Ordering::SeqCst);
+        self.stage.unpark();
+    }
+}
+
+/// Runs a future to its end without a runtime, whose budget for tasks would stop the stage: all
+/// that anybody here waits for is the clock, or the thread of a store.
+pub(crate) fn wait_for<T>(answer: impl Future<Output = T>) -> T {
+    let mut answer = pin!(answer);
+    let bell = Arc::new(Bell { rung: AtomicBool::new(true), stage: std::thread::current() });
+    let waker = Waker::from(Arc::clone(&bell));
+    loop {
+        if bell.rung.swap(false, Ordering::SeqCst)
+            && let Poll::Ready(answer) = answer.as_mut().poll(&mut Context::from_waker(&waker))
+        {
+            return answer;
+        }
+        std::thread::park();
     }
 }
 
@@ -65,7 +91,7 @@ impl Stage {
         let process = Process::new(&self.world, format!("process {}", self.started));
         let crm = Arc::new(self.world.start(&process));
         let doing = task(Arc::clone(&self.world), Arc::clone(&crm));
-        let bell = Arc::new(Bell(AtomicBool::new(true)));
+        let bell = Arc::new(Bell { rung: AtomicBool::new(true), stage: std::thread::current() });
         Actor { process, crm, task, doing, bell, frozen_until: None }
     }
 
@@ -87,21 +113,39 @@ impl Stage {
             actor.frozen_until = actor.frozen_until.filter(|until| *until > now);
         }
         let ready = |(_, actor): &(usize, &Actor)| {
-            actor.frozen_until.is_none() && actor.bell.0.load(Ordering::Relaxed)
+            actor.frozen_until.is_none() && actor.bell.rung.load(Ordering::SeqCst)
         };
         let ready: Vec<usize> =
             self.actors.iter().enumerate().filter(ready).map(|(at, _)| at).collect();
         let Some(&at) = self.world.dice.pick(&ready) else { return self.let_time_pass() };
-        let actor = &mut self.actors[at];
-        actor.bell.0.store(false, Ordering::Relaxed);
-        let waker = Waker::from(Arc::clone(&actor.bell));
-        if actor.doing.poll_unpin(&mut Context::from_waker(&waker)).is_ready() {
+        let ended = self.go_on(at);
+        if ended {
             self.actors.remove(at);
-        } else if actor.process.is_dead() {
+        } else if self.actors[at].process.is_dead() {
             self.world.book.count("crashes at a write");
             self.kill(at);
         }
         true
+    }
+
+    /// Lets one go on until it waits for time, or for nothing; whether it came to its end.
+    fn go_on(&mut self, at: usize) -> bool {
+        let actor = &mut self.actors[at];
+        let waker = Waker::from(Arc::clone(&actor.bell));
+        loop {
+            actor.bell.rung.store(false, Ordering::SeqCst);
+            if actor.doing.poll_unpin(&mut Context::from_waker(&waker)).is_ready() {
+                return true;
+            }
+            let Some(thread) = &self.world.thread else { return false };
+            // The thread does one thing after the other: when it has answered this, it has answered
+            // everything before.
+            let key = GateKey { kind: CrmKind::new("stage"), scope: String::new() };
+            wait_for(thread.held_until(&key)).unwrap();
+            if !actor.bell.rung.load(Ordering::SeqCst) {
+                return false;
+            }
+        }
     }
 
     /// Whether that process is still at it.
@@ -161,7 +205,7 @@ impl Stage {
                 world.book.count("futures dropped");
                 let actor = &mut self.actors[at];
                 actor.doing = (actor.task)(Arc::clone(&world), Arc::clone(&actor.crm));
-                actor.bell.0.store(true, Ordering::Relaxed);
+                actor.bell.rung.store(true, Ordering::SeqCst);
             }
             22..38 => {
                 world.book.count("pauses");

@@ -49,23 +49,32 @@ impl Witness {
         }
     }
 
-    fn remember_page(&self, page: &MirrorPage) {
+    /// Takes down what a page shows: first that it may get in, then that it did.
+    fn remember_page(&self, page: &MirrorPage, got_in: bool) {
         let world = self.world();
         let mut shows = world.shows.lock().unwrap();
         let shown = shows.entry((page.run, page.rows.table())).or_default();
-        shown.pages.insert((page.chain, page.seq), page.rows.len() + page.also_seen.len());
-        shown.ids.extend(page.rows.ids());
-        shown.ids.extend(page.also_seen.iter().cloned());
+        let rows = page.rows.len() + page.also_seen.len();
+        let ids = page.rows.ids().into_iter().chain(page.also_seen.iter().cloned());
+        let place = (page.chain, page.seq);
+        if got_in {
+            shown.perhaps.remove(&place);
+            shown.pages.insert(place, rows);
+            shown.ids.extend(ids);
+        } else if !shown.pages.contains_key(&place) {
+            shown.perhaps.insert(place, ids.collect());
+        }
     }
 
     /// Each row that was seen is counted, and counted once.
     fn check_summary(&self, run: RunId, summary: &TableSummary) {
         let world = self.world();
         let shows = world.shows.lock().unwrap();
-        let shown = shows.get(&(run, summary.table)).map_or(0, |shown| shown.ids.len() as u64);
-        if summary.seen != shown {
+        let Some(shown) = shows.get(&(run, summary.table)) else { return };
+        let (least, most) = shown.rows_seen();
+        if !(least..=most).contains(&summary.seen) {
             let TableSummary { table, seen, .. } = summary;
-            world.book.wrong(format!("{table}: {seen} rows counted, {shown} were shown"));
+            world.book.wrong(format!("{table}: {seen} rows counted, {least} to {most} were shown"));
         }
     }
 
@@ -112,8 +121,9 @@ impl Mirror for Witness {
         if world.spoil == Spoil::DropsRows && world.dice.happens(0.05) {
             stored.rows = Rows::concat(stored.rows.table(), Vec::new());
         }
+        self.remember_page(&page, false);
         let written = self.inner.mirror.apply_page(&self.claim(claim), stored).await?;
-        self.remember_page(&page);
+        self.remember_page(&page, true);
         Ok(written)
     }
 
