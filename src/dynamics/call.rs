@@ -95,7 +95,7 @@ impl Call {
     /// Writes without a condition, as the connector never does.
     #[cfg(test)]
     pub(crate) fn once(operation: &'static str, method: Method, url: Url) -> Self {
-        Self { operation: operation.into(), url, kind: Kind::Once(method) }
+        Self { operation: operation.into(), url, kind: Kind::Once(method), expect: 0 }
     }
 
     /// Builds the request, without I/O.
