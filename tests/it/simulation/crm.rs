@@ -53,7 +53,7 @@ impl Eyes {
     /// The clerk never sees about a quarter of the rows.
     fn see<R>(&self, id: &RecordId, kept: &Kept<R>) -> bool {
         let sum: u32 = id.as_str().bytes().map(u32::from).sum();
-        !kept.hidden && (self.0 != "clerk" || sum % 4 != 0)
+        !kept.hidden && (self.0 != "clerk" || !sum.is_multiple_of(4))
     }
 }
 

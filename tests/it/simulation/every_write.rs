@@ -91,7 +91,7 @@ async fn day(setting: Setting, point: Option<CrashPoint>) -> (Vec<String>, u64) 
     let crashed = process.is_dead() == point.is_some() || setting.storage == Storage::Sqlite;
     assert!(crashed, "{point:?}");
     nothing_false(&world).await;
-    assert_eq!(world.book.faults(), [String::new(); 0], "{point:?}");
+    assert!(world.book.faults().is_empty(), "{point:?}: {:?}", world.book.faults());
     (snapshot(&world.stores()).await, process.writes())
 }
 

@@ -163,9 +163,8 @@ impl Judge<'_> {
         for (id, kept) in &org.opportunities {
             let (candidate, deal) = (candidate(&org, &kept.row), deals.get(id));
             match decide(&candidate, &members, &self.connection.filter, deal, None) {
-                Decision::Unchanged => {}
                 // One that was closed before anybody saw it is on no list.
-                Decision::Skip(SkipReason::NotOpen { .. }) => {}
+                Decision::Unchanged | Decision::Skip(SkipReason::NotOpen { .. }) => {}
                 Decision::Skip(reason) if skipped.get(id) == Some(&reason) => {}
                 decision => self.wrong(format!("deal of {id}: {decision:?} is left, of {deal:?}")),
             }
