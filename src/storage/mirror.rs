@@ -315,8 +315,6 @@ pub struct Sweep {
     pub table: Table,
     /// When (UTC).
     pub at: OffsetDateTime,
-    /// Rows that are marked gone because of it.
-    pub gone: u64,
     /// Rows that are still missing without an explanation.
     pub missing: u64,
     /// Why nothing was swept, when it was withheld.

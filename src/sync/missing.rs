@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 
 use crate::connector::Lookup;
 use crate::error::{Error, Result};
-use crate::model::{Connection, FeedEvent, RecordId, Rows, RunId, Table, WithheldReason};
-use crate::storage::{MissingRow, Settled};
+use crate::model::{Connection, FeedEvent, RecordId, Rows, Table, WithheldReason};
+use crate::storage::{MissingRow, Pull, Settled};
 use crate::sync::Sync;
 
 /// Ids in one list.
@@ -27,7 +27,7 @@ const AT_ONCE: usize = 4;
 /// The missing rows of one table.
 pub(super) struct MissingRows<'a> {
     pub(super) sync: &'a Sync<'a>,
-    pub(super) run: RunId,
+    pub(super) run: &'a Pull,
     pub(super) table: Table,
 }
 
@@ -87,6 +87,7 @@ impl MissingRows<'_> {
         let mut asked = Asked { found: found(&answers), ..Asked::default() };
         let lookups = answers.into_iter().map(|(_, lookup)| lookup).collect();
         self.settle(present(lookups), Vec::new()).await?;
+        self.tell_gone(self.count_until(until).await?).await?;
         let mut after = None;
         loop {
             let rows = self.list(after.as_ref()).await?;
@@ -96,6 +97,16 @@ impl MissingRows<'_> {
             let gone: Vec<RecordId> = old.map(|row| row.id).collect();
             asked.gone += gone.len() as u64;
             self.settle(Vec::new(), gone).await?;
+        }
+    }
+
+    async fn count_until(&self, until: OffsetDateTime) -> Result<u64> {
+        let (mut after, mut count) = (None, 0);
+        loop {
+            let rows = self.list(after.as_ref()).await?;
+            let Some(last) = rows.last() else { return Ok(count) };
+            after = Some(last.id.clone());
+            count += rows.iter().filter(|row| row.since <= until).count() as u64;
         }
     }
 
@@ -113,8 +124,20 @@ impl MissingRows<'_> {
         let gone = gone(&answers);
         let asked = Asked { gone: gone.len() as u64, found: found(&answers), withheld: None };
         let lookups = answers.into_iter().map(|(_, lookup)| lookup).collect();
+        self.tell_gone(asked.gone).await?;
         self.settle(present(lookups), gone).await?;
         Ok(asked)
+    }
+
+    /// Tells the feed how many rows are about to be marked: afterwards nobody would know, after a
+    /// crash. Told again, it is the same line.
+    async fn tell_gone(&self, rows: u64) -> Result<()> {
+        if rows == 0 || !is_told_of(self.table) {
+            return Ok(());
+        }
+        let (run, table) = (self.run.run, self.table);
+        let event = FeedEvent::RowsGone { run, table, rows };
+        self.sync.tell(self.run, &format!("gone/{table}"), self.sync.clock.now(), event).await
     }
 
     /// Withholds everything when a row is hidden; what was found is stored all the same.
@@ -179,8 +202,13 @@ impl MissingRows<'_> {
             return Ok(());
         }
         let found = Rows::concat(self.table, found);
-        stores.mirror.settle(claim, self.run, &Settled { found, gone }).await
+        stores.mirror.settle(claim, self.run.run, &Settled { found, gone }).await
     }
+}
+
+/// Whether anybody needs to hear of a table: a stage assignment comes and goes with its process.
+pub(super) fn is_told_of(table: Table) -> bool {
+    table != Table::StageAssignments
 }
 
 /// The rows among answers.

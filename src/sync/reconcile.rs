@@ -16,7 +16,7 @@ use crate::model::{Connection, FeedEvent, Table, WithheldReason};
 use crate::rules::{SweepEvidence, SweepVerdict, judge_sweep};
 use crate::storage::{Pull, Sweep, TableSummary};
 use crate::sync::Sync;
-use crate::sync::missing::{Asked, MissingRows};
+use crate::sync::missing::{Asked, MissingRows, is_told_of};
 use crate::walk::CompletenessProof;
 
 /// Whose eyes a run reads with, compared with the run before.
@@ -63,13 +63,12 @@ async fn sweep_table(
     summary: &TableSummary,
     earlier: Option<&Sweep>,
 ) -> Result<Sweep> {
-    let rows = MissingRows { sync, run: run.run, table: summary.table };
+    let rows = MissingRows { sync, run, table: summary.table };
     let missing = rows.settle_those_in_lists().await?;
     let mut sweep = Sweep {
         run: run.run,
         table: summary.table,
         at: sync.clock.now(),
-        gone: 0,
         missing,
         withheld: None,
         approved_at: None,
@@ -92,29 +91,21 @@ async fn sweep_table(
         (SweepVerdict::Withheld(reason), _) => Asked::withheld(reason),
         (SweepVerdict::Allowed, _) => rows.ask_one_by_one().await?,
     };
-    sweep.gone = asked.gone;
     sweep.missing = missing.saturating_sub(asked.gone + asked.found);
     sweep.withheld = asked.withheld;
     Ok(sweep)
 }
 
-/// Tells the feed what was swept, and what was withheld if that is news.
+/// Tells the feed what was withheld, if that is news.
 async fn tell(sync: &Sync<'_>, run: &Pull, sweep: &Sweep, earlier: Option<&Sweep>) -> Result<()> {
-    let Sweep { run: id, table, gone, missing, withheld, at, .. } = *sweep;
-    // A stage assignment comes and goes with its process; nobody needs to hear of it.
-    if table == Table::StageAssignments {
+    let Sweep { run: id, table, missing, withheld: Some(reason), at, .. } = *sweep else {
+        return Ok(());
+    };
+    if is_told(earlier, reason, missing) || !is_told_of(table) {
         return Ok(());
     }
-    if gone > 0 {
-        let event = FeedEvent::RowsGone { run: id, table, rows: gone };
-        sync.tell(run, &format!("gone/{table}"), at, event).await?;
-    }
-    let Some(reason) = withheld else { return Ok(()) };
-    if !is_told(earlier, reason, missing) {
-        let event = FeedEvent::SweepWithheld { run: id, table, missing, reason };
-        sync.tell(run, &format!("missing/{table}"), at, event).await?;
-    }
-    Ok(())
+    let event = FeedEvent::SweepWithheld { run: id, table, missing, reason };
+    sync.tell(run, &format!("missing/{table}"), at, event).await
 }
 
 /// Whether the feed has been told of the same state by an earlier run.

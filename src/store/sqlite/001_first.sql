@@ -282,7 +282,6 @@ CREATE TABLE sweeps (
     name        TEXT NOT NULL,
     run         BLOB NOT NULL,
     at          INTEGER NOT NULL,
-    gone        INTEGER NOT NULL,
     missing     INTEGER NOT NULL,
     withheld    TEXT,
     approved_at INTEGER,

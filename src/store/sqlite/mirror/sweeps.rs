@@ -67,14 +67,13 @@ pub(crate) fn record(tx: &Transaction<'_>, owner: &Owner, sweep: &Sweep) -> Resu
 
 fn put(tx: &Transaction<'_>, owner: &Owner, sweep: &Sweep) -> Result<(), Trouble> {
     tx.prepare_cached(
-        "INSERT OR REPLACE INTO sweeps (workspace, connection, name, run, at, gone, missing, \
-             withheld, approved_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO sweeps (workspace, connection, name, run, at, missing, \
+             withheld, approved_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params_from_iter(owner.with([
         text(sweep.table.as_str()),
         uuid(sweep.run.as_uuid()),
         time(sweep.at),
-        counter(sweep.gone),
         counter(sweep.missing),
         maybe_json(sweep.withheld.as_ref())?,
         maybe_time(sweep.approved_at),
@@ -85,7 +84,7 @@ fn put(tx: &Transaction<'_>, owner: &Owner, sweep: &Sweep) -> Result<(), Trouble
 /// How each table's last sweep ended.
 pub(crate) fn list(tx: &Transaction<'_>, owner: &Owner) -> Result<Vec<Sweep>, Trouble> {
     let mut statement = tx.prepare_cached(
-        "SELECT name, run, at, gone, missing, withheld, approved_at FROM sweeps \
+        "SELECT name, run, at, missing, withheld, approved_at FROM sweeps \
          WHERE workspace = ? AND connection = ?",
     )?;
     let mut sweeps = collect(statement.query(params_from_iter(owner.values()))?, |row| {
@@ -94,7 +93,6 @@ pub(crate) fn list(tx: &Transaction<'_>, owner: &Owner) -> Result<Vec<Sweep>, Tr
             table: columns.word()?,
             run: RunId::new(columns.uuid()?),
             at: columns.time()?,
-            gone: columns.counter()?,
             missing: columns.counter()?,
             withheld: columns.maybe_json()?,
             approved_at: columns.maybe_time()?,

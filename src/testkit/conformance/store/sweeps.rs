@@ -63,7 +63,6 @@ fn withheld(run: RunId, store: &StoreUnderTest) -> Sweep {
         run,
         table: Table::Opportunities,
         at: store.now(),
-        gone: 0,
         missing: 2,
         withheld: Some(WithheldReason::TooManyMissing { missing: 2, allowed: 1 }),
         approved_at: None,
