@@ -27,9 +27,11 @@ pub(crate) const PAGE: i64 = 8_192;
 /// where it is moved ([`checkpoint`](super::checkpoint)).
 const LOG: i64 = 64 << 20;
 
-/// What each connection keeps of the file in memory: the inner pages of a million rows' keys. There
-/// are four connections.
+/// What the writing connection keeps of the file in memory: the inner pages of a million rows' keys.
 const CACHE_KIB: i64 = 8 << 10;
+
+/// What each of the reading connections keeps: the operating system has the rest.
+const READER_CACHE_KIB: i64 = 2 << 10;
 
 /// How many statements each connection keeps prepared. There are about 120 in all.
 const STATEMENTS: usize = 200;
@@ -45,6 +47,7 @@ pub(crate) fn open_file(path: &Path) -> Result<Connection> {
 pub(crate) fn open_reader(path: &Path) -> Result<Connection> {
     let connection = Connection::open(path).map_err(cannot_open)?;
     set_up(&connection)
+        .and_then(|()| connection.pragma_update(None, "cache_size", -READER_CACHE_KIB))
         .and_then(|()| connection.pragma_update(None, "query_only", true))
         .map_err(cannot_open)?;
     Ok(connection)
