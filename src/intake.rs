@@ -52,8 +52,13 @@ impl Intake {
         let taken = u32::try_from(permit.num_permits()).unwrap_or(u32::MAX);
         if taken > needed {
             drop(permit.split((taken - needed).try_into().unwrap_or(0)));
-        } else if let Ok(more) = Arc::clone(&self.bytes).try_acquire_many_owned(needed - taken) {
-            permit.merge(more);
+        } else {
+            let free = u32::try_from(self.bytes.available_permits()).unwrap_or(u32::MAX);
+            let more = free.min(needed - taken);
+            // Somebody else may have been quicker; then the next page makes up for it.
+            if let Ok(more) = Arc::clone(&self.bytes).try_acquire_many_owned(more) {
+                permit.merge(more);
+            }
         }
     }
 

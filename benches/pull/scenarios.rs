@@ -142,7 +142,7 @@ impl Bench<'_> {
             counters = warm.server.counters()?;
             one.push(self.one("G", &warm.plain(Tasks::One))?);
         }
-        let mut line = against("ranges", &ours, "G", &one).goal(Goal::Faster(4.0));
+        let line = against("ranges", &ours, "G", &one).goal(Goal::Faster(4.0));
         let line = line.note(format!("at most {} requests at once", counters.at_once));
         Ok(vec![line, reading("ranges, reading", &ours, "G", &one)])
     }

@@ -31,6 +31,20 @@ pub(super) struct MissingRows<'a> {
     pub(super) table: Table,
 }
 
+/// Missing rows that no list explained.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Left {
+    pub(super) rows: u64,
+    pub(super) coverage: Coverage,
+}
+
+/// Whether every missing row was in a list that the CRM answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Coverage {
+    All,
+    Some,
+}
+
 /// What asking one by one brought.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Asked {
@@ -49,19 +63,22 @@ impl Asked {
 }
 
 impl MissingRows<'_> {
-    /// Asks for every missing row in lists and stores those that are found. Gives how many are left
-    /// without an explanation.
-    pub(super) async fn settle_those_in_lists(&self) -> Result<u64> {
-        let (mut after, mut left, mut lists) = (None, 0, 0);
+    /// Asks for every missing row in lists and stores those that are found.
+    pub(super) async fn settle_those_in_lists(&self) -> Result<Left> {
+        let (mut after, mut lists) = (None, 0);
+        let mut left = Left { rows: 0, coverage: Coverage::All };
         loop {
             let rows = self.list(after.as_ref()).await?;
             let Some(last) = rows.last() else { return Ok(left) };
             after = Some(last.id.clone());
             let ids: Vec<RecordId> = rows.into_iter().map(|row| row.id).collect();
             lists += 1;
-            let found = if lists <= MAX_LISTS { self.ask(&ids).await? } else { Vec::new() };
-            let found = present(found);
-            left += ids.len() as u64 - found.iter().map(|rows| rows.len() as u64).sum::<u64>();
+            let answers = if lists <= MAX_LISTS { self.ask(&ids).await? } else { None };
+            if answers.is_none() {
+                left.coverage = Coverage::Some;
+            }
+            let found = present(answers.unwrap_or_default());
+            left.rows += ids.len() as u64 - found.iter().map(|rows| rows.len() as u64).sum::<u64>();
             self.settle(found, Vec::new()).await?;
         }
     }
@@ -74,8 +91,13 @@ impl MissingRows<'_> {
     }
 
     /// As [`ask_one_by_one`](Self::ask_one_by_one), for rows that have been missing since `until`
-    /// at the latest and whose sweep a person has approved: of many, a sample is read.
-    pub(super) async fn ask_one_by_one_until(&self, until: OffsetDateTime) -> Result<Asked> {
+    /// at the latest and whose sweep a person has approved: of many, a sample is read, and all go
+    /// or none.
+    pub(super) async fn ask_one_by_one_until(
+        &self,
+        until: OffsetDateTime,
+        otherwise: WithheldReason,
+    ) -> Result<Asked> {
         let rows = self.first(MAX_SINGLE, Some(until)).await?;
         if rows.len() < MAX_SINGLE {
             return self.ask_all(&rows).await;
@@ -84,9 +106,14 @@ impl MissingRows<'_> {
         if let Some(asked) = self.hidden(&answers).await? {
             return Ok(asked);
         }
-        let mut asked = Asked { found: found(&answers), ..Asked::default() };
-        let lookups = answers.into_iter().map(|(_, lookup)| lookup).collect();
-        self.settle(present(lookups), Vec::new()).await?;
+        let there = found(&answers);
+        if there > 0 {
+            // One that is there after all: the others may be, too.
+            let lookups = answers.into_iter().map(|(_, lookup)| lookup).collect();
+            self.settle(present(lookups), Vec::new()).await?;
+            return Ok(Asked { found: there, withheld: Some(otherwise), gone: 0 });
+        }
+        let mut asked = Asked::default();
         self.tell_gone(self.count_until(until).await?).await?;
         let mut after = None;
         loop {
@@ -132,7 +159,7 @@ impl MissingRows<'_> {
     /// Tells the feed how many rows are about to be marked: afterwards nobody would know, after a
     /// crash. Told again, it is the same line.
     async fn tell_gone(&self, rows: u64) -> Result<()> {
-        if rows == 0 || !is_told_of(self.table) {
+        if rows == 0 {
             return Ok(());
         }
         let (run, table) = (self.run.run, self.table);
@@ -174,15 +201,15 @@ impl MissingRows<'_> {
     async fn read_each(&self, ids: &[RecordId]) -> Result<Vec<(RecordId, Lookup)>> {
         let read = |id: RecordId| async move {
             let answer = self.ask(std::slice::from_ref(&id)).await?;
-            Ok((id, answer.into_iter().next().unwrap_or(Lookup::Hidden)))
+            Ok((id, answer.unwrap_or_default().into_iter().next().unwrap_or(Lookup::Hidden)))
         };
         stream::iter(ids.to_vec()).map(read).buffered(AT_ONCE).try_collect().await
     }
 
-    /// Asks for ids. A table that cannot be asked for explains nothing, and is reported.
-    async fn ask(&self, ids: &[RecordId]) -> Result<Vec<Lookup>> {
+    /// Asks for ids. `None` for a table that cannot be asked for, which is reported.
+    async fn ask(&self, ids: &[RecordId]) -> Result<Option<Vec<Lookup>>> {
         match self.sync.connector.lookup(self.table, ids).await {
-            Ok(answers) => Ok(answers),
+            Ok(answers) => Ok(Some(answers)),
             Err(error) if is_about_the_table(&error) => {
                 tracing::warn!(table = %self.table, %error, "missing rows cannot be asked for");
                 let message = format!("missing rows could not be asked for: {error}");
@@ -190,7 +217,7 @@ impl MissingRows<'_> {
                 self.sync
                     .tell_once_a_day(&format!("degraded/lookup/{}", self.table), event)
                     .await?;
-                Ok(vec![Lookup::Hidden; ids.len()])
+                Ok(None)
             }
             Err(error) => Err(error),
         }
@@ -204,11 +231,6 @@ impl MissingRows<'_> {
         let found = Rows::concat(self.table, found);
         stores.mirror.settle(claim, self.run.run, &Settled { found, gone }).await
     }
-}
-
-/// Whether anybody needs to hear of a table: a stage assignment comes and goes with its process.
-pub(super) fn is_told_of(table: Table) -> bool {
-    table != Table::StageAssignments
 }
 
 /// The rows among answers.

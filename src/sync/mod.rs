@@ -81,9 +81,13 @@ impl Sync<'_> {
             let expected = expected_rows(self, &run).await?;
             let earlier = self.judge_earlier_reads(&run, reading);
             let proofs = read_tables(self, &run, earlier, &expected).await?;
-            let reading = self.compare_sign_in(reading).await?;
-            reconcile(self, &run, reading, &proofs).await?;
-            self.remember_identity(identity, reading).await?;
+            if self.signed_in_anew().await? {
+                // The sign-in has stored its own identity, which is not to be overwritten.
+                reconcile(self, &run, Reading::ByAnotherUser, &proofs).await?;
+            } else {
+                reconcile(self, &run, reading, &proofs).await?;
+                self.remember_identity(identity, reading).await?;
+            }
         } else {
             // The run was interrupted after reading, perhaps before the missing rows were asked for.
             // Asking another user's CRM, or another organisation's, would call them gone.
@@ -120,12 +124,12 @@ impl Sync<'_> {
         }
     }
 
-    /// Notices that somebody signed in anew while the tables were read: the connector then went on
-    /// with their tokens, and the run has seen with two pairs of eyes.
-    async fn compare_sign_in(&self, reading: Reading) -> Result<Reading> {
+    /// Whether somebody signed in anew while the tables were read: the connector then went on with
+    /// their tokens, and the run has seen with two pairs of eyes.
+    async fn signed_in_anew(&self) -> Result<bool> {
         let Connection { workspace, id, connected_at, .. } = self.connection;
         let now = connect::find(self.stores, workspace, *id).await?;
-        Ok(if now.connected_at == *connected_at { reading } else { Reading::ByAnotherUser })
+        Ok(now.connected_at != *connected_at)
     }
 
     /// Whether what an interrupted run has read still counts. Read too long ago, or with other

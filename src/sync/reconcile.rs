@@ -16,7 +16,7 @@ use crate::model::{Connection, FeedEvent, Table, WithheldReason};
 use crate::rules::{SweepEvidence, SweepVerdict, judge_sweep};
 use crate::storage::{Pull, Sweep, TableSummary};
 use crate::sync::Sync;
-use crate::sync::missing::{Asked, MissingRows, is_told_of};
+use crate::sync::missing::{Asked, Coverage, MissingRows};
 use crate::walk::CompletenessProof;
 
 /// Whose eyes a run reads with, compared with the run before.
@@ -45,7 +45,7 @@ pub(super) async fn reconcile(
     }
     let Connection { workspace, id, .. } = sync.connection;
     let earlier = sync.stores.mirror.sweeps(workspace, *id).await?;
-    for summary in tables.iter().filter(|summary| summary.proved) {
+    for summary in tables.iter().filter(|summary| summary.proved && may_be_swept(summary.table)) {
         let earlier = earlier.iter().find(|sweep| sweep.table == summary.table);
         if summary.missing > 0 || earlier.is_some_and(|sweep| sweep.withheld.is_some()) {
             let sweep = sweep_table(sync, run, summary, earlier).await?;
@@ -64,7 +64,8 @@ async fn sweep_table(
     earlier: Option<&Sweep>,
 ) -> Result<Sweep> {
     let rows = MissingRows { sync, run, table: summary.table };
-    let missing = rows.settle_those_in_lists().await?;
+    let left = rows.settle_those_in_lists().await?;
+    let missing = left.rows;
     let mut sweep = Sweep {
         run: run.run,
         table: summary.table,
@@ -76,24 +77,39 @@ async fn sweep_table(
     if missing == 0 {
         return Ok(sweep);
     }
-    let verdict = judge_sweep(SweepEvidence {
-        seen: summary.seen,
-        known_before: summary.present + summary.missing,
-        missing_unexplained: missing,
-        live: summary.present + summary.newly_missing,
-    });
-    // Whoever approved an earlier sweep has seen what was missing then, and nothing newer.
-    let approved = earlier.filter(|sweep| sweep.approved_at.is_some()).map(|sweep| sweep.at);
+    let judge = |missing_unexplained| {
+        judge_sweep(SweepEvidence {
+            seen: summary.seen,
+            known_before: summary.present + summary.missing,
+            missing_unexplained,
+            live: summary.present + summary.newly_missing,
+        })
+    };
+    let verdict = judge(missing);
+    // Whoever approved an earlier sweep has seen what was missing then, and nothing newer. What no
+    // list has asked for may be there: it is not approved.
+    let approved = earlier.filter(|_| left.coverage == Coverage::All);
+    let approved = approved.filter(|sweep| sweep.approved_at.is_some()).map(|sweep| sweep.at);
     let asked = match (verdict, approved) {
         (SweepVerdict::Withheld(reason), Some(until)) if reason.is_approvable() => {
-            rows.ask_one_by_one_until(until).await?
+            rows.ask_one_by_one_until(until, reason).await?
         }
         (SweepVerdict::Withheld(reason), _) => Asked::withheld(reason),
         (SweepVerdict::Allowed, _) => rows.ask_one_by_one().await?,
     };
     sweep.missing = missing.saturating_sub(asked.gone + asked.found);
-    sweep.withheld = asked.withheld;
+    sweep.withheld = asked.withheld.or(match judge(sweep.missing) {
+        SweepVerdict::Withheld(reason) if sweep.missing > 0 => Some(reason),
+        SweepVerdict::Allowed | SweepVerdict::Withheld(_) => None,
+    });
     Ok(sweep)
+}
+
+/// Whether the rows of a table can be proved gone. The stages of opportunities stand in one table a
+/// process, and a process that was switched off, or that this user cannot see any more, takes its
+/// table out of the question; what was known of its stages stays.
+fn may_be_swept(table: Table) -> bool {
+    table != Table::StageAssignments
 }
 
 /// Tells the feed what was withheld, if that is news.
@@ -101,7 +117,7 @@ async fn tell(sync: &Sync<'_>, run: &Pull, sweep: &Sweep, earlier: Option<&Sweep
     let Sweep { run: id, table, missing, withheld: Some(reason), at, .. } = *sweep else {
         return Ok(());
     };
-    if is_told(earlier, reason, missing) || !is_told_of(table) {
+    if is_told(earlier, reason, missing) {
         return Ok(());
     }
     let event = FeedEvent::SweepWithheld { run: id, table, missing, reason };

@@ -197,6 +197,18 @@ async fn r_18_an_approved_sweep_of_many_reads_a_sample() {
 }
 
 #[tokio::test]
+async fn r_18_an_approval_sweeps_nothing_that_no_list_has_asked_for() {
+    let (host, connection) = org(1_000).await;
+    delete(&host, 700);
+    let withheld = synced(&host, &connection).await;
+    approve(&host, &connection, withheld.run).await.unwrap();
+    host.plain.state().fail_lookups = Some(Failure::PlaceNotTaken);
+    let report = synced(&host, &connection).await;
+    assert_eq!((report.counts.deals_stopped, report.counts.rows_missing), (0, 700));
+    assert!(sweep(&host, &connection).await.withheld.is_some());
+}
+
+#[tokio::test]
 async fn r_18_a_sweep_can_be_undone_for_thirty_days() {
     let (host, connection) = org(12).await;
     delete(&host, 2);
