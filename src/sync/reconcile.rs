@@ -98,7 +98,7 @@ async fn sweep_table(
         (SweepVerdict::Allowed, _) => rows.ask_one_by_one().await?,
     };
     sweep.missing = missing.saturating_sub(asked.gone + asked.found);
-    sweep.withheld = asked.withheld.or(match judge(sweep.missing) {
+    sweep.withheld = asked.withheld.or_else(|| match judge(sweep.missing) {
         SweepVerdict::Withheld(reason) if sweep.missing > 0 => Some(reason),
         SweepVerdict::Allowed | SweepVerdict::Withheld(_) => None,
     });

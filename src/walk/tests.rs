@@ -27,12 +27,9 @@ fn last() -> Page<User> {
     Page::last(vec![user()])
 }
 
-fn walk(
-    plan: &TablePlan,
-    pages: Vec<(usize, Page<User>)>,
-) -> Result<CompletenessProof, Incomplete> {
+fn walk(plan: &TablePlan, pages: &[(usize, Page<User>)]) -> Result<CompletenessProof, Incomplete> {
     let mut walk = Walk::new(run(), Table::Users, plan);
-    for (chain, page) in &pages {
+    for (chain, page) in pages {
         walk.take(*chain, page).unwrap();
     }
     walk.finish()
@@ -40,17 +37,17 @@ fn walk(
 
 #[test]
 fn r_16_a_walk_to_every_end_is_a_proof() {
-    let proof = walk(&two(), vec![(1, more()), (0, last()), (1, last())]);
+    let proof = walk(&two(), &[(1, more()), (0, last()), (1, last())]);
     assert_eq!(proof.map(|proof| proof.rows()), Ok(3));
     let nothing = TablePlan::sources([]);
-    assert_eq!(walk(&nothing, vec![]).map(|proof| proof.rows()), Ok(0), "nothing to read is all");
+    assert_eq!(walk(&nothing, &[]).map(|proof| proof.rows()), Ok(0), "nothing to read is all");
 }
 
 #[test]
 fn r_16_a_cut_walk_proves_nothing() {
-    assert_eq!(walk(&two(), vec![]), Err(Incomplete::EndNotSeen));
-    assert_eq!(walk(&two(), vec![(0, last()), (1, more())]), Err(Incomplete::EndNotSeen));
-    assert_eq!(walk(&two(), vec![(0, last())]), Err(Incomplete::EndNotSeen));
+    assert_eq!(walk(&two(), &[]), Err(Incomplete::EndNotSeen));
+    assert_eq!(walk(&two(), &[(0, last()), (1, more())]), Err(Incomplete::EndNotSeen));
+    assert_eq!(walk(&two(), &[(0, last())]), Err(Incomplete::EndNotSeen));
 }
 
 #[test]
@@ -58,11 +55,11 @@ fn r_16_an_unreadable_row_or_source_spoils_the_proof() {
     let mut unreadable = last();
     unreadable.unreadable = 1;
     let whole = TablePlan::whole("users");
-    assert_eq!(walk(&whole, vec![(0, unreadable)]), Err(Incomplete::UnreadableRow));
+    assert_eq!(walk(&whole, &[(0, unreadable)]), Err(Incomplete::UnreadableRow));
     let mut degraded = last();
     let (origin, detail) = ("custom".to_owned(), "refused".to_owned());
     degraded.notices.push(Notice::SourceUnreadable { origin: origin.clone(), detail });
-    assert_eq!(walk(&whole, vec![(0, degraded)]), Err(Incomplete::SourceUnreadable { origin }));
+    assert_eq!(walk(&whole, &[(0, degraded)]), Err(Incomplete::SourceUnreadable { origin }));
 }
 
 #[test]
@@ -90,8 +87,8 @@ fn r_16_ranges_prove_a_table_only_when_they_cover_it() {
         (vec![range(None, Some(NOON)), range(None, Some(NOON)), range(Some(NOON), None)], false),
     ] {
         let plan = plan(chains);
-        let pages = (0..plan.chains.len()).map(|chain| (chain, last())).collect();
-        let outcome = walk(&plan, pages);
+        let pages: Vec<_> = (0..plan.chains.len()).map(|chain| (chain, last())).collect();
+        let outcome = walk(&plan, &pages);
         assert_eq!(outcome.is_ok(), covers, "{plan:?}");
         assert!(covers || outcome == Err(Incomplete::Gap), "{plan:?}");
     }
