@@ -29,7 +29,6 @@ pub(crate) async fn judge(world: &World) {
     judge.table::<fluint_crm::model::Contact>().await;
     judge.table::<User>().await;
     judge.table::<fluint_crm::model::Stage>().await;
-    judge.table::<fluint_crm::model::StageAssignment>().await;
     judge.table::<fluint_crm::model::Currency>().await;
     judge.opportunities().await;
     judge.deals().await;
@@ -80,7 +79,6 @@ unpack!(Account, Accounts);
 unpack!(Contact, Contacts);
 unpack!(Opportunity, Opportunities);
 unpack!(Stage, Stages);
-unpack!(StageAssignment, StageAssignments);
 unpack!(Currency, Currencies);
 
 impl Judge<'_> {
