@@ -178,7 +178,24 @@ impl Bench<'_> {
         let line =
             Line::new("memory (MiB), big/small", peaks[1].peak_mib, "small", peaks[0].peak_mib);
         let line = line.note(summary("small", &peaks[..1])).note(summary("big", &peaks[1..]));
-        Ok(vec![line])
+        Ok(vec![line, self.memory_of_ranges()?])
+    }
+
+    /// The largest part in memory when one big table is read in eight ranges into SQLite.
+    fn memory_of_ranges(&self) -> Result<Line> {
+        let contacts = self.rows(300_000);
+        let few = 1_000;
+        let serve = Serve { accounts: few, contacts, opportunities: few, instances: few, hint: 8 };
+        let server = Server::start(&serve)?;
+        let mut peaks = Vec::new();
+        for (run, ranges) in [None, Some(8)].into_iter().enumerate() {
+            let file = self.file("memory-of-ranges", run);
+            peaks.push(self.one("ours", &server.ours(Some(file.clone()), ranges))?);
+            forget(&file);
+        }
+        let (one, eight) = (peaks[0].peak_mib, peaks[1].peak_mib);
+        let line = Line::new("memory (MiB), eight ranges/one", eight, "one", one);
+        Ok(line.note(summary("one", &peaks[..1])).note(summary("eight", &peaks[1..])))
     }
 
     fn throttled(&self) -> Result<Vec<Line>> {

@@ -38,6 +38,7 @@ pub(crate) struct Call {
     url: Url,
     kind: Kind,
     expect: usize,
+    room: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -64,17 +65,27 @@ pub(crate) enum Precondition {
 impl Call {
     /// Reads from a URL.
     pub(crate) fn read(operation: impl Into<Cow<'static, str>>, url: Url) -> Self {
-        Self { operation: operation.into(), url, kind: Kind::Read, expect: 0 }
+        Self { operation: operation.into(), url, kind: Kind::Read, expect: 0, room: 0 }
     }
 
     /// Reads the first row of a list.
     pub(crate) fn probe(operation: impl Into<Cow<'static, str>>, url: Url) -> Self {
-        Self { operation: operation.into(), url, kind: Kind::Probe, expect: 0 }
+        Self { operation: operation.into(), url, kind: Kind::Probe, expect: 0, room: 0 }
     }
 
-    /// Makes room for so many bytes of answer, decompressed.
+    /// Makes a buffer of so many bytes for the answer, decompressed.
     pub(crate) fn expecting(self, bytes: usize) -> Self {
         Self { expect: bytes, ..self }
+    }
+
+    /// Takes the share of a page with so many bytes of the bytes in flight.
+    pub(crate) fn taking(self, bytes: usize) -> Self {
+        Self { room: share(bytes), ..self }
+    }
+
+    /// How many of the bytes in flight it takes.
+    pub(crate) const fn room(&self) -> usize {
+        self.room
     }
 
     /// Writes a row under a condition.
@@ -89,13 +100,14 @@ impl Call {
             url,
             kind: Kind::Write { precondition, body },
             expect: 0,
+            room: 0,
         }
     }
 
     /// Writes without a condition, as the connector never does.
     #[cfg(test)]
     pub(crate) fn once(operation: &'static str, method: Method, url: Url) -> Self {
-        Self { operation: operation.into(), url, kind: Kind::Once(method), expect: 0 }
+        Self { operation: operation.into(), url, kind: Kind::Once(method), expect: 0, room: 0 }
     }
 
     /// Builds the request, without I/O.
@@ -139,6 +151,12 @@ impl Call {
             Kind::Once(_) => Idempotency::Once,
         }
     }
+}
+
+/// What a page of so many bytes takes in memory on its way: a body, then rows of about its size, and
+/// both while one becomes the other.
+pub(crate) const fn share(bytes: usize) -> usize {
+    bytes + bytes / 2
 }
 
 fn bearer_header(token: &SecretString) -> Result<HeaderValue> {

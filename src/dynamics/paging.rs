@@ -27,7 +27,7 @@ use crate::dynamics::decode::{BodyFault, Decoded, Source, page};
 use crate::dynamics::endpoints::Endpoints;
 use crate::dynamics::error::{Code, Failure, Refusal};
 use crate::dynamics::ranges::first_page;
-use crate::dynamics::web_api::WebApi;
+use crate::dynamics::web_api::{Answer, WebApi};
 use crate::error::{Error, Result};
 use crate::http::transport::Response;
 use crate::intake::{BytesHeld, Intake};
@@ -73,7 +73,7 @@ pub(crate) fn read_chain<S: Source>(
         range: request.plan.range,
         followed: BTreeSet::new(),
         origin: if request.from.is_some() { Origin::Cursor } else { Origin::Run },
-        bytes: FIRST_PAGE_BYTES,
+        bytes: None,
         given,
     };
     let from = request.from.clone();
@@ -150,16 +150,10 @@ impl<R: Record> Reading<R> {
     }
 }
 
-/// A page's body, with the bytes reserved for it.
-struct Fetched {
-    answer: Result<Response, Failure>,
-    held: BytesHeld,
-}
-
 /// A page on its way. Dropped, it is not waited for.
 struct Ahead {
     link: Option<String>,
-    fetch: JoinSet<Fetched>,
+    fetch: JoinSet<Answer>,
 }
 
 /// Where the page on its way was asked for.
@@ -187,7 +181,7 @@ struct Reader<S: Source> {
     /// Where the page on its way comes from.
     origin: Origin,
     /// How many bytes the last page had: what is reserved for the next.
-    bytes: usize,
+    bytes: Option<usize>,
     given: Given,
 }
 
@@ -203,7 +197,7 @@ impl<S: Source> Reader<S> {
             // listening any more; then this is the end, too.
             let Ok(place) = pages.reserve().await else { return };
             let delivery = match arrived {
-                Ok(fetched) => self.turn(fetched).await,
+                Ok(answer) => self.turn(answer).await,
                 Err(error) => Err(error),
             };
             place.send(delivery.map(|turned| {
@@ -229,18 +223,18 @@ impl<S: Source> Reader<S> {
     }
 
     /// Sends for the next page, and decodes the one that came.
-    async fn turn(&mut self, fetched: Fetched) -> Result<Turned<S::Row>> {
-        let Fetched { answer, held } = fetched;
-        let response = match answer {
+    async fn turn(&mut self, answer: Answer) -> Result<Turned<S::Row>> {
+        let Answer { result, held } = answer;
+        let response = match result {
             Ok(response) => response,
             Err(failure) => {
                 let notices = self.give_up(failure)?;
                 return Ok(Turned { page: self.page(Vec::new(), 0, notices, held), ahead: None });
             }
         };
-        self.bytes = response.body.len();
+        self.bytes = Some(response.body.len());
         let guessed = self.guess(&response);
-        let decoded = self.decode(response).await?;
+        let (decoded, held) = self.decode(response, held).await?;
         self.origin = Origin::Run;
         let Decoded { rows, unreadable, notices, absent, next_link } = decoded;
         let mut page = self.page(rows, unreadable, notices, held);
@@ -269,33 +263,31 @@ impl<S: Source> Reader<S> {
     }
 
     fn send_for(&self, url: Url, link: Option<String>) -> Ahead {
-        let (api, intake) = (Arc::clone(&self.api), Arc::clone(&self.intake));
-        let bytes = self.bytes;
         // Pages of one table differ little; a small one is no reason to make much room.
-        let room = if bytes == FIRST_PAGE_BYTES { 0 } else { bytes + bytes / 16 };
-        let call = Call::read(operation::<S>(), url).expecting(room);
-        let fetch = async move {
-            let mut held = intake.reserve(bytes).await;
-            let answer = api.send(&call).await;
-            let came = answer.as_ref().map_or(0, |response| response.body.len());
-            intake.adjust(&mut held, came);
-            Fetched { answer, held }
-        };
+        let buffer = self.bytes.map_or(0, |bytes| bytes + bytes / 16);
+        let room = self.bytes.unwrap_or(FIRST_PAGE_BYTES);
+        let call = Call::read(operation::<S>(), url).expecting(buffer).taking(room);
+        let api = Arc::clone(&self.api);
+        let fetch = async move { api.take_in(&call).await };
         let mut ahead = Ahead { link, fetch: JoinSet::new() };
         ahead.fetch.spawn(fetch.in_current_span());
         ahead
     }
 
-    async fn decode(&self, response: Response) -> Result<Decoded<S::Row>> {
-        let decoded = if response.body.len() < SMALL_BODY {
-            Some(page(&*self.source, &response.body))
+    async fn decode(
+        &self,
+        response: Response,
+        held: BytesHeld,
+    ) -> Result<(Decoded<S::Row>, BytesHeld)> {
+        let done = if response.body.len() < SMALL_BODY {
+            Some((page(&*self.source, &response.body), held))
         } else {
             let source = Arc::clone(&self.source);
-            self.intake.compute(move || page(&*source, &response.body)).await
+            self.intake.compute(held, move || page(&*source, &response.body)).await
         };
-        let decoded = decoded
+        let (decoded, held) = done
             .ok_or_else(|| Error::unexpected(operation::<S>(), "the page could not be decoded"))?;
-        decoded.map_err(|fault| self.unusable(fault))
+        Ok((decoded.map_err(|fault| self.unusable(fault))?, held))
     }
 
     /// Ends the chain when its table may degrade, else the read.
@@ -337,9 +329,9 @@ impl<S: Source> Reader<S> {
 }
 
 /// Waits for a page.
-async fn arrive<S: Source>(mut coming: Ahead) -> Result<Fetched> {
+async fn arrive<S: Source>(mut coming: Ahead) -> Result<Answer> {
     match coming.fetch.join_next().await {
-        Some(Ok(fetched)) => Ok(fetched),
+        Some(Ok(answer)) => Ok(answer),
         // The task was stopped from outside: the runtime is shutting down.
         Some(Err(cause)) => Err(Error::Unavailable {
             operation: operation::<S>(),

@@ -13,19 +13,20 @@ use tracing::Instrument;
 use crate::clock::{Clock, Randomness};
 use crate::connector::Split;
 use crate::dynamics::bearer::BearerTokens;
-use crate::dynamics::call::Call;
+use crate::dynamics::call::{Call, share};
 use crate::dynamics::challenge::claims_challenge;
 use crate::dynamics::endpoints::Endpoints;
 use crate::dynamics::error::{Failure, Refusal};
 use crate::dynamics::parts::ConnectorParts;
 use crate::error::{Error, Result};
 use crate::host::Observer;
-use crate::http::gate::{Deadline, Gate, MAX_WIDTH, Passed, USUAL_WIDTH};
+use crate::http::gate::{Deadline, Gate, MAX_WIDTH, USUAL_WIDTH};
 use crate::http::retry::{
     Attempt, Budget, Hint, Idempotency, Outcome, Retry, RetryBudget, Token, decide, hold,
     retry_after,
 };
 use crate::http::transport::{Response, Transport, TransportError, TransportErrorKind};
+use crate::intake::{BytesHeld, Intake};
 use crate::model::ConnectionId;
 use crate::storage::GateKey;
 
@@ -42,6 +43,7 @@ pub(crate) struct WebApi {
     randomness: Arc<Randomness>,
     observer: Arc<dyn Observer>,
     connection: ConnectionId,
+    intake: Arc<Intake>,
     gate: Gate,
     budget: RetryBudget,
 }
@@ -53,6 +55,14 @@ struct Course {
     renewed: Option<SecretString>,
     /// A write whose outcome was lost at an earlier attempt.
     lost: bool,
+    /// Room for the answer, while it is on its way.
+    held: BytesHeld,
+}
+
+/// An answer that was called final, with the bytes reserved for it.
+pub(crate) struct Answer {
+    pub(crate) result: Result<Response, Failure>,
+    pub(crate) held: BytesHeld,
 }
 
 /// One attempt's end: the answer or its absence, with the token that it carried.
@@ -73,6 +83,7 @@ impl WebApi {
             randomness: Arc::clone(&context.randomness),
             observer: Arc::clone(&context.observer),
             connection: parts.connection.id,
+            intake: Arc::clone(&context.intake),
             gate: Gate::new(
                 GateKey::of(&parts.connection),
                 clock,
@@ -113,6 +124,14 @@ impl WebApi {
 
     /// Sends a call until its end is final: an answer with a status of success, or a failure.
     pub(crate) async fn send(&self, call: &Call) -> Result<Response, Failure> {
+        self.take_in(call).await.result
+    }
+
+    /// Sends a call whose answer takes room among the bytes in flight.
+    ///
+    /// The room is taken when the request may go out, and given back before every wait: somebody
+    /// who is throttled keeps nobody else from reading.
+    pub(crate) async fn take_in(&self, call: &Call) -> Answer {
         let span = tracing::debug_span!(
             "dataverse",
             org = self.endpoints.org_host(),
@@ -123,23 +142,28 @@ impl WebApi {
         self.follow(call).instrument(span).await
     }
 
-    async fn follow(&self, call: &Call) -> Result<Response, Failure> {
+    async fn follow(&self, call: &Call) -> Answer {
         self.budget.offer();
         let mut course = Course {
             attempt: Attempt { number: 0, token: Token::Offered, jitter: 0.0 },
             renewed: None,
             lost: false,
+            held: BytesHeld::NONE,
         };
-        loop {
+        let result = loop {
             course.attempt.number += 1;
             course.attempt.jitter = self.randomness.fraction();
             match self.step(call, &mut course).await {
-                Ok(Some(end)) => return end,
+                Ok(Some(end)) => break end,
                 Ok(None) => {}
-                Err(error) if course.lost => return Err(Failure::Lost(error)),
-                Err(error) => return Err(Failure::Stopped(error)),
+                Err(error) if course.lost => break Err(Failure::Lost(error)),
+                Err(error) => break Err(Failure::Stopped(error)),
             }
-        }
+        };
+        let mut held = course.held;
+        let came = result.as_ref().map_or(0, |response| response.body.len());
+        self.intake.adjust(&mut held, share(came));
+        Answer { result, held }
     }
 
     /// One attempt and what follows from it: the call's end, or `None` when it goes on.
@@ -151,7 +175,7 @@ impl WebApi {
         call: &Call,
         course: &mut Course,
     ) -> Result<Option<Result<Response, Failure>>> {
-        let ended = self.attempt(call, course.renewed.take()).await?;
+        let ended = self.attempt(call, course).await?;
         let outcome = self.judge(&ended.answer);
         tracing::Span::current().record("attempts", course.attempt.number);
         if let Ok(response) = &ended.answer {
@@ -161,7 +185,11 @@ impl WebApi {
         if let Some(wait) = hold(course.attempt, outcome) {
             self.hold(self.now() + wait).await?;
         }
-        match self.decide(course.attempt, outcome, call.idempotency()) {
+        let retry = self.decide(course.attempt, outcome, call.idempotency());
+        if retry != Retry::Stop {
+            course.held = BytesHeld::NONE;
+        }
+        match retry {
             Retry::AfterBackoff { wait } => {
                 tracing::debug!(?outcome, ?wait, "trying again");
                 self.clock.sleep_until(self.now() + wait).await;
@@ -179,17 +207,24 @@ impl WebApi {
         }
     }
 
-    /// Sends once, when the gate is open and with a token that is fresh then.
-    async fn attempt(&self, call: &Call, renewed: Option<SecretString>) -> Result<Ended> {
+    /// Sends once, when the gate is open, with room for the answer and a token that is fresh then.
+    async fn attempt(&self, call: &Call, course: &mut Course) -> Result<Ended> {
         let _place = self.gate.enter().await?;
-        let mut renewed = renewed;
         let token = loop {
-            let token = match renewed.take() {
+            let token = match course.renewed.take() {
                 Some(token) => token,
                 None => self.tokens.bearer().await?,
             };
-            if self.gate.pass(|until| self.tell(until)).await? == Passed::AtOnce {
+            if let Some(until) = self.gate.closed_until(|until| self.tell(until)).await? {
+                course.held = BytesHeld::NONE;
+                tracing::debug!(%until, "waiting as the service asked");
+                self.clock.sleep_until(until).await;
+            } else if self.has_room(call, course) {
                 break token;
+            } else {
+                // The gate may close while this waits, so it is asked again.
+                course.held = self.intake.reserve(call.room()).await;
+                course.renewed = Some(token);
             }
         };
         let answer = self.transport.send(call.request(&token)?).await;
@@ -197,6 +232,17 @@ impl WebApi {
             self.heed_parallelism(&response.headers);
         }
         Ok(Ended { answer, token })
+    }
+
+    /// Whether there is room for the answer, without waiting.
+    fn has_room(&self, call: &Call, course: &mut Course) -> bool {
+        if call.room() == 0 || !course.held.is_none() {
+            return true;
+        }
+        let held = self.intake.try_reserve(call.room());
+        let found = held.is_some();
+        course.held = held.unwrap_or_default();
+        found
     }
 
     fn judge(&self, answer: &Result<Response, TransportError>) -> Outcome {

@@ -5,11 +5,12 @@ use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tracing::Instrument;
 use url::{Host, Url};
 
 use crate::error::{Error, Result};
+use crate::http::bodies::Bodies;
 use crate::http::transport::{Request, Response, Transport, TransportError, TransportErrorKind};
 
 /// The most that one answer may hold, decompressed. A page of 5,000 wide rows has about 20 MiB; and
@@ -35,6 +36,7 @@ pub(crate) struct HttpClient {
     client: reqwest::Client,
     reach: Reach,
     max_body: usize,
+    bodies: Bodies,
 }
 
 /// Which addresses a client talks to.
@@ -77,8 +79,8 @@ impl HttpClient {
     /// What must hold: it follows no redirect, keeps no cookie (the service would pin us to one
     /// server and throttle sooner) and has time-outs. None of this can be seen from outside, so an
     /// answer that came from another address than the one asked is refused.
-    pub(crate) const fn with(client: reqwest::Client, reach: Reach) -> Self {
-        Self { client, reach, max_body: MAX_BODY_BYTES }
+    pub(crate) fn with(client: reqwest::Client, reach: Reach) -> Self {
+        Self { client, reach, max_body: MAX_BODY_BYTES, bodies: Bodies::default() }
     }
 
     fn check_reach(&self, url: &Url) -> Result<(), TransportError> {
@@ -100,14 +102,14 @@ impl HttpClient {
             return Err(too_large());
         }
         // Growing by doubling would hold, and copy, up to twice the body.
-        let mut body = BytesMut::with_capacity(expect.min(self.max_body));
+        let mut body = self.bodies.lend(expect.min(self.max_body));
         while let Some(chunk) = response.chunk().await.map_err(broken_body)? {
             if chunk.len() > self.max_body - body.len() {
                 return Err(too_large());
             }
-            body.extend_from_slice(&chunk);
+            body.extend(&chunk);
         }
-        Ok(body.freeze())
+        Ok(body.into())
     }
 }
 

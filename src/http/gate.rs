@@ -31,15 +31,6 @@ pub(crate) struct Gate {
     places: Places,
 }
 
-/// How a request came through.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Passed {
-    /// Without waiting.
-    AtOnce,
-    /// After a wait, in which tokens may have aged.
-    AfterWaiting,
-}
-
 /// What a deadline meant to this process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Deadline {
@@ -70,33 +61,29 @@ impl Gate {
         self.places.enter().await
     }
 
-    /// Waits until nobody is held back any more. `held` hears of each deadline that this process
-    /// learns of here.
+    /// Until when everybody is held back, if anybody is. `heard` hears of a deadline that this
+    /// process learns of here.
     ///
-    /// After it answers [`Passed::AtOnce`], a request may begin before the next await.
+    /// After it answers `None`, a request may begin before the next await.
     ///
     /// # Errors
     /// [`Error::RateLimited`] when the wait is too long to sit out, [`Error::Store`].
-    pub(crate) async fn pass(&self, held: impl Fn(OffsetDateTime) + Send) -> Result<Passed> {
-        let mut passed = Passed::AtOnce;
-        loop {
-            // Read before the other, which may change while the store answers.
-            let shared = self.shared.held_until(&self.key).await?;
-            let now = self.clock.now();
-            if let Some(until) = shared.filter(|until| *until > now)
-                && self.learn(until) == Deadline::Later
-            {
-                held(until);
-            }
-            let Some(until) = self.known().filter(|until| *until > now) else {
-                return Ok(passed);
-            };
-            if until - now > MAX_WAIT {
-                return Err(Error::RateLimited { retry_at: until });
-            }
-            tracing::debug!(%until, "waiting as the service asked");
-            self.clock.sleep_until(until).await;
-            passed = Passed::AfterWaiting;
+    pub(crate) async fn closed_until(
+        &self,
+        heard: impl Fn(OffsetDateTime) + Send,
+    ) -> Result<Option<OffsetDateTime>> {
+        // Read before the other, which may change while the store answers.
+        let shared = self.shared.held_until(&self.key).await?;
+        let now = self.clock.now();
+        if let Some(until) = shared.filter(|until| *until > now)
+            && self.learn(until) == Deadline::Later
+        {
+            heard(until);
+        }
+        let closed = self.known().filter(|until| *until > now);
+        match closed {
+            Some(retry_at) if retry_at - now > MAX_WAIT => Err(Error::RateLimited { retry_at }),
+            _ => Ok(closed),
         }
     }
 

@@ -1,5 +1,6 @@
 //! HTTP for every vendor: the seam, the retry decision, the throttle gate, the hardened client.
 
+pub(crate) mod bodies;
 pub(crate) mod client;
 pub(crate) mod gate;
 pub(crate) mod places;

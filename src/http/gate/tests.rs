@@ -12,8 +12,8 @@ fn worker(clock: &Arc<JumpingClock>, gates: &Arc<MemoryGates>, user: &str) -> Ga
     Gate::new(key(user), clock, gates, USUAL_WIDTH)
 }
 
-async fn pass(gate: &Gate) -> Result<Passed> {
-    gate.pass(|_| {}).await
+async fn closed_until(gate: &Gate) -> Result<Option<OffsetDateTime>> {
+    gate.closed_until(|_| {}).await
 }
 
 #[tokio::test]
@@ -21,12 +21,13 @@ async fn r_3_a_hold_stops_every_worker_of_the_same_user() {
     let (clock, gates) = (JumpingClock::new(), Arc::new(MemoryGates::default()));
     let (one, other) = (worker(&clock, &gates, "u1"), worker(&clock, &gates, "u1"));
     let stranger = worker(&clock, &gates, "u2");
-    one.hold(START + Duration::seconds(40)).await.unwrap();
-    assert_eq!(pass(&stranger).await.unwrap(), Passed::AtOnce);
-    assert!(clock.waits().is_empty());
-    assert_eq!(pass(&other).await.unwrap(), Passed::AfterWaiting);
-    assert_eq!(clock.waits(), [Duration::seconds(40)]);
-    assert_eq!(pass(&one).await.unwrap(), Passed::AtOnce);
+    let until = START + Duration::seconds(40);
+    one.hold(until).await.unwrap();
+    assert_eq!(closed_until(&stranger).await.unwrap(), None);
+    assert_eq!(closed_until(&other).await.unwrap(), Some(until));
+    clock.sleep_until(until).await;
+    assert_eq!(closed_until(&other).await.unwrap(), None);
+    assert_eq!(closed_until(&one).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -35,8 +36,7 @@ async fn r_3_a_longer_hold_wins_over_a_shorter_later_one() {
     let gate = worker(&clock, &gates, "u1");
     gate.hold(START + Duration::seconds(60)).await.unwrap();
     gate.hold(START + Duration::seconds(5)).await.unwrap();
-    pass(&gate).await.unwrap();
-    assert_eq!(clock.waits(), [Duration::seconds(60)]);
+    assert_eq!(closed_until(&gate).await.unwrap(), Some(START + Duration::seconds(60)));
 }
 
 #[tokio::test]
@@ -45,9 +45,8 @@ async fn r_3_a_wait_above_fifteen_minutes_gives_the_work_back() {
     let gate = worker(&clock, &gates, "u1");
     let until = START + Duration::seconds(901);
     gate.hold(until).await.unwrap();
-    let error = pass(&gate).await.unwrap_err();
+    let error = closed_until(&gate).await.unwrap_err();
     assert_eq!(error.retry_at(), Some(until));
-    assert!(clock.waits().is_empty());
 }
 
 #[tokio::test]
@@ -60,11 +59,11 @@ async fn r_3_each_deadline_is_heard_of_once() {
     one.hold(until).await.unwrap();
     let heard = Mutex::new(Vec::new());
     let listen = |until| heard.lock().unwrap().push(until);
-    one.pass(listen).await.unwrap();
+    one.closed_until(listen).await.unwrap();
     assert!(heard.lock().unwrap().is_empty(), "it was known here");
     other.hold(until + Duration::seconds(5)).await.unwrap();
-    one.pass(listen).await.unwrap();
-    one.pass(listen).await.unwrap();
+    one.closed_until(listen).await.unwrap();
+    one.closed_until(listen).await.unwrap();
     assert_eq!(*heard.lock().unwrap(), [until + Duration::seconds(5)]);
 }
 

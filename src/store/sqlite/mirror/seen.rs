@@ -11,8 +11,8 @@ use crate::model::{RunId, Table};
 use crate::store::sqlite::codec::{Columns, Owner, text, uuid};
 use crate::store::sqlite::trouble::Trouble;
 
-/// Ids in memory at once: 16 MB.
-const AT_ONCE: u64 = 1_000_000;
+/// Ids in memory at once: 4 MB.
+const AT_ONCE: u64 = 250_000;
 
 /// What a run saw of a table, beside what the table holds.
 #[derive(Default)]
