@@ -10,8 +10,8 @@ use time::OffsetDateTime;
 
 use crate::error::{Error, Result};
 use crate::model::{
-    Candidate, ConnectionId, OpportunityId, RecordId, Rows, RunId, Stage, Table, WithheldReason,
-    WorkspaceId,
+    Candidate, ConnectionId, Identity, OpportunityId, RecordId, Rows, RunId, Stage, Table,
+    WithheldReason, WorkspaceId,
 };
 use crate::storage::due::Claim;
 use crate::walk::{ChainCursor, CompletenessProof, Incomplete, ResumeToken, TablePlan};
@@ -23,11 +23,19 @@ use crate::walk::{ChainCursor, CompletenessProof, Incomplete, ResumeToken, Table
 /// then nothing of it was. A method that can fail otherwise says so.
 #[async_trait]
 pub trait Mirror: fmt::Debug + Send + Sync {
-    /// Starts a pull, or goes on with the connection's unfinished one.
+    /// Starts a pull, or goes on with the connection's unfinished one, as `unfinished` says.
+    ///
+    /// A run that is replaced is forgotten in the same step, with all that was kept to resume it;
+    /// the rows that it has stored stay. A repeated call gives the run that the first has started.
     ///
     /// # Errors
     /// [`Error::StaleClaim`](crate::Error::StaleClaim).
-    async fn start_pull(&self, claim: &Claim, fresh: RunId) -> Result<Pull>;
+    async fn start_pull(
+        &self,
+        claim: &Claim,
+        fresh: &NewRun,
+        unfinished: Unfinished,
+    ) -> Result<Pull>;
 
     /// Keeps how a table is read in this run, before its first page, and gives the plan that
     /// counts: the first plan of an attempt wins.
@@ -188,12 +196,53 @@ pub struct StageChoice {
     pub open_opportunities: u64,
 }
 
+/// A run to start.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "stores take it apart")]
+pub struct NewRun {
+    /// The run.
+    pub run: RunId,
+    /// Whose eyes it reads with.
+    pub reader: Reader,
+}
+
+/// Whose eyes a run reads with: what one of them sees says nothing about what another does.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_structs, reason = "two facts, kept by stores as they are")]
+pub struct Reader {
+    /// Who the CRM said we are.
+    pub identity: Identity,
+    /// When the connection was signed in (UTC).
+    #[serde(with = "time::serde::rfc3339")]
+    pub signed_in_at: OffsetDateTime,
+}
+
+impl Reader {
+    /// Whether the other one sees what this one sees: the same user in the same unit and
+    /// organisation, by the same sign-in.
+    pub(crate) fn sees_as(&self, other: &Self) -> bool {
+        self.signed_in_at == other.signed_in_at && self.identity.sees_as(&other.identity)
+    }
+}
+
+/// What becomes of an unfinished run when a pull starts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "it goes on or not")]
+pub enum Unfinished {
+    /// It is abandoned, and the fresh one takes its place.
+    Replace,
+    /// It goes on.
+    Resume,
+}
+
 /// An unfinished or fresh pull.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "stores build it")]
 pub struct Pull {
     /// The run.
     pub run: RunId,
+    /// Whose eyes it has started to read with.
+    pub reader: Reader,
     /// When it started (UTC).
     pub started_at: OffsetDateTime,
     /// How far it came.

@@ -18,28 +18,18 @@ use crate::walk::{ChainCursor, CompletenessProof, Notice, Page, Reached, Walk};
 /// How often a table may be begun anew in one run, when the CRM does not take a place any more.
 const MAX_RESTARTS: u32 = 3;
 
-/// Whether what an interrupted run has read still counts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum EarlierReads {
-    /// It does: the run goes on where it was.
-    Count,
-    /// It does not: every table is read from its start.
-    Stale,
-}
-
 /// Reads all tables. Those that were read to their end are proved; the others are not in the list.
 ///
 /// The tables are read side by side; how many requests run at once is the connector's to decide.
 pub(super) async fn read_tables(
     sync: &Sync<'_>,
     run: &Pull,
-    earlier: EarlierReads,
     expected: &BTreeMap<Table, u64>,
 ) -> Result<Vec<CompletenessProof>> {
     let connector = sync.connector;
     let reads = Table::ALL.into_iter().map(|table| {
         let expected = expected.get(&table).copied();
-        let reader = TableReader { sync, run, earlier, table, expected };
+        let reader = TableReader { sync, run, table, expected };
         match table {
             Table::Users => reader.read(|chain| connector.users(chain)).boxed(),
             Table::Accounts => reader.read(|chain| connector.accounts(chain)).boxed(),
@@ -68,7 +58,6 @@ pub(super) async fn expected_rows(sync: &Sync<'_>, run: &Pull) -> Result<BTreeMa
 struct TableReader<'a> {
     sync: &'a Sync<'a>,
     run: &'a Pull,
-    earlier: EarlierReads,
     table: Table,
     expected: Option<u64>,
 }
@@ -81,8 +70,7 @@ impl<'a> TableReader<'a> {
     ) -> Result<Option<CompletenessProof>> {
         let known = self.run.tables.iter().find(|read| read.table == self.table);
         let mut read = match known {
-            Some(known) if self.earlier == EarlierReads::Count => known.clone(),
-            Some(known) => self.plan(known.attempt + 1).await?,
+            Some(known) => known.clone(),
             None => self.plan(0).await?,
         };
         loop {

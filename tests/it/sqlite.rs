@@ -19,12 +19,13 @@ use fluint_crm::model::{
     Rows, RunId, Table, UserId, WorkspaceId,
 };
 use fluint_crm::storage::{
-    Claim, Connections as _, Due as _, Mirror, MirrorPage, PageWritten, TableSummary, WorkKind,
+    Claim, Connections as _, Due as _, Mirror, MirrorPage, NewRun, PageWritten, Pull, Reader,
+    TableSummary, Unfinished, WorkKind,
 };
 use fluint_crm::store::SqliteStore;
 use fluint_crm::testkit::ManualClock;
 use fluint_crm::walk::{CompletenessProof, Page, ResumeToken, TablePlan, Walk};
-use fluint_crm::{Sealed, SystemClock};
+use fluint_crm::{Result, Sealed, SystemClock};
 use time::Date;
 use time::macros::datetime;
 use uuid::Uuid;
@@ -77,6 +78,13 @@ async fn claim(store: &SqliteStore) -> Claim {
         .unwrap()
         .pop()
         .expect("a pull is due")
+}
+
+/// Starts a run, or goes on with the unfinished one.
+async fn begin(store: &dyn Mirror, claim: &Claim, run: RunId) -> Result<Pull> {
+    let record = connection_record(connection());
+    let reader = Reader { identity: record.identity, signed_in_at: record.connected_at };
+    store.start_pull(claim, &NewRun { run, reader }, Unfinished::Resume).await
 }
 
 fn run() -> RunId {

@@ -272,3 +272,21 @@ async fn r_19_another_user_asks_for_nothing() {
     assert_eq!(report.counts.deals_stopped, 0);
     assert!(host.plain.state().lookups.is_empty());
 }
+
+/// A run that one user has read and another one ends asks nothing with the other's eyes.
+#[tokio::test]
+async fn r_19_a_run_that_another_user_ends_asks_for_nothing() {
+    let (host, connection) = org(12).await;
+    delete(&host, 2);
+    host.plain.state().fail_lookups = Some(Failure::Unavailable);
+    assert!(sync(&host, &connection).await.is_err());
+    host.plain.state().fail_lookups = None;
+    host.plain.state().lookups.clear();
+    host.plain.state().user = "somebody-else".into();
+    let report = synced(&host, &connection).await;
+    assert_eq!((report.counts.deals_stopped, report.counts.rows_missing), (0, 2));
+    assert!(host.plain.state().lookups.is_empty());
+    // The same user again: nothing was forgotten.
+    host.plain.state().user = "u-admin".into();
+    assert_eq!(synced(&host, &connection).await.counts.deals_stopped, 2);
+}

@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 use crate::model::{Candidate, ConnectionId, OpportunityId, RecordId, RunId, Table, WorkspaceId};
 use crate::storage::steps::{KEEP_GONE, approve_sweep};
 use crate::storage::{
-    Claim, Mirror, MirrorPage, MissingRow, PageWritten, Pull, PullPhase, PullProgress, Settled,
-    StageChoice, Sweep, SweepDecision, TableRead, TableSummary,
+    Claim, Mirror, MirrorPage, MissingRow, NewRun, PageWritten, Pull, PullPhase, PullProgress,
+    Settled, StageChoice, Sweep, SweepDecision, TableRead, TableSummary, Unfinished,
 };
 use crate::store::memory::rows::{MirroredRows, Put, Sight};
 use crate::store::memory::run::{PageFacts, Received, Run};
@@ -38,15 +38,22 @@ pub(super) struct ConnectionCopy {
 
 #[async_trait]
 impl Mirror for MemoryStore {
-    async fn start_pull(&self, claim: &Claim, fresh: RunId) -> Result<Pull> {
+    async fn start_pull(
+        &self,
+        claim: &Claim,
+        fresh: &NewRun,
+        unfinished: Unfinished,
+    ) -> Result<Pull> {
         let now = self.now();
         let mut state = self.lock();
         let place = state.pulled(claim)?;
         let copy = state.mirror.copies.entry(place).or_default();
         // A repeated call finds the run that its first try started.
-        let known =
-            copy.run.take().filter(|run| run.phase != PullPhase::Finished || run.id == fresh);
-        let run = copy.run.insert(known.unwrap_or_else(|| Run::start(fresh, now)));
+        let known = copy.run.take().filter(|run| {
+            let goes_on = unfinished == Unfinished::Resume && run.phase != PullPhase::Finished;
+            goes_on || run.id == fresh.run
+        });
+        let run = copy.run.insert(known.unwrap_or_else(|| Run::start(fresh.clone(), now)));
         Ok(run.pull(&copy.counts))
     }
 

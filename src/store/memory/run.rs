@@ -7,13 +7,15 @@ use time::OffsetDateTime;
 use crate::error::{Error, Result};
 use crate::model::{RecordId, RunId, Table};
 use crate::storage::{
-    MirrorPage, PageWritten, Pull, PullPhase, PullProgress, TableProgress, TableRead, TableSummary,
+    MirrorPage, NewRun, PageWritten, Pull, PullPhase, PullProgress, Reader, TableProgress,
+    TableRead, TableSummary,
 };
 use crate::walk::{ChainCursor, Incomplete, Reached, TablePlan};
 
 /// The newest run of a connection.
 pub(super) struct Run {
     pub(super) id: RunId,
+    reader: Reader,
     pub(super) phase: PullPhase,
     started_at: OffsetDateTime,
     finished_at: Option<OffsetDateTime>,
@@ -60,9 +62,10 @@ impl TableState {
 }
 
 impl Run {
-    pub(super) fn start(id: RunId, started_at: OffsetDateTime) -> Self {
+    pub(super) fn start(fresh: NewRun, started_at: OffsetDateTime) -> Self {
         Self {
-            id,
+            id: fresh.run,
+            reader: fresh.reader,
             phase: PullPhase::Reading,
             started_at,
             finished_at: None,
@@ -133,6 +136,7 @@ impl Run {
         let tables = self.tables.values().map(|state| state.read.clone());
         Pull {
             run: self.id,
+            reader: self.reader.clone(),
             started_at: self.started_at,
             phase: self.phase,
             tables: tables.collect(),

@@ -220,6 +220,8 @@ CREATE TABLE runs (
     -- Counts the runs of a connection; the newest is the largest.
     number      INTEGER NOT NULL,
     phase       TEXT NOT NULL,
+    -- Whose eyes it reads with, as JSON.
+    reader      TEXT NOT NULL,
     started_at  INTEGER NOT NULL,
     finished_at INTEGER,
     PRIMARY KEY (workspace, connection, run)

@@ -220,6 +220,8 @@ macro_rules! store_conformance {
             );
             $crate::store_conformance!(@role mirror, $store;
                 syn_8_an_unfinished_pull_is_gone_on_with
+                syn_8_a_replaced_pull_gives_way_to_a_fresh_one
+                r_19_a_run_keeps_its_reader
                 syn_8_cursors_are_kept_with_their_pages
                 syn_8_the_cursors_of_several_chains_come_back_in_order
                 syn_8_the_first_plan_of_a_table_wins

@@ -8,8 +8,8 @@ use fluint_crm::model::{
     Candidate, ConnectionId, OpportunityId, RecordId, Rows, RunId, Table, WorkspaceId,
 };
 use fluint_crm::storage::{
-    Claim, Due, Mirror, MirrorPage, MissingRow, PageWritten, Pull, PullProgress, Settled,
-    StageChoice, Stores, Sweep, SweepDecision, TableRead, TableSummary, Work, WorkKind,
+    Claim, Due, Mirror, MirrorPage, MissingRow, NewRun, PageWritten, Pull, PullProgress, Settled,
+    StageChoice, Stores, Sweep, SweepDecision, TableRead, TableSummary, Unfinished, Work, WorkKind,
 };
 use fluint_crm::walk::{CompletenessProof, TablePlan};
 use fluint_crm::{Clock as _, Result};
@@ -92,8 +92,8 @@ impl Witness {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl Mirror for Witness {
-    async fn start_pull(&self, claim: &Claim, fresh: RunId) -> Result<Pull> {
-        self.inner.mirror.start_pull(&self.claim(claim), fresh).await
+    async fn start_pull(&self, claim: &Claim, fresh: &NewRun, old: Unfinished) -> Result<Pull> {
+        self.inner.mirror.start_pull(&self.claim(claim), fresh, old).await
     }
 
     async fn plan_table(

@@ -60,6 +60,8 @@ pub(crate) struct PlainState {
     /// all others that are not there, it says hidden.
     pub(crate) gone: BTreeSet<RecordId>,
     pub(crate) closed: Vec<Opportunity>,
+    /// The CRM does not say who is connected.
+    pub(crate) fail_check: Option<Failure>,
     /// Reads by id fail.
     pub(crate) fail_lookups: Option<Failure>,
     /// Reads by id: the table and how many ids at once.
@@ -156,6 +158,9 @@ impl CrmConnector for PlainCrm {
 
     async fn check(&self) -> Result<Identity> {
         let state = self.state();
+        if let Some(failure) = state.fail_check {
+            return Err(failure.error());
+        }
         Ok(Identity::new(
             OrganisationId::new(state.organisation.clone())?,
             RecordId::new(state.user.clone())?,

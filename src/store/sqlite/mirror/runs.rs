@@ -9,7 +9,8 @@ use crate::error::Error;
 use crate::model::{RunId, Table};
 use crate::storage::steps::KEEP_GONE;
 use crate::storage::{
-    MirrorPage, PageWritten, Pull, PullPhase, PullProgress, TableProgress, TableRead,
+    MirrorPage, NewRun, PageWritten, Pull, PullPhase, PullProgress, Reader, TableProgress,
+    TableRead, Unfinished,
 };
 use crate::store::sqlite::codec::{
     Columns, Owner, collect, counter, integer, json, maybe_json, maybe_text, text, time, uuid,
@@ -24,6 +25,7 @@ struct Run {
     id: RunId,
     number: u64,
     phase: PullPhase,
+    reader: Reader,
     started_at: OffsetDateTime,
     finished_at: Option<OffsetDateTime>,
 }
@@ -33,14 +35,22 @@ struct Run {
 pub(crate) fn start(
     tx: &Transaction<'_>,
     owner: &Owner,
-    fresh: RunId,
+    fresh: &NewRun,
+    unfinished: Unfinished,
     now: OffsetDateTime,
 ) -> Result<Pull, Trouble> {
-    let newest = newest(tx, owner)?;
-    let number = newest.as_ref().map_or(1, |run| run.number + 1);
-    let run = match newest.filter(|run| run.phase != PullPhase::Finished || run.id == fresh) {
-        Some(run) => run,
-        None => insert(tx, owner, fresh, number, now)?,
+    let run = match newest(tx, owner)? {
+        Some(run) if run.id == fresh.run => run,
+        Some(run) if run.phase == PullPhase::Finished => {
+            insert(tx, owner, fresh, run.number + 1, now)?
+        }
+        Some(run) if unfinished == Unfinished::Resume => run,
+        Some(run) => {
+            abandon(tx, owner, run.id)?;
+            // In its place, so that the last finished run stays the one before.
+            insert(tx, owner, fresh, run.number, now)?
+        }
+        None => insert(tx, owner, fresh, 1, now)?,
     };
     let mut expected = BTreeMap::new();
     for table in Table::ALL {
@@ -49,12 +59,13 @@ pub(crate) fn start(
         }
     }
     let tables = tables(tx, owner, run.id)?;
-    Ok(Pull { run: run.id, started_at: run.started_at, phase: run.phase, tables, expected })
+    let Run { id, reader, started_at, phase, .. } = run;
+    Ok(Pull { run: id, reader, started_at, phase, tables, expected })
 }
 
 fn newest(tx: &Transaction<'_>, owner: &Owner) -> Result<Option<Run>, Trouble> {
     tx.prepare_cached(
-        "SELECT run, number, phase, started_at, finished_at FROM runs \
+        "SELECT run, number, phase, reader, started_at, finished_at FROM runs \
          WHERE workspace = ? AND connection = ? ORDER BY number DESC LIMIT 1",
     )?
     .query_row(params_from_iter(owner.values()), |row| Ok(read_run(row)))
@@ -68,6 +79,7 @@ fn read_run(row: &Row<'_>) -> Result<Run, Trouble> {
         id: RunId::new(columns.uuid()?),
         number: columns.counter()?,
         phase: columns.word()?,
+        reader: columns.json()?,
         started_at: columns.time()?,
         finished_at: columns.maybe_time()?,
     })
@@ -80,7 +92,7 @@ fn read_run(row: &Row<'_>) -> Result<Run, Trouble> {
 fn insert(
     tx: &Transaction<'_>,
     owner: &Owner,
-    id: RunId,
+    fresh: &NewRun,
     number: u64,
     now: OffsetDateTime,
 ) -> Result<Run, Trouble> {
@@ -93,16 +105,29 @@ fn insert(
     }
     let phase = PullPhase::Reading;
     tx.prepare_cached(
-        "INSERT INTO runs (workspace, connection, run, number, phase, started_at) \
-         VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO runs (workspace, connection, run, number, phase, reader, started_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params_from_iter(owner.with([
-        uuid(id.as_uuid()),
+        uuid(fresh.run.as_uuid()),
         counter(number),
         text(phase.as_word()),
+        json(&fresh.reader)?,
         time(now),
     ])))?;
-    Ok(Run { id, number, phase, started_at: now, finished_at: None })
+    let NewRun { run: id, reader } = fresh.clone();
+    Ok(Run { id, number, phase, reader, started_at: now, finished_at: None })
+}
+
+/// Forgets an unfinished run and what was kept to resume it.
+fn abandon(tx: &Transaction<'_>, owner: &Owner, run: RunId) -> Result<(), Trouble> {
+    for kept in ["seen_pages", "chains", "run_tables", "runs"] {
+        tx.prepare_cached(&format!(
+            "DELETE FROM {kept} WHERE workspace = ? AND connection = ? AND run = ?"
+        ))?
+        .execute(params_from_iter(owner.with([uuid(run.as_uuid())])))?;
+    }
+    Ok(())
 }
 
 /// Keeps a plan, unless this attempt or a later one has one, and gives the one that counts.

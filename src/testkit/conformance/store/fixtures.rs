@@ -18,7 +18,8 @@ use crate::model::{
 };
 use crate::seal::Sealed;
 use crate::storage::{
-    Claim, MirrorPage, PageWritten, Stores, TableRead, TableSummary, Work, WorkItem, WorkKind,
+    Claim, MirrorPage, NewRun, PageWritten, Pull, Reader, Stores, TableRead, TableSummary,
+    Unfinished, Work, WorkItem, WorkKind,
 };
 use crate::testkit::conformance::store::StoreUnderTest;
 use crate::walk::{CompletenessProof, Page, ResumeToken, TablePlan, Walk};
@@ -83,8 +84,11 @@ impl Site {
     }
 
     pub(super) async fn start(&self, claim: &Claim, number: u128) -> RunId {
-        let pull = self.stores.mirror.start_pull(claim, run(number)).await.unwrap();
-        pull.run
+        self.begin(claim, number, Unfinished::Resume).await.run
+    }
+
+    pub(super) async fn begin(&self, claim: &Claim, number: u128, unfinished: Unfinished) -> Pull {
+        self.stores.mirror.start_pull(claim, &new_run(number), unfinished).await.unwrap()
     }
 
     /// Plans a table in one chain, unless it is planned already.
@@ -179,6 +183,13 @@ pub(super) fn sealed(secret: &str) -> Sealed {
 
 pub(super) fn run(number: u128) -> RunId {
     RunId::new(Uuid::from_u128(number))
+}
+
+/// A run that is read with the eyes of the user `me`.
+pub(super) fn new_run(number: u128) -> NewRun {
+    let identity = Identity::new(OrganisationId::new("org").unwrap(), record("me"));
+    let signed_in_at = OffsetDateTime::UNIX_EPOCH + time::Duration::nanoseconds(1);
+    NewRun { run: run(number), reader: Reader { identity, signed_in_at } }
 }
 
 pub(super) fn record(id: &str) -> RecordId {

@@ -2,6 +2,7 @@
 
 use time::OffsetDateTime;
 
+use crate::model::query::Scope;
 use crate::model::{
     Account, AccountStatus, Contact, ContactStatus, Currency, CurrencyRole, CustomerRef,
     EmailAddress, Opportunity, OpportunityStatus, OwnerRef, Presence, Record, RowVersion, Rows,
@@ -9,18 +10,18 @@ use crate::model::{
 };
 use crate::storage::{
     Claim, MirrorPage, PageWritten, Pull, PullPhase, TableProgress, TableRead, TableSummary,
-    WorkKind,
+    Unfinished, WorkKind,
 };
 use crate::testkit::conformance::store::StoreUnderTest;
 use crate::testkit::conformance::store::fixtures::{
-    Site, account, amount, assert_stale, assignment, contact, currency, opportunities, opportunity,
-    page, proof, run, stage, three, user, whole,
+    Site, account, amount, assert_stale, assignment, contact, currency, new_run, opportunities,
+    opportunity, page, proof, record, run, stage, three, user, whole,
 };
 use crate::walk::{ChainCursor, Reached, TablePlan};
 
 impl Site {
     pub(super) async fn resume(&self, claim: &Claim) -> Pull {
-        self.stores.mirror.start_pull(claim, run(1_000)).await.unwrap()
+        self.begin(claim, 1_000, Unfinished::Resume).await
     }
 
     pub(super) async fn put(&self, claim: &Claim, page: &MirrorPage) -> PageWritten {
@@ -92,6 +93,49 @@ pub async fn syn_8_an_unfinished_pull_is_gone_on_with(store: &StoreUnderTest) {
     store.advance(30);
     let pull = site.resume(&claim).await;
     assert_eq!((pull.run, pull.started_at), (run(1), started_at));
+}
+
+/// SYN-8: a run that is replaced leaves its rows, and nothing to go on from.
+pub async fn syn_8_a_replaced_pull_gives_way_to_a_fresh_one(store: &StoreUnderTest) {
+    let (site, claim) = store.pulling().await;
+    site.pull(&claim, 1, [opportunities(["o1", "o2"])]).await;
+    let as_of = store.stores.query.as_of(&Scope::workspace(site.workspace.clone())).await.unwrap();
+    let old = site.start(&claim, 2).await;
+    site.put(&claim, &page(old, 0, three(), Some("to page 2"))).await;
+    store.advance(30);
+    let fresh = site.begin(&claim, 3, Unfinished::Replace).await;
+    assert_eq!((fresh.run, fresh.started_at), (run(3), store.now()));
+    assert_eq!((fresh.phase, fresh.tables.len()), (PullPhase::Reading, 0));
+    assert_eq!(fresh.expected.get(&Table::Opportunities), Some(&2), "of the last finished run");
+    let now = store.stores.query.as_of(&Scope::workspace(site.workspace.clone())).await.unwrap();
+    assert_eq!(now, as_of, "the copy is as old as before");
+    assert_eq!(site.scan(Table::Opportunities).await, three());
+    let mirror = &store.stores.mirror;
+    let late = mirror.apply_page(&claim, page(old, 1, three(), None)).await;
+    assert!(late.is_err(), "the abandoned run takes no page");
+    // The same step once more, and whoever goes on, find the fresh one.
+    store.advance(30);
+    assert_eq!(site.begin(&claim, 3, Unfinished::Replace).await, fresh);
+    assert_eq!(site.resume(&claim).await, fresh);
+    // What the abandoned run saw was not seen by this one.
+    let proofs = [proof(run(3), Table::Opportunities)];
+    let summaries = mirror.finish_pull(&claim, run(3), &proofs).await.unwrap();
+    let seen = summary(&summaries, Table::Opportunities);
+    assert_eq!((seen.seen, seen.newly_missing), (0, 3));
+}
+
+/// a run keeps whose eyes it was started with, whoever goes on with it.
+pub async fn r_19_a_run_keeps_its_reader(store: &StoreUnderTest) {
+    let (site, claim) = store.pulling().await;
+    let mut fresh = new_run(1);
+    fresh.reader.identity.unit = Some(record("unit"));
+    fresh.reader.identity.tenant = Some("tenant".to_owned());
+    let mirror = &store.stores.mirror;
+    let started = mirror.start_pull(&claim, &fresh, Unfinished::Resume).await.unwrap();
+    assert_eq!(started.reader, fresh.reader);
+    assert_eq!(site.begin(&claim, 2, Unfinished::Resume).await.reader, fresh.reader);
+    let other = site.begin(&claim, 2, Unfinished::Replace).await;
+    assert_eq!(other.reader, new_run(2).reader);
 }
 
 /// SYN-8: a page and the cursor after it are stored in one step.
@@ -344,7 +388,10 @@ pub async fn dea_5_amounts_are_kept_exactly(store: &StoreUnderTest) {
 pub async fn r_26_a_stale_claim_cannot_start_a_pull(store: &StoreUnderTest) {
     let (site, lost) = store.pulling().await;
     store.lose(&site, &lost).await;
-    assert_stale(store.stores.mirror.start_pull(&lost, run(1)).await);
+    for unfinished in [Unfinished::Replace, Unfinished::Resume] {
+        let mirror = &store.stores.mirror;
+        assert_stale(mirror.start_pull(&lost, &new_run(1), unfinished).await);
+    }
     let progress = store.stores.mirror.progress(&site.workspace, site.connection).await.unwrap();
     assert_eq!(progress, None);
 }
@@ -400,7 +447,8 @@ pub async fn r_26_a_claim_that_was_never_given_is_refused(store: &StoreUnderTest
     let site = store.connected().await;
     let (due_at, expires_at) = (store.now(), store.now() + time::Duration::hours(1));
     let forged = Claim { work: site.work(), token: 77, due_at, expires_at };
-    assert_stale(store.stores.mirror.start_pull(&forged, run(1)).await);
+    let mirror = &store.stores.mirror;
+    assert_stale(mirror.start_pull(&forged, &new_run(1), Unfinished::Resume).await);
 }
 
 /// Stores other opportunities in two connections and looks whether each kept its own.
