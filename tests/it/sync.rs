@@ -543,3 +543,38 @@ async fn syn_8_act_1_not_knowing_who_reads_abandons_nothing() {
     host.plain.state().fail_check = Some(Failure::Unavailable);
     assert_eq!(failed_run(&host).await, first, "nobody knows whether another one reads now");
 }
+
+/// who was asked before the first page need not be who has read the last.
+#[tokio::test]
+async fn r_19_a_user_who_is_moved_while_the_tables_are_read_proves_nothing() {
+    let host = host();
+    small_org(&host);
+    host.plain.state().unit = Some("north");
+    host.connect().await;
+    synced(&host).await;
+    {
+        let mut state = host.plain.state();
+        state.opportunities.truncate(1);
+        state.moves_to = Some("south");
+    }
+    assert_eq!(synced(&host).await.counts.rows_missing, 0, "read in two units");
+    assert!(host.plain.state().lookups.is_empty());
+    assert_eq!(synced(&host).await.counts.rows_missing, 0, "the first run in the other unit");
+    assert_eq!(synced(&host).await.counts.rows_missing, 3, "the next one there counts");
+}
+
+#[tokio::test]
+async fn r_19_a_crm_that_does_not_say_who_has_read_proves_nothing_yet() {
+    let host = host();
+    small_org(&host);
+    host.connect().await;
+    synced(&host).await;
+    host.plain.state().opportunities.truncate(1);
+    host.plain.state().silent_after_reading = true;
+    let interrupted = failed_run(&host).await;
+    host.plain.state().fail_check = None;
+    pages_of(&host, Table::Opportunities);
+    let report = synced(&host).await;
+    assert_eq!((report.run, report.counts.rows_missing), (interrupted, 3));
+    assert_eq!(pages_of(&host, Table::Opportunities), 0, "what was read stays read");
+}

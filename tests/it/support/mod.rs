@@ -60,6 +60,11 @@ pub(crate) struct PlainState {
     /// all others that are not there, it says hidden.
     pub(crate) gone: BTreeSet<RecordId>,
     pub(crate) closed: Vec<Opportunity>,
+    /// The user's business unit, and what becomes of it once the opportunities are read.
+    pub(crate) unit: Option<&'static str>,
+    pub(crate) moves_to: Option<&'static str>,
+    /// The CRM does not say who is connected once the opportunities are read.
+    pub(crate) silent_after_reading: bool,
     /// The CRM does not say who is connected.
     pub(crate) fail_check: Option<Failure>,
     /// Reads by id fail.
@@ -142,6 +147,12 @@ impl PlainCrm {
             _ => vec![],
         };
         let last = index + 1 == pages;
+        if R::TABLE == Table::Opportunities && last {
+            state.unit = state.moves_to.take().or(state.unit);
+            if std::mem::take(&mut state.silent_after_reading) {
+                state.fail_check = Some(Failure::Unavailable);
+            }
+        }
         let resume = (!last).then(|| ResumeToken::new((index + 1).to_string()));
         let page = Page { resume, notices, ..Page::last(rows) };
         Box::pin(async move { Ok(page) })
@@ -161,10 +172,12 @@ impl CrmConnector for PlainCrm {
         if let Some(failure) = state.fail_check {
             return Err(failure.error());
         }
-        Ok(Identity::new(
+        let mut identity = Identity::new(
             OrganisationId::new(state.organisation.clone())?,
             RecordId::new(state.user.clone())?,
-        ))
+        );
+        identity.unit = state.unit.map(RecordId::new).transpose()?;
+        Ok(identity)
     }
 
     async fn plan(&self, request: &PlanRequest) -> Result<TablePlan> {
