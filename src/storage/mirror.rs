@@ -109,12 +109,13 @@ pub trait Mirror: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Keeps how looking for a table's missing rows ended, in place of what was kept of an earlier
-    /// run; an approval given for that is used up.
+    /// Keeps how looking for a table's missing rows ended, now, in place of what was kept of an
+    /// earlier run. The approval that the run took into account is used up; one that was given
+    /// meanwhile stays ([`record_sweep`](crate::storage::steps::record_sweep) decides).
     ///
     /// # Errors
     /// [`Error::StaleClaim`](crate::Error::StaleClaim).
-    async fn record_sweep(&self, claim: &Claim, sweep: &Sweep) -> Result<()> {
+    async fn record_sweep(&self, claim: &Claim, sweep: &NewSweep) -> Result<()> {
         let _ = (claim, sweep);
         Ok(())
     }
@@ -354,22 +355,49 @@ pub struct Settled {
     pub gone: Vec<RecordId>,
 }
 
-/// How looking for a table's missing rows ended.
+/// How looking for a table's missing rows has just ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "stores take it apart")]
+pub struct NewSweep {
+    /// The run that looked.
+    pub run: RunId,
+    /// The table.
+    pub table: Table,
+    /// Rows that are still missing without an explanation.
+    pub missing: u64,
+    /// Why nothing was swept, when it was withheld.
+    pub withheld: Option<WithheldReason>,
+    /// The approval that was taken into account.
+    pub used: Option<Approval>,
+}
+
+/// A person's word that missing rows may go, although they are many.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "stores build it")]
+pub struct Approval {
+    /// When it was given (UTC).
+    pub at: OffsetDateTime,
+    /// It is about rows that have been missing since then at the latest (UTC): those that the person
+    /// was told of.
+    pub until: OffsetDateTime,
+}
+
+/// How looking for a table's missing rows ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "stores build it")]
 pub struct Sweep {
     /// The run that looked.
     pub run: RunId,
     /// The table.
     pub table: Table,
-    /// When (UTC).
+    /// When, by the store's clock, as [`MissingRow::since`] is (UTC).
     pub at: OffsetDateTime,
     /// Rows that are still missing without an explanation.
     pub missing: u64,
     /// Why nothing was swept, when it was withheld.
     pub withheld: Option<WithheldReason>,
-    /// When a person approved it after all (UTC).
-    pub approved_at: Option<OffsetDateTime>,
+    /// A person's approval that no sync has taken into account yet.
+    pub approval: Option<Approval>,
 }
 
 /// What a person decides about a sweep.

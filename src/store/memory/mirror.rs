@@ -7,10 +7,10 @@ use time::OffsetDateTime;
 
 use crate::error::{Error, Result};
 use crate::model::{Candidate, ConnectionId, OpportunityId, RecordId, RunId, Table, WorkspaceId};
-use crate::storage::steps::{KEEP_GONE, approve_sweep};
+use crate::storage::steps::{KEEP_GONE, approve_sweep, record_sweep};
 use crate::storage::{
-    Claim, Mirror, MirrorPage, MissingRow, NewRun, PageWritten, Pull, PullPhase, PullProgress,
-    Settled, StageChoice, Sweep, SweepDecision, TableRead, TableSummary, Unfinished,
+    Claim, Mirror, MirrorPage, MissingRow, NewRun, NewSweep, PageWritten, Pull, PullPhase,
+    PullProgress, Settled, StageChoice, Sweep, SweepDecision, TableRead, TableSummary, Unfinished,
 };
 use crate::store::memory::rows::{MirroredRows, Put, Sight};
 use crate::store::memory::run::{PageFacts, Received, Run};
@@ -141,10 +141,12 @@ impl Mirror for MemoryStore {
         Ok(())
     }
 
-    async fn record_sweep(&self, claim: &Claim, sweep: &Sweep) -> Result<()> {
+    async fn record_sweep(&self, claim: &Claim, sweep: &NewSweep) -> Result<()> {
+        let now = self.now();
         let mut state = self.lock();
         let copy = state.copy(claim, sweep.run)?;
-        copy.sweeps.insert(sweep.table, sweep.clone());
+        let kept = record_sweep(copy.sweeps.get(&sweep.table), sweep, now);
+        copy.sweeps.insert(sweep.table, kept);
         Ok(())
     }
 

@@ -286,7 +286,9 @@ CREATE TABLE sweeps (
     at          INTEGER NOT NULL,
     missing     INTEGER NOT NULL,
     withheld    TEXT,
+    -- When it was approved, and since when at the latest the rows meant are missing.
     approved_at INTEGER,
+    approves_until INTEGER,
     PRIMARY KEY (workspace, connection, name)
 ) STRICT, WITHOUT ROWID;
 

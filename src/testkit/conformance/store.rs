@@ -365,6 +365,8 @@ macro_rules! store_conformance {
                 r_18_after_thirty_days_nothing_can_be_undone
                 r_17_the_newest_sweep_of_a_table_is_kept
                 r_17_an_approval_is_for_one_run
+                r_17_an_approval_is_used_up_by_the_run_that_knew_it
+                r_17_a_newer_approval_reaches_further
                 r_26_a_stale_claim_cannot_settle_or_record
                 oll_4_a_decision_about_a_sweep_stays_in_its_workspace
                 r_18_a_stage_that_is_gone_is_no_choice

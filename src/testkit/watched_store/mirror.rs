@@ -12,8 +12,8 @@ use crate::model::{
     Candidate, ConnectionId, OpportunityId, RecordId, Rows, RunId, Table, WorkspaceId,
 };
 use crate::storage::{
-    Claim, Mirror, MirrorPage, MissingRow, NewRun, PageWritten, Pull, PullProgress, Query, Settled,
-    StageChoice, Sweep, SweepDecision, TableRead, TableSummary, Unfinished,
+    Claim, Mirror, MirrorPage, MissingRow, NewRun, NewSweep, PageWritten, Pull, PullProgress,
+    Query, Settled, StageChoice, Sweep, SweepDecision, TableRead, TableSummary, Unfinished,
 };
 use crate::testkit::watched_store::WatchedStore;
 use crate::walk::{CompletenessProof, TablePlan};
@@ -72,7 +72,7 @@ impl Mirror for WatchedStore {
         self.claimed("settle", claim, self.inner.mirror.settle(claim, run, settled)).await
     }
 
-    async fn record_sweep(&self, claim: &Claim, sweep: &Sweep) -> Result<()> {
+    async fn record_sweep(&self, claim: &Claim, sweep: &NewSweep) -> Result<()> {
         self.claimed("record_sweep", claim, self.inner.mirror.record_sweep(claim, sweep)).await
     }
 

@@ -8,8 +8,9 @@ use fluint_crm::model::{
     Candidate, ConnectionId, OpportunityId, RecordId, Rows, RunId, Table, WorkspaceId,
 };
 use fluint_crm::storage::{
-    Claim, Due, Mirror, MirrorPage, MissingRow, NewRun, PageWritten, Pull, PullProgress, Settled,
-    StageChoice, Stores, Sweep, SweepDecision, TableRead, TableSummary, Unfinished, Work, WorkKind,
+    Claim, Due, Mirror, MirrorPage, MissingRow, NewRun, NewSweep, PageWritten, Pull, PullProgress,
+    Settled, StageChoice, Stores, Sweep, SweepDecision, TableRead, TableSummary, Unfinished, Work,
+    WorkKind,
 };
 use fluint_crm::walk::{CompletenessProof, TablePlan};
 use fluint_crm::{Clock as _, Result};
@@ -164,7 +165,7 @@ impl Mirror for Witness {
         Ok(())
     }
 
-    async fn record_sweep(&self, claim: &Claim, sweep: &Sweep) -> Result<()> {
+    async fn record_sweep(&self, claim: &Claim, sweep: &NewSweep) -> Result<()> {
         self.inner.mirror.record_sweep(&self.claim(claim), sweep).await
     }
 

@@ -9,7 +9,9 @@ use crate::model::{
     Account, Opportunity, OpportunityStatus, Presence, Record, RecordId, RowVersion, Rows, RunId,
     Table, WithheldReason,
 };
-use crate::storage::{Claim, MirrorPage, Settled, StageChoice, Sweep, SweepDecision};
+use crate::storage::{
+    Approval, Claim, MirrorPage, NewSweep, Settled, StageChoice, Sweep, SweepDecision,
+};
 use crate::testkit::conformance::store::StoreUnderTest;
 use crate::testkit::conformance::store::fixtures::{
     Site, account, assert_invalid, assert_stale, opportunities, opportunity, page, proof, record,
@@ -58,15 +60,15 @@ impl Site {
     }
 }
 
-fn withheld(run: RunId, store: &StoreUnderTest) -> Sweep {
-    Sweep {
-        run,
-        table: Table::Opportunities,
-        at: store.now(),
-        missing: 2,
-        withheld: Some(WithheldReason::TooManyMissing { missing: 2, allowed: 1 }),
-        approved_at: None,
-    }
+fn withheld(run: RunId) -> NewSweep {
+    let reason = WithheldReason::TooManyMissing { missing: 2, allowed: 1 };
+    NewSweep { run, table: Table::Opportunities, missing: 2, withheld: Some(reason), used: None }
+}
+
+/// A sweep as a store that kept it now gives it back.
+fn kept(new: &NewSweep, store: &StoreUnderTest) -> Sweep {
+    let NewSweep { run, table, missing, withheld, .. } = *new;
+    Sweep { run, table, at: store.now(), missing, withheld, approval: None }
 }
 
 /// SYN-7: missing rows come in the order of their ids, page by page, with the time since when.
@@ -177,18 +179,18 @@ pub async fn r_17_the_newest_sweep_of_a_table_is_kept(store: &StoreUnderTest) {
     let (site, claim) = store.pulling().await;
     let run = site.miss_two(&claim).await;
     let mirror = &store.stores.mirror;
-    let sweep = withheld(run, store);
+    let sweep = withheld(run);
     mirror.record_sweep(&claim, &sweep).await.unwrap();
-    let accounts = Sweep { table: Table::Accounts, withheld: None, ..sweep.clone() };
+    let accounts = NewSweep { table: Table::Accounts, withheld: None, ..sweep.clone() };
     mirror.record_sweep(&claim, &accounts).await.unwrap();
     let found = mirror.sweeps(&site.workspace, site.connection).await.unwrap();
-    assert_eq!(found, [accounts.clone(), sweep]);
+    assert_eq!(found, [kept(&accounts, store), kept(&sweep, store)]);
     mirror.finish_run(&claim, run).await.unwrap();
     let next = site.read_again(&claim, 3, opportunities(["o1"])).await;
-    let newer = Sweep { missing: 9, ..withheld(next, store) };
+    let newer = NewSweep { missing: 9, ..withheld(next) };
     mirror.record_sweep(&claim, &newer).await.unwrap();
     let found = mirror.sweeps(&site.workspace, site.connection).await.unwrap();
-    assert_eq!(found, [accounts, newer]);
+    assert_eq!(found, [kept(&accounts, store), kept(&newer, store)]);
 }
 
 /// an approval is for one run's sweep, and only for one that may be approved.
@@ -196,8 +198,8 @@ pub async fn r_17_an_approval_is_for_one_run(store: &StoreUnderTest) {
     let (site, claim) = store.pulling().await;
     let swept = site.miss_two(&claim).await;
     let mirror = &store.stores.mirror;
-    mirror.record_sweep(&claim, &withheld(swept, store)).await.unwrap();
-    let approve = SweepDecision::Approve(Table::Opportunities);
+    mirror.record_sweep(&claim, &withheld(swept)).await.unwrap();
+    let (approve, told_at) = (SweepDecision::Approve(Table::Opportunities), store.now());
     let other = site.decide(run(9), approve).await;
     assert!(matches!(other, Err(Error::NotFound { .. })), "{other:?}");
     let other = site.decide(swept, SweepDecision::Approve(Table::Users)).await;
@@ -205,11 +207,61 @@ pub async fn r_17_an_approval_is_for_one_run(store: &StoreUnderTest) {
     store.advance(5);
     assert_eq!(site.decide(swept, approve).await.unwrap(), 2);
     let found = mirror.sweeps(&site.workspace, site.connection).await.unwrap();
-    assert_eq!(found[0].approved_at, Some(store.now()));
+    let approval = Approval { at: store.now(), until: told_at };
+    assert_eq!(found[0].approval, Some(approval));
     let empty = WithheldReason::NothingSeen { known: 3 };
-    let never = Sweep { withheld: Some(empty), ..withheld(swept, store) };
+    let never = NewSweep { withheld: Some(empty), ..withheld(swept) };
     mirror.record_sweep(&claim, &never).await.unwrap();
     assert_invalid(site.decide(swept, approve).await);
+}
+
+/// an approval that is given while the next run looks already is left to the run after it; it
+/// is about the rows that the person was told of.
+pub async fn r_17_an_approval_is_used_up_by_the_run_that_knew_it(store: &StoreUnderTest) {
+    let (site, claim) = store.pulling().await;
+    let swept = site.miss_two(&claim).await;
+    let mirror = &store.stores.mirror;
+    mirror.record_sweep(&claim, &withheld(swept)).await.unwrap();
+    let told_at = store.now();
+    mirror.finish_run(&claim, swept).await.unwrap();
+    store.advance(5);
+    // The next run has looked for an approval, found none, and only then it is given.
+    let next = site.read_again(&claim, 3, opportunities(["o1"])).await;
+    site.decide(swept, SweepDecision::Approve(Table::Opportunities)).await.unwrap();
+    let approval = Approval { at: store.now(), until: told_at };
+    store.advance(5);
+    mirror.record_sweep(&claim, &withheld(next)).await.unwrap();
+    let approval_of = async || {
+        let found = mirror.sweeps(&site.workspace, site.connection).await.unwrap();
+        (found[0].run, found[0].approval)
+    };
+    assert_eq!(approval_of().await, (next, Some(approval)));
+    // Whoever takes it into account uses it up.
+    let used = NewSweep { used: Some(approval), ..withheld(next) };
+    mirror.record_sweep(&claim, &used).await.unwrap();
+    assert_eq!(approval_of().await, (next, None));
+}
+
+/// approved once more, for a newer run, it is about the newer rows, too.
+pub async fn r_17_a_newer_approval_reaches_further(store: &StoreUnderTest) {
+    let (site, claim) = store.pulling().await;
+    let swept = site.miss_two(&claim).await;
+    let mirror = &store.stores.mirror;
+    let approve = SweepDecision::Approve(Table::Opportunities);
+    mirror.record_sweep(&claim, &withheld(swept)).await.unwrap();
+    site.decide(swept, approve).await.unwrap();
+    store.advance(5);
+    mirror.record_sweep(&claim, &withheld(swept)).await.unwrap();
+    store.advance(5);
+    let told_at = mirror.sweeps(&site.workspace, site.connection).await.unwrap()[0].at;
+    site.decide(swept, approve).await.unwrap();
+    let found = mirror.sweeps(&site.workspace, site.connection).await.unwrap();
+    assert_eq!(found[0].approval, Some(Approval { at: store.now(), until: told_at }));
+    // Nothing is left to approve once nothing is withheld.
+    let nothing = NewSweep { missing: 0, withheld: None, ..withheld(swept) };
+    mirror.record_sweep(&claim, &nothing).await.unwrap();
+    let found = mirror.sweeps(&site.workspace, site.connection).await.unwrap();
+    assert_eq!(found[0].approval, None);
 }
 
 /// under a lost claim nothing is settled or recorded.
@@ -220,7 +272,7 @@ pub async fn r_26_a_stale_claim_cannot_settle_or_record(store: &StoreUnderTest) 
     let mirror = &store.stores.mirror;
     let settled = Settled { found: opportunities([]), gone: vec![record("o2")] };
     assert_stale(mirror.settle(&lost, run, &settled).await);
-    assert_stale(mirror.record_sweep(&lost, &withheld(run, store)).await);
+    assert_stale(mirror.record_sweep(&lost, &withheld(run)).await);
     assert_eq!(site.gone().await, [""; 0]);
 }
 
