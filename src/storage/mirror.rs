@@ -63,7 +63,8 @@ pub trait Mirror: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// [`Error::StaleClaim`](crate::Error::StaleClaim); [`Error::Conflict`](crate::Error::Conflict)
-    /// when its chain was not planned in this run, or the run is past its reading.
+    /// when its chain was not planned in this run, the page is of another attempt than the one that
+    /// counts or leaves a gap behind the pages that are stored, or the run is past its reading.
     async fn apply_page(&self, claim: &Claim, page: MirrorPage) -> Result<PageWritten>;
 
     /// Ends the reading part of a pull: rows of the proved tables that the run did not see are
@@ -289,6 +290,8 @@ pub struct TableRead {
 pub struct MirrorPage {
     /// The run.
     pub run: RunId,
+    /// The attempt at its table that it was read in.
+    pub attempt: u32,
     /// The chain, by its place in the plan.
     pub chain: usize,
     /// The page's place in its chain, from 0.

@@ -13,7 +13,7 @@ use crate::model::{FeedEvent, Record, RecordId, Table};
 use crate::storage::{MirrorPage, Pull, TableRead};
 use crate::sync::Sync;
 use crate::sync::sample::sample_creation;
-use crate::walk::{ChainCursor, CompletenessProof, Notice, Page, Reached, Walk};
+use crate::walk::{CompletenessProof, Notice, Page, Reached, Walk};
 
 /// How often a table may be begun anew in one run, when the CRM does not take a place any more.
 const MAX_RESTARTS: u32 = 3;
@@ -108,7 +108,8 @@ impl<'a> TableReader<'a> {
                 Reached::End | Reached::Start => None,
             };
             let pages = fetch(&ChainRequest { plan: plan.clone(), from });
-            self.read_chain(index, cursor, pages, &under_way)
+            let place = Place { attempt: read.attempt, chain: index, seq: cursor.pages };
+            self.read_chain(place, pages, &under_way)
         });
         try_join_all(chains).await?;
         match under_way.into_walk().finish() {
@@ -123,19 +124,17 @@ impl<'a> TableReader<'a> {
     /// Stores the pages of one chain, each before the next is taken.
     async fn read_chain<R: Record>(
         &self,
-        chain: usize,
-        cursor: &ChainCursor,
+        mut place: Place,
         mut pages: PageStream<'a, R>,
         under_way: &UnderWay,
     ) -> Result<()> {
-        let mut seq = cursor.pages;
         while let Some(page) = pages.next().await {
             let page = page?;
-            under_way.state().walk.take(chain, &page)?;
+            under_way.state().walk.take(place.chain, &page)?;
             self.tell(&page.notices).await?;
             let last = page.resume.is_none();
-            self.store(chain, seq, page, under_way).await?;
-            seq += 1;
+            self.store(place, page, under_way).await?;
+            place.seq += 1;
             if last {
                 break;
             }
@@ -146,14 +145,14 @@ impl<'a> TableReader<'a> {
     /// Stores a page and tells how far the table is.
     async fn store<R: Record>(
         &self,
-        chain: usize,
-        seq: u64,
+        Place { attempt, chain, seq }: Place,
         page: Page<R>,
         under_way: &UnderWay,
     ) -> Result<()> {
         let rows = page.rows.len() as u64;
         let stored = MirrorPage {
             run: self.run.run,
+            attempt,
             chain,
             seq,
             also_seen: also_seen(&page),
@@ -194,6 +193,14 @@ impl<'a> TableReader<'a> {
         }
         Ok(())
     }
+}
+
+/// Where a page belongs among those of its table.
+#[derive(Clone, Copy)]
+struct Place {
+    attempt: u32,
+    chain: usize,
+    seq: u64,
 }
 
 /// What the chains of one table share while they are read.

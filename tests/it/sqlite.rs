@@ -124,6 +124,7 @@ fn page(seq: u64, rows: Rows) -> MirrorPage {
     let resume = Some(ResumeToken::new(format!("after page {seq}")));
     MirrorPage {
         run: run(),
+        attempt: 0,
         chain: 0,
         seq,
         rows,

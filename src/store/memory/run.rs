@@ -93,15 +93,20 @@ impl Run {
         )
     }
 
-    /// Looks whether a page is to be stored: its chain was planned, and the run is reading.
+    /// Looks whether a page is to be stored: its chain was planned in this attempt, it is the next of
+    /// its chain, and the run is reading.
     pub(super) fn receive(&mut self, page: &MirrorPage) -> Result<Received<'_>> {
         let reading = self.phase == PullPhase::Reading;
         let refused = || Error::conflict(format!("run {}", page.run));
         let state = self.tables.get_mut(&page.rows.table()).ok_or_else(refused)?;
+        if state.read.attempt != page.attempt {
+            return Err(refused());
+        }
         if let Some(written) = state.stored.get(&(page.chain, page.seq)) {
             return Ok(Received::Before(*written));
         }
-        if !reading || page.chain >= state.read.chains.len() {
+        let is_next = state.read.chains.get(page.chain).is_some_and(|it| it.pages == page.seq);
+        if !reading || !is_next {
             return Err(refused());
         }
         Ok(Received::New(state))

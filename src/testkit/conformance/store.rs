@@ -233,6 +233,8 @@ macro_rules! store_conformance {
                 syn_8_a_restarted_table_keeps_its_rows
                 syn_8_a_restarted_table_forgets_what_was_seen
                 syn_8_a_restarted_table_takes_its_first_page_again
+                syn_8_a_page_of_an_abandoned_attempt_is_refused
+                syn_8_a_page_behind_a_gap_is_refused
                 syn_6_new_changed_and_unchanged_rows_are_counted
                 syn_6_a_row_of_the_same_version_is_not_written
                 syn_6_every_table_keeps_its_rows_whole

@@ -1,5 +1,6 @@
 //! The memory store is the model: SQLite gives the same answers over generated rows.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -249,8 +250,11 @@ async fn fill(stores: &Stores, pages: &[(u8, Rows)]) -> Vec<String> {
         for (half, run) in [(first, 10), (second, 20)] {
             let run = RunId::new(Uuid::from_u128(run));
             begin(&*stores.mirror, claim, run).await.unwrap();
-            for ((_, rows), seq) in half.iter().zip(0..) {
-                let mut page = page(seq, rows.clone());
+            let mut places = BTreeMap::new();
+            for (_, rows) in half {
+                let seq = places.entry(rows.table()).or_insert(0);
+                let mut page = page(*seq, rows.clone());
+                *seq += 1;
                 page.run = run;
                 told.push(show(&crate::sqlite::put(&*stores.mirror, claim, page).await));
             }

@@ -29,11 +29,13 @@ async fn syn_10_r_23_a_dropped_future_never_leaves_half_a_page() {
     begin(&*store, &claim, run()).await.unwrap();
     let plan = TablePlan::whole("all");
     store.plan_table(&claim, run(), Table::Opportunities, 0, &plan).await.unwrap();
-    for seq in 0..40 {
-        let page = page(seq, Rows::Opportunities(rows(seq)));
+    let mut sent = 0;
+    for turn in 0..40 {
+        let page = page(sent, Rows::Opportunities(rows(sent)));
         let mut step = store.apply_page(&claim, page);
         // The first poll sends the step, or does not get that far; then the future is gone.
-        let polls = if seq % 4 == 0 { 0 } else { 1 };
+        let polls = if turn % 4 == 0 { 0 } else { 1 };
+        sent += polls;
         for _ in 0..polls {
             let _ = step.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         }

@@ -16,12 +16,14 @@ pub(crate) fn apply(
     owner: &Owner,
     page: &MirrorPage,
 ) -> Result<PageWritten, Trouble> {
+    let refused = || Error::conflict(format!("run {}", page.run)).into();
     let phase = runs::phase(tx, owner, page.run)?;
+    let next = runs::next_page(tx, owner, page)?.ok_or_else(refused)?;
     if let Some(written) = stored_before(tx, owner, page)? {
         return Ok(written);
     }
-    if phase != PullPhase::Reading || !runs::is_planned(tx, owner, page)? {
-        return Err(Error::conflict(format!("run {}", page.run)).into());
+    if phase != PullPhase::Reading || page.seq != next {
+        return Err(refused());
     }
     let written = if page.absent.is_empty() {
         put_rows(tx, owner, &page.rows)?

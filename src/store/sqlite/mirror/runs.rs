@@ -238,23 +238,30 @@ pub(crate) fn enter(
     Ok(())
 }
 
-/// Whether a chain was planned in a run.
-pub(crate) fn is_planned(
+/// Which page a page's chain goes on with; `None` where the chain was not planned in the page's
+/// attempt.
+pub(crate) fn next_page(
     tx: &Transaction<'_>,
     owner: &Owner,
     page: &MirrorPage,
-) -> Result<bool, Trouble> {
+) -> Result<Option<u64>, Trouble> {
     let key = owner.with([
         uuid(page.run.as_uuid()),
         text(page.rows.table().as_str()),
         counter(page.chain as u64),
+        integer(page.attempt.into()),
     ]);
-    Ok(tx
+    let pages: Option<i64> = tx
         .prepare_cached(
-            "SELECT 1 FROM chains WHERE workspace = ? AND connection = ? AND run = ? \
-                 AND name = ? AND place = ?",
+            "SELECT c.pages FROM chains c JOIN run_tables t \
+                 ON t.workspace = c.workspace AND t.connection = c.connection \
+                     AND t.run = c.run AND t.name = c.name \
+             WHERE c.workspace = ? AND c.connection = ? AND c.run = ? AND c.name = ? \
+                 AND c.place = ? AND t.attempt = ?",
         )?
-        .exists(params_from_iter(key))?)
+        .query_row(params_from_iter(key), |row| row.get(0))
+        .optional()?;
+    Ok(pages.map(i64::cast_unsigned))
 }
 
 /// Counts a stored page in, and moves its chain on.

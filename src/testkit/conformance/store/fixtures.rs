@@ -99,8 +99,9 @@ impl Site {
 
     /// Stores rows as the only page of their table.
     pub(super) async fn store(&self, claim: &Claim, run: RunId, rows: Rows) -> PageWritten {
-        self.plan(claim, run, rows.table()).await;
-        self.stores.mirror.apply_page(claim, whole(run, rows)).await.unwrap()
+        let attempt = self.plan(claim, run, rows.table()).await.attempt;
+        let page = MirrorPage { attempt, ..whole(run, rows) };
+        self.stores.mirror.apply_page(claim, page).await.unwrap()
     }
 
     /// Pulls every given table once, proved, and finishes the run.
@@ -267,6 +268,7 @@ pub(super) fn whole(run: RunId, rows: Rows) -> MirrorPage {
 pub(super) fn page(run: RunId, seq: u64, rows: Rows, resume: Option<&str>) -> MirrorPage {
     MirrorPage {
         run,
+        attempt: 0,
         chain: 0,
         seq,
         rows,

@@ -2,6 +2,7 @@
 
 use time::OffsetDateTime;
 
+use crate::error::Error;
 use crate::model::query::Scope;
 use crate::model::{
     Account, AccountStatus, Contact, ContactStatus, Currency, CurrencyRole, CustomerRef,
@@ -25,8 +26,9 @@ impl Site {
     }
 
     pub(super) async fn put(&self, claim: &Claim, page: &MirrorPage) -> PageWritten {
-        self.plan(claim, page.run, page.rows.table()).await;
-        self.stores.mirror.apply_page(claim, page.clone()).await.unwrap()
+        let attempt = self.plan(claim, page.run, page.rows.table()).await.attempt;
+        let page = MirrorPage { attempt, ..page.clone() };
+        self.stores.mirror.apply_page(claim, page).await.unwrap()
     }
 
     /// Has the opportunities read from their start.
@@ -278,6 +280,44 @@ pub async fn syn_8_a_restarted_table_takes_its_first_page_again(store: &StoreUnd
     site.restart(&claim, run).await;
     let written = site.store(&claim, run, opportunities(["o1", "o9"])).await;
     assert_eq!(written, PageWritten { inserted: 1, updated: 0, unchanged: 1 });
+}
+
+/// SYN-8: a page that was read before the restart, and comes late, is none of the new read.
+pub async fn syn_8_a_page_of_an_abandoned_attempt_is_refused(store: &StoreUnderTest) {
+    let (site, claim) = store.pulling().await;
+    let run = site.start(&claim, 1).await;
+    let first = page(run, 0, opportunities(["o1"]), Some("to page 2"));
+    site.put(&claim, &first).await;
+    let mirror = &store.stores.mirror;
+    let late = page(run, 1, opportunities(["o2"]), None);
+    let early = MirrorPage { attempt: 1, ..late.clone() };
+    assert_conflict(mirror.apply_page(&claim, early).await);
+    site.restart(&claim, run).await;
+    assert_conflict(mirror.apply_page(&claim, first.clone()).await);
+    site.put(&claim, &first).await;
+    assert_conflict(mirror.apply_page(&claim, first).await);
+    assert_conflict(mirror.apply_page(&claim, late).await);
+    assert_eq!(site.scan(Table::Opportunities).await, opportunities(["o1"]));
+    assert_eq!(site.table_progress(Table::Opportunities).await.pages, 1);
+}
+
+/// SYN-8: pages come without a gap, or what was never stored would count as read.
+pub async fn syn_8_a_page_behind_a_gap_is_refused(store: &StoreUnderTest) {
+    let (site, claim) = store.pulling().await;
+    let run = site.start(&claim, 1).await;
+    site.plan(&claim, run, Table::Opportunities).await;
+    let mirror = &store.stores.mirror;
+    let second = page(run, 1, three(), None);
+    assert_conflict(mirror.apply_page(&claim, second.clone()).await);
+    assert!(site.scan(Table::Opportunities).await.is_empty());
+    site.put(&claim, &page(run, 0, opportunities([]), Some("to page 2"))).await;
+    assert_eq!(site.put(&claim, &second).await.inserted, 3);
+}
+
+#[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "callers hand over what they got")]
+fn assert_conflict(result: Result<PageWritten, Error>) {
+    assert!(matches!(result, Err(Error::Conflict { .. })), "refused, not {result:?}");
 }
 
 /// SYN-6: new, changed and unchanged rows are told apart.
