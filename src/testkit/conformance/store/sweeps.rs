@@ -301,6 +301,30 @@ pub async fn r_18_a_stage_that_is_gone_is_no_choice(store: &StoreUnderTest) {
     assert_eq!(choices.into_iter().map(id).collect::<Vec<_>>(), ["s1"]);
 }
 
+/// of several absent fields one comes again: it is written, though the row's version is the
+/// same, and the others stay.
+pub async fn r_21_a_field_that_comes_back_is_written(store: &StoreUnderTest) {
+    let (site, claim) = store.pulling().await;
+    let drifted = |number: u64, name: Option<&str>, absent: &[&'static str]| {
+        let mut row = account("a1", "Old");
+        row.version = RowVersion::new(if number == 0 { 1 } else { 2 });
+        row.name = name.map(str::to_owned);
+        row.city = (number == 0).then(|| "Bonn".to_owned());
+        let absent = absent.iter().copied().map(Cow::Borrowed).collect();
+        let rows = Account::batch(vec![row]);
+        MirrorPage { absent, ..page(run(1), number, rows, Some("on")) }
+    };
+    site.start(&claim, 1).await;
+    site.put(&claim, &drifted(0, Some("Old"), &[])).await;
+    site.put(&claim, &drifted(1, None, &["name", "city"])).await;
+    let written = site.put(&claim, &drifted(2, Some("New"), &["city"])).await;
+    assert_eq!((written.updated, written.unchanged), (1, 0));
+    let Rows::Accounts(rows) = site.scan(Table::Accounts).await else { panic!() };
+    assert_eq!((rows[0].name.as_deref(), rows[0].city.as_deref()), (Some("New"), Some("Bonn")));
+    let written = site.put(&claim, &drifted(3, Some("New"), &["city"])).await;
+    assert_eq!((written.updated, written.unchanged), (0, 1));
+}
+
 /// fields that did not come keep their old values; once they come, the row is written again.
 pub async fn r_21_absent_fields_keep_what_is_stored(store: &StoreUnderTest) {
     let (site, claim) = store.pulling().await;
