@@ -354,6 +354,8 @@ pub struct MissingRow {
 pub struct Settled {
     /// Rows that are there, whatever their state; they name the table.
     pub found: Rows,
+    /// Fields of the rows found that the CRM did not send: what is stored of them stays.
+    pub absent: Vec<Cow<'static, str>>,
     /// Rows that are gone for good.
     pub gone: Vec<RecordId>,
 }

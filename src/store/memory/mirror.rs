@@ -136,7 +136,8 @@ impl Mirror for MemoryStore {
         let mut state = self.lock();
         let copy = state.copy(claim, run)?;
         let stamp = copy.rows.stamp();
-        copy.rows.put(settled.found.clone(), &[], stamp);
+        let absent: Vec<&str> = settled.absent.iter().map(|field| &**field).collect();
+        copy.rows.put(settled.found.clone(), &absent, stamp);
         copy.rows.remove(settled.found.table(), &settled.gone, now, run);
         Ok(())
     }

@@ -373,6 +373,7 @@ macro_rules! store_conformance {
                 oll_4_a_decision_about_a_sweep_stays_in_its_workspace
                 r_18_a_stage_that_is_gone_is_no_choice
                 r_21_absent_fields_keep_what_is_stored
+                r_21_a_row_that_is_found_keeps_what_did_not_come
                 r_21_a_field_that_comes_back_is_written
             );
             $crate::store_conformance!(@role totals, $store;

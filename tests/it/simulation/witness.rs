@@ -142,7 +142,8 @@ impl Mirror for Witness {
             let connection = claim.connection()?;
             let missing = self.missing(workspace, connection, table, None, 500).await?;
             let gone = missing.into_iter().map(|row| row.id).collect();
-            let settled = Settled { found: Rows::concat(table, Vec::new()), gone };
+            let found = Rows::concat(table, Vec::new());
+            let settled = Settled { found, absent: Vec::new(), gone };
             self.inner.mirror.settle(&claim, run, &settled).await?;
         }
         Ok(summaries)

@@ -67,6 +67,8 @@ pub(crate) struct PlainState {
     pub(crate) silent_after_reading: bool,
     /// The CRM does not say who is connected.
     pub(crate) fail_check: Option<Failure>,
+    /// Fields that reads by id do not send.
+    pub(crate) absent_by_id: Vec<std::borrow::Cow<'static, str>>,
     /// Reads by id fail.
     pub(crate) fail_lookups: Option<Failure>,
     /// Reads by id: the table and how many ids at once.
@@ -230,7 +232,10 @@ impl CrmConnector for PlainCrm {
             let row =
                 rows.filter(|_| table == Table::Opportunities).find(|row| row.record_id() == *id);
             match row {
-                Some(row) => Lookup::Present(Opportunity::batch(vec![row.clone()])),
+                Some(row) => {
+                    let row = Opportunity::batch(vec![row.clone()]);
+                    Lookup::Present { row, absent: state.absent_by_id.clone() }
+                }
                 // As in a real one: a list does not tell gone from hidden.
                 None if ids.len() == 1 && state.gone.contains(id) => Lookup::Gone,
                 None => Lookup::Hidden,

@@ -45,7 +45,7 @@ pub(crate) fn settle(
     now: OffsetDateTime,
 ) -> Result<(), Trouble> {
     runs::phase(tx, owner, run)?;
-    apply::put_rows(tx, owner, &settled.found)?;
+    apply::put_rows(tx, owner, &settled.found, &settled.absent)?;
     let mut mark = tx.prepare_cached(&format!(
         "UPDATE {} SET gone_at = ?4, swept_by = ?5 \
          WHERE workspace = ?1 AND connection = ?2 AND id = ?3 \

@@ -44,7 +44,8 @@ impl Site {
 
     async fn settle(&self, claim: &Claim, run: RunId, found: Rows, gone: &[&str]) {
         let gone = gone.iter().map(|id| record(id)).collect();
-        self.stores.mirror.settle(claim, run, &Settled { found, gone }).await.unwrap();
+        let settled = Settled { found, absent: Vec::new(), gone };
+        self.stores.mirror.settle(claim, run, &settled).await.unwrap();
     }
 
     async fn decide(&self, run: RunId, decision: SweepDecision) -> Result<u64, Error> {
@@ -270,7 +271,8 @@ pub async fn r_26_a_stale_claim_cannot_settle_or_record(store: &StoreUnderTest) 
     let run = site.miss_two(&lost).await;
     store.lose(&site, &lost).await;
     let mirror = &store.stores.mirror;
-    let settled = Settled { found: opportunities([]), gone: vec![record("o2")] };
+    let (found, gone) = (opportunities([]), vec![record("o2")]);
+    let settled = Settled { found, absent: Vec::new(), gone };
     assert_stale(mirror.settle(&lost, run, &settled).await);
     assert_stale(mirror.record_sweep(&lost, &withheld(run)).await);
     assert_eq!(site.gone().await, [""; 0]);
@@ -299,6 +301,22 @@ pub async fn r_18_a_stage_that_is_gone_is_no_choice(store: &StoreUnderTest) {
     let choices = mirror.stages(&site.workspace, site.connection).await.unwrap();
     let id = |choice: StageChoice| choice.stage.id.to_string();
     assert_eq!(choices.into_iter().map(id).collect::<Vec<_>>(), ["s1"]);
+}
+
+/// what did not come with a row that is found by its id stays as it was.
+pub async fn r_21_a_row_that_is_found_keeps_what_did_not_come(store: &StoreUnderTest) {
+    let (site, claim) = store.pulling().await;
+    let run = site.miss_two(&claim).await;
+    let mut won = Opportunity { version: RowVersion::new(2), ..opportunity("o2") };
+    (won.status, won.name) = (OpportunityStatus::Won, None);
+    let found = Opportunity::batch(vec![won]);
+    let settled = Settled { found, absent: vec!["name".into()], gone: Vec::new() };
+    store.stores.mirror.settle(&claim, run, &settled).await.unwrap();
+    assert_eq!(site.askable().await, ["o3"]);
+    let Rows::Opportunities(rows) = site.scan(Table::Opportunities).await else { panic!() };
+    assert_eq!(rows[1].status, OpportunityStatus::Won);
+    assert_eq!(rows[1].name.as_deref(), Some("Opportunity o2"));
+    assert_eq!(rows[1].version, RowVersion::new(2).provisional(&["name"]));
 }
 
 /// of several absent fields one comes again: it is written, though the row's version is the
