@@ -10,8 +10,8 @@ use time::OffsetDateTime;
 
 use crate::error::{Error, Result};
 use crate::model::{
-    Candidate, ConnectionId, Identity, OpportunityId, RecordId, Rows, RunId, Stage, Table,
-    WithheldReason, WorkspaceId,
+    Candidate, ChangeSeq, ConnectionId, Identity, OpportunityId, RecordId, Rows, RunId, Stage,
+    Table, WithheldReason, WorkspaceId,
 };
 use crate::storage::due::Claim;
 use crate::walk::{ChainCursor, CompletenessProof, Incomplete, ResumeToken, TablePlan};
@@ -206,6 +206,8 @@ pub struct NewRun {
     pub run: RunId,
     /// Whose eyes it reads with.
     pub reader: Reader,
+    /// How far the deals' change feed was followed before it: what comes after is this run's doing.
+    pub followed: ChangeSeq,
 }
 
 /// Whose eyes a run reads with: what one of them sees says nothing about what another does.
@@ -245,6 +247,8 @@ pub struct Pull {
     pub run: RunId,
     /// Whose eyes it has started to read with.
     pub reader: Reader,
+    /// How far the deals' change feed was followed before it.
+    pub followed: ChangeSeq,
     /// When it started (UTC).
     pub started_at: OffsetDateTime,
     /// How far it came.

@@ -36,7 +36,7 @@ use crate::model::{
     Connection, ConnectionChange, FeedEvent, Identity, NewFeedEntry, RunId, SyncCounts,
 };
 use crate::storage::{Claim, NewRun, Pull, PullPhase, Reader, Stores, Unfinished};
-use crate::sync::follow::follow_changes;
+use crate::sync::follow::{Changed, follow_changes};
 use crate::sync::promote::{Promotion, promote};
 use crate::sync::pull::{expected_rows, read_tables};
 use crate::sync::reconcile::{Reading, reconcile};
@@ -93,8 +93,8 @@ impl Sync<'_> {
             reconcile(self, &run, Reading::ByAnotherUser, &[]).await?;
         }
         let promotion = promote(self, &members).await?;
-        follow_changes(self).await?;
-        self.finish(&run, promotion).await
+        let changed = follow_changes(self, run.followed).await?;
+        self.finish(&run, promotion, changed).await
     }
 
     /// Asks the CRM who we are, and makes sure that it is the organisation that was connected
@@ -114,10 +114,11 @@ impl Sync<'_> {
     /// a stale one gives way. Where the CRM did not say who we are, nothing gives way; the run is
     /// there for the failure to be told of.
     async fn begin(&self, identity: Option<&Identity>) -> Result<Pull> {
-        let Connection { identity: before, connected_at, .. } = self.connection;
+        let Connection { workspace, id, identity: before, connected_at, .. } = self.connection;
         let identity_now = identity.unwrap_or(before).clone();
         let reader = Reader { identity: identity_now, signed_in_at: *connected_at };
-        let fresh = NewRun { run: RunId::new(self.randomness.uuid()), reader };
+        let followed = self.stores.feed.followed(workspace, *id).await?;
+        let fresh = NewRun { run: RunId::new(self.randomness.uuid()), reader, followed };
         let mirror = &self.stores.mirror;
         let run = mirror.start_pull(self.claim, &fresh, Unfinished::Resume).await?;
         if identity.is_some() && self.is_stale(&run, &fresh.reader) {
@@ -195,8 +196,13 @@ impl Sync<'_> {
     }
 
     /// Tells the feed and ends the run, in this order, so that a crash in between repeats both.
-    async fn finish(&self, run: &Pull, promotion: Promotion) -> Result<SyncReport> {
-        let counts = self.counts(run, promotion).await?;
+    async fn finish(
+        &self,
+        run: &Pull,
+        promotion: Promotion,
+        changed: Changed,
+    ) -> Result<SyncReport> {
+        let counts = self.counts(run, promotion, changed).await?;
         let finished_at = self.clock.now();
         let took = finished_at - run.started_at;
         let event = FeedEvent::SyncFinished { run: run.run, counts, took };
@@ -207,14 +213,19 @@ impl Sync<'_> {
     }
 
     /// Counts what the whole run did, also the part before an interruption.
-    async fn counts(&self, run: &Pull, promotion: Promotion) -> Result<SyncCounts> {
+    async fn counts(
+        &self,
+        run: &Pull,
+        promotion: Promotion,
+        changed: Changed,
+    ) -> Result<SyncCounts> {
         let Connection { workspace, id, .. } = self.connection;
         let progress = self.stores.mirror.progress(workspace, *id).await?;
         let mut counts = SyncCounts {
-            deals_created: promotion.applied.created,
-            deals_updated: promotion.applied.updated,
-            deals_stopped: promotion.applied.stopped,
-            skipped: promotion.applied.skipped,
+            deals_created: changed.created,
+            deals_updated: changed.updated,
+            deals_stopped: changed.stopped,
+            skipped: promotion.skipped,
             rows_missing: promotion.missing,
             ..SyncCounts::default()
         };

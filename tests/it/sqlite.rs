@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluint_crm::model::{
-    Amount, Connection, ConnectionId, CrmKind, Currency, CurrencyCode, CurrencyId, CurrencyRole,
-    Identity, MemberId, Opportunity, OpportunityId, OrganisationId, OwnerRef, RecordId, RowVersion,
-    Rows, RunId, Table, UserId, WorkspaceId,
+    Amount, ChangeSeq, Connection, ConnectionId, CrmKind, Currency, CurrencyCode, CurrencyId,
+    CurrencyRole, Identity, MemberId, Opportunity, OpportunityId, OrganisationId, OwnerRef,
+    RecordId, RowVersion, Rows, RunId, Table, UserId, WorkspaceId,
 };
 use fluint_crm::storage::{
     Claim, Connections as _, Due as _, Mirror, MirrorPage, NewRun, PageWritten, Pull, Reader,
@@ -84,7 +84,13 @@ async fn claim(store: &SqliteStore) -> Claim {
 async fn begin(store: &dyn Mirror, claim: &Claim, run: RunId) -> Result<Pull> {
     let record = connection_record(connection());
     let reader = Reader { identity: record.identity, signed_in_at: record.connected_at };
-    store.start_pull(claim, &NewRun { run, reader }, Unfinished::Resume).await
+    store
+        .start_pull(
+            claim,
+            &NewRun { run, reader, followed: ChangeSeq::default() },
+            Unfinished::Resume,
+        )
+        .await
 }
 
 fn run() -> RunId {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use time::OffsetDateTime;
 
 use crate::error::{Error, Result};
-use crate::model::{RecordId, RunId, Table};
+use crate::model::{ChangeSeq, RecordId, RunId, Table};
 use crate::storage::{
     MirrorPage, NewRun, PageWritten, Pull, PullPhase, PullProgress, Reader, TableProgress,
     TableRead, TableSummary,
@@ -16,6 +16,7 @@ use crate::walk::{ChainCursor, Incomplete, Reached, TablePlan};
 pub(super) struct Run {
     pub(super) id: RunId,
     reader: Reader,
+    followed: ChangeSeq,
     pub(super) phase: PullPhase,
     started_at: OffsetDateTime,
     finished_at: Option<OffsetDateTime>,
@@ -66,6 +67,7 @@ impl Run {
         Self {
             id: fresh.run,
             reader: fresh.reader,
+            followed: fresh.followed,
             phase: PullPhase::Reading,
             started_at,
             finished_at: None,
@@ -142,6 +144,7 @@ impl Run {
         Pull {
             run: self.id,
             reader: self.reader.clone(),
+            followed: self.followed,
             started_at: self.started_at,
             phase: self.phase,
             tables: tables.collect(),

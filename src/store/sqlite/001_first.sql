@@ -222,6 +222,8 @@ CREATE TABLE runs (
     phase       TEXT NOT NULL,
     -- Whose eyes it reads with, as JSON.
     reader      TEXT NOT NULL,
+    -- The last change of the deals before it.
+    followed    INTEGER NOT NULL,
     started_at  INTEGER NOT NULL,
     finished_at INTEGER,
     PRIMARY KEY (workspace, connection, run)

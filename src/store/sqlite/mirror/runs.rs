@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params_from_iter};
 use time::OffsetDateTime;
 
 use crate::error::Error;
-use crate::model::{RunId, Table};
+use crate::model::{ChangeSeq, RunId, Table};
 use crate::storage::steps::KEEP_GONE;
 use crate::storage::{
     MirrorPage, NewRun, PageWritten, Pull, PullPhase, PullProgress, Reader, TableProgress,
@@ -26,6 +26,7 @@ struct Run {
     number: u64,
     phase: PullPhase,
     reader: Reader,
+    followed: ChangeSeq,
     started_at: OffsetDateTime,
     finished_at: Option<OffsetDateTime>,
 }
@@ -59,13 +60,13 @@ pub(crate) fn start(
         }
     }
     let tables = tables(tx, owner, run.id)?;
-    let Run { id, reader, started_at, phase, .. } = run;
-    Ok(Pull { run: id, reader, started_at, phase, tables, expected })
+    let Run { id, reader, followed, started_at, phase, .. } = run;
+    Ok(Pull { run: id, reader, followed, started_at, phase, tables, expected })
 }
 
 fn newest(tx: &Transaction<'_>, owner: &Owner) -> Result<Option<Run>, Trouble> {
     tx.prepare_cached(
-        "SELECT run, number, phase, reader, started_at, finished_at FROM runs \
+        "SELECT run, number, phase, reader, followed, started_at, finished_at FROM runs \
          WHERE workspace = ? AND connection = ? ORDER BY number DESC LIMIT 1",
     )?
     .query_row(params_from_iter(owner.values()), |row| Ok(read_run(row)))
@@ -80,6 +81,7 @@ fn read_run(row: &Row<'_>) -> Result<Run, Trouble> {
         number: columns.counter()?,
         phase: columns.word()?,
         reader: columns.json()?,
+        followed: ChangeSeq::new(columns.counter()?),
         started_at: columns.time()?,
         finished_at: columns.maybe_time()?,
     })
@@ -105,18 +107,19 @@ fn insert(
     }
     let phase = PullPhase::Reading;
     tx.prepare_cached(
-        "INSERT INTO runs (workspace, connection, run, number, phase, reader, started_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO runs (workspace, connection, run, number, phase, reader, followed, \
+             started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params_from_iter(owner.with([
         uuid(fresh.run.as_uuid()),
         counter(number),
         text(phase.as_word()),
         json(&fresh.reader)?,
+        counter(fresh.followed.as_u64()),
         time(now),
     ])))?;
-    let NewRun { run: id, reader } = fresh.clone();
-    Ok(Run { id, number, phase, reader, started_at: now, finished_at: None })
+    let NewRun { run: id, reader, followed } = fresh.clone();
+    Ok(Run { id, number, phase, reader, followed, started_at: now, finished_at: None })
 }
 
 /// Forgets an unfinished run and what was kept to resume it.

@@ -10,11 +10,11 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::model::{
-    Account, AccountId, Amount, Connection, ConnectionId, Contact, ContactId, CrmKind, Currency,
-    CurrencyCode, CurrencyId, DealDetails, Decided, Decision, EmailAddress, Identity, MemberId,
-    Opportunity, OpportunityId, OrganisationId, OwnerMatch, ProcessId, ProcessRef, Record,
-    RecordId, RowVersion, Rows, RunId, Stage, StageAssignment, StageId, Table, User, UserId,
-    WorkspaceId,
+    Account, AccountId, Amount, ChangeSeq, Connection, ConnectionId, Contact, ContactId, CrmKind,
+    Currency, CurrencyCode, CurrencyId, DealDetails, Decided, Decision, EmailAddress, Identity,
+    MemberId, Opportunity, OpportunityId, OrganisationId, OwnerMatch, ProcessId, ProcessRef,
+    Record, RecordId, RowVersion, Rows, RunId, Stage, StageAssignment, StageId, Table, User,
+    UserId, WorkspaceId,
 };
 use crate::seal::Sealed;
 use crate::storage::{
@@ -190,7 +190,8 @@ pub(super) fn run(number: u128) -> RunId {
 pub(super) fn new_run(number: u128) -> NewRun {
     let identity = Identity::new(OrganisationId::new("org").unwrap(), record("me"));
     let signed_in_at = OffsetDateTime::UNIX_EPOCH + time::Duration::nanoseconds(1);
-    NewRun { run: run(number), reader: Reader { identity, signed_in_at } }
+    let reader = Reader { identity, signed_in_at };
+    NewRun { run: run(number), reader, followed: ChangeSeq::new(7) }
 }
 
 pub(super) fn record(id: &str) -> RecordId {

@@ -27,6 +27,7 @@ pub async fn syn_2_a_fresh_pull_has_read_nothing(store: &StoreUnderTest) {
     let fresh = Pull {
         run: run(1),
         reader: new_run(1).reader,
+        followed: new_run(1).followed,
         started_at: store.now(),
         phase: PullPhase::Reading,
         tables: Vec::new(),
