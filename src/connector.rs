@@ -4,6 +4,7 @@
 //! and opens a [`CrmConnector`] for one connection. Nothing above these traits knows a vendor, so
 //! adding a CRM adds a provider and changes nothing else.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
@@ -444,8 +445,22 @@ pub enum Lookup {
     Gone,
     /// It may be there, but this user cannot see it.
     Hidden,
-    /// It is there, whatever its state: one row.
-    Present(Rows),
+    /// It is there, whatever its state.
+    Present {
+        /// The one row.
+        row: Rows,
+        /// Its fields, by the model's names, of which the CRM told nothing: what the mirror holds of
+        /// them stays, as with [`Page::absent`].
+        absent: Vec<Cow<'static, str>>,
+    },
+}
+
+impl Lookup {
+    /// It is there, and all of its fields are known.
+    #[must_use]
+    pub const fn present(row: Rows) -> Self {
+        Self::Present { row, absent: Vec::new() }
+    }
 }
 
 #[cfg(test)]

@@ -145,6 +145,13 @@ impl Identity {
     pub const fn new(organisation: OrganisationId, user: RecordId) -> Self {
         Self { organisation, user, unit: None, tenant: None }
     }
+
+    /// Whether the other one has the same rights, as far as the CRM tells: the same user in the same
+    /// unit and organisation.
+    pub(crate) fn sees_as(&self, other: &Self) -> bool {
+        (&self.organisation, &self.user, &self.unit)
+            == (&other.organisation, &other.user, &other.unit)
+    }
 }
 
 /// Whether a connection works, and if not, who has to act (CON-7).

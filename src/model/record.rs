@@ -1,5 +1,6 @@
 //! What every mirrored record has in common: its table, its version, and batches of it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -92,13 +93,14 @@ impl RowVersion {
         Self(hasher.finish() as i64)
     }
 
-    /// A version that stands for this one until the row has come in whole: no CRM sends it, so the
-    /// row is written again once it has, and it is the same each time, so the row is not written
-    /// again before.
+    /// A version that stands for this one as long as the row comes without these fields: no CRM sends
+    /// it, so the row is written again once one of them comes, and it is the same each time, so the
+    /// row is not written again before.
     #[must_use]
-    pub fn provisional(self) -> Self {
+    pub fn provisional(self, absent: &[&str]) -> Self {
+        let fields: BTreeSet<&str> = absent.iter().copied().collect();
         // CRMs count upwards from 0 or give a time, so no version of theirs is negative.
-        Self(Self::from_content(&("provisional", self)).0 | i64::MIN)
+        Self(Self::from_content(&("provisional", self, fields)).0 | i64::MIN)
     }
 
     /// The number inside.

@@ -10,8 +10,8 @@ use time::OffsetDateTime;
 
 use crate::error::{Error, Result};
 use crate::model::{
-    Candidate, ConnectionId, OpportunityId, RecordId, Rows, RunId, Stage, Table, WithheldReason,
-    WorkspaceId,
+    Candidate, ChangeSeq, ConnectionId, Identity, OpportunityId, RecordId, Rows, RunId, Stage,
+    Table, WithheldReason, WorkspaceId,
 };
 use crate::storage::due::Claim;
 use crate::walk::{ChainCursor, CompletenessProof, Incomplete, ResumeToken, TablePlan};
@@ -23,11 +23,19 @@ use crate::walk::{ChainCursor, CompletenessProof, Incomplete, ResumeToken, Table
 /// then nothing of it was. A method that can fail otherwise says so.
 #[async_trait]
 pub trait Mirror: fmt::Debug + Send + Sync {
-    /// Starts a pull, or goes on with the connection's unfinished one.
+    /// Starts a pull, or goes on with the connection's unfinished one, as `unfinished` says.
+    ///
+    /// A run that is replaced is forgotten in the same step, with all that was kept to resume it;
+    /// the rows that it has stored stay. A repeated call gives the run that the first has started.
     ///
     /// # Errors
     /// [`Error::StaleClaim`](crate::Error::StaleClaim).
-    async fn start_pull(&self, claim: &Claim, fresh: RunId) -> Result<Pull>;
+    async fn start_pull(
+        &self,
+        claim: &Claim,
+        fresh: &NewRun,
+        unfinished: Unfinished,
+    ) -> Result<Pull>;
 
     /// Keeps how a table is read in this run, before its first page, and gives the plan that
     /// counts: the first plan of an attempt wins.
@@ -55,7 +63,8 @@ pub trait Mirror: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// [`Error::StaleClaim`](crate::Error::StaleClaim); [`Error::Conflict`](crate::Error::Conflict)
-    /// when its chain was not planned in this run, or the run is past its reading.
+    /// when its chain was not planned in this run, the page is of another attempt than the one that
+    /// counts or leaves a gap behind the pages that are stored, or the run is past its reading.
     async fn apply_page(&self, claim: &Claim, page: MirrorPage) -> Result<PageWritten>;
 
     /// Ends the reading part of a pull: rows of the proved tables that the run did not see are
@@ -101,12 +110,13 @@ pub trait Mirror: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Keeps how looking for a table's missing rows ended, in place of what was kept of an earlier
-    /// run; an approval given for that is used up.
+    /// Keeps how looking for a table's missing rows ended, now, in place of what was kept of an
+    /// earlier run. The approval that the run took into account is used up; one that was given
+    /// meanwhile stays ([`record_sweep`](crate::storage::steps::record_sweep) decides).
     ///
     /// # Errors
     /// [`Error::StaleClaim`](crate::Error::StaleClaim).
-    async fn record_sweep(&self, claim: &Claim, sweep: &Sweep) -> Result<()> {
+    async fn record_sweep(&self, claim: &Claim, sweep: &NewSweep) -> Result<()> {
         let _ = (claim, sweep);
         Ok(())
     }
@@ -188,12 +198,57 @@ pub struct StageChoice {
     pub open_opportunities: u64,
 }
 
+/// A run to start.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "stores take it apart")]
+pub struct NewRun {
+    /// The run.
+    pub run: RunId,
+    /// Whose eyes it reads with.
+    pub reader: Reader,
+    /// How far the deals' change feed was followed before it: what comes after is this run's doing.
+    pub followed: ChangeSeq,
+}
+
+/// Whose eyes a run reads with: what one of them sees says nothing about what another does.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_structs, reason = "two facts, kept by stores as they are")]
+pub struct Reader {
+    /// Who the CRM said we are.
+    pub identity: Identity,
+    /// When the connection was signed in (UTC).
+    #[serde(with = "time::serde::rfc3339")]
+    pub signed_in_at: OffsetDateTime,
+}
+
+impl Reader {
+    /// Whether the other one sees what this one sees: the same user in the same unit and
+    /// organisation, by the same sign-in.
+    pub(crate) fn sees_as(&self, other: &Self) -> bool {
+        self.signed_in_at == other.signed_in_at && self.identity.sees_as(&other.identity)
+    }
+}
+
+/// What becomes of an unfinished run when a pull starts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "it goes on or not")]
+pub enum Unfinished {
+    /// It is abandoned, and the fresh one takes its place.
+    Replace,
+    /// It goes on.
+    Resume,
+}
+
 /// An unfinished or fresh pull.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "stores build it")]
 pub struct Pull {
     /// The run.
     pub run: RunId,
+    /// Whose eyes it has started to read with.
+    pub reader: Reader,
+    /// How far the deals' change feed was followed before it.
+    pub followed: ChangeSeq,
     /// When it started (UTC).
     pub started_at: OffsetDateTime,
     /// How far it came.
@@ -239,6 +294,8 @@ pub struct TableRead {
 pub struct MirrorPage {
     /// The run.
     pub run: RunId,
+    /// The attempt at its table that it was read in.
+    pub attempt: u32,
     /// The chain, by its place in the plan.
     pub chain: usize,
     /// The page's place in its chain, from 0.
@@ -301,26 +358,55 @@ pub struct MissingRow {
 pub struct Settled {
     /// Rows that are there, whatever their state; they name the table.
     pub found: Rows,
+    /// Fields of the rows found that the CRM did not send: what is stored of them stays.
+    pub absent: Vec<Cow<'static, str>>,
     /// Rows that are gone for good.
     pub gone: Vec<RecordId>,
 }
 
-/// How looking for a table's missing rows ended.
+/// How looking for a table's missing rows has just ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "stores take it apart")]
+pub struct NewSweep {
+    /// The run that looked.
+    pub run: RunId,
+    /// The table.
+    pub table: Table,
+    /// Rows that are still missing without an explanation.
+    pub missing: u64,
+    /// Why nothing was swept, when it was withheld.
+    pub withheld: Option<WithheldReason>,
+    /// The approval that was taken into account.
+    pub used: Option<Approval>,
+}
+
+/// A person's word that missing rows may go, although they are many.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "stores build it")]
+pub struct Approval {
+    /// When it was given (UTC).
+    pub at: OffsetDateTime,
+    /// It is about rows that have been missing since then at the latest (UTC): those that the person
+    /// was told of.
+    pub until: OffsetDateTime,
+}
+
+/// How looking for a table's missing rows ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "stores build it")]
 pub struct Sweep {
     /// The run that looked.
     pub run: RunId,
     /// The table.
     pub table: Table,
-    /// When (UTC).
+    /// When, by the store's clock, as [`MissingRow::since`] is (UTC).
     pub at: OffsetDateTime,
     /// Rows that are still missing without an explanation.
     pub missing: u64,
     /// Why nothing was swept, when it was withheld.
     pub withheld: Option<WithheldReason>,
-    /// When a person approved it after all (UTC).
-    pub approved_at: Option<OffsetDateTime>,
+    /// A person's approval that no sync has taken into account yet.
+    pub approval: Option<Approval>,
 }
 
 /// What a person decides about a sweep.

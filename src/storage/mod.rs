@@ -38,8 +38,9 @@ pub use due::{Claim, Due, Work, WorkItem, WorkKind};
 pub use feed::Feed;
 pub use gates::{GateKey, Gates};
 pub use mirror::{
-    Mirror, MirrorPage, MissingRow, PageWritten, Pull, PullPhase, PullProgress, Settled,
-    StageChoice, Sweep, SweepDecision, TableProgress, TableRead, TableSummary,
+    Approval, Mirror, MirrorPage, MissingRow, NewRun, NewSweep, PageWritten, Pull, PullPhase,
+    PullProgress, Reader, Settled, StageChoice, Sweep, SweepDecision, TableProgress, TableRead,
+    TableSummary, Unfinished,
 };
 pub use publications::{Publications, PublishRequest};
 pub use query::Query;

@@ -6,23 +6,44 @@
 
 use crate::error::Result;
 use crate::model::{
-    Connection, Deal, DealChange, DealChangeKind, DealState, FeedEvent, NewFeedEntry,
+    ChangeSeq, Connection, Deal, DealChange, DealChangeKind, DealState, FeedEvent, NewFeedEntry,
 };
 use crate::sync::Sync;
 
 /// Changes copied in one step.
 const PAGE: u32 = 500;
 
-/// Follows the change feed to its end.
-pub(super) async fn follow_changes(sync: &Sync<'_>) -> Result<()> {
+/// What a run did to deals.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Changed {
+    pub(super) created: u64,
+    pub(super) updated: u64,
+    pub(super) stopped: u64,
+}
+
+/// Follows the change feed from where it was followed before the run to its end, and counts what
+/// the run did, the part before an interruption included.
+pub(super) async fn follow_changes(sync: &Sync<'_>, before: ChangeSeq) -> Result<Changed> {
     let Connection { workspace, id, .. } = sync.connection;
-    let mut followed = sync.stores.feed.followed(workspace, *id).await?;
+    let (mut followed, mut changed) = (before, Changed::default());
     loop {
         let changes = sync.stores.deals.changes(workspace, *id, followed, PAGE).await?;
-        let Some(last) = changes.last() else { return Ok(()) };
+        let Some(last) = changes.last() else { return Ok(changed) };
         followed = last.seq;
+        changes.iter().for_each(|change| changed.count(&change.kind));
         let entries: Vec<NewFeedEntry> = changes.into_iter().map(line).collect();
         sync.stores.feed.append(workspace, *id, &entries, Some(followed)).await?;
+    }
+}
+
+impl Changed {
+    const fn count(&mut self, kind: &DealChangeKind) {
+        match kind {
+            DealChangeKind::Created { .. } => self.created += 1,
+            DealChangeKind::Updated { .. } => self.updated += 1,
+            DealChangeKind::Ended { .. } | DealChangeKind::Stopped { .. } => self.stopped += 1,
+            DealChangeKind::Skipped { .. } => {}
+        }
     }
 }
 

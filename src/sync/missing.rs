@@ -1,5 +1,8 @@
 //! Asks the CRM for missing rows by their ids, and settles what it says.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use futures_util::{StreamExt, TryStreamExt, stream};
 use time::OffsetDateTime;
 
@@ -78,7 +81,8 @@ impl MissingRows<'_> {
                 left.coverage = Coverage::Some;
             }
             let found = present(answers.unwrap_or_default());
-            left.rows += ids.len() as u64 - found.iter().map(|rows| rows.len() as u64).sum::<u64>();
+            left.rows +=
+                ids.len() as u64 - found.values().map(|rows| rows.len() as u64).sum::<u64>();
             self.settle(found, Vec::new()).await?;
         }
     }
@@ -123,7 +127,7 @@ impl MissingRows<'_> {
             let old = rows.into_iter().filter(|row| row.since <= until);
             let gone: Vec<RecordId> = old.map(|row| row.id).collect();
             asked.gone += gone.len() as u64;
-            self.settle(Vec::new(), gone).await?;
+            self.settle(Found::new(), gone).await?;
         }
     }
 
@@ -223,27 +227,42 @@ impl MissingRows<'_> {
         }
     }
 
-    async fn settle(&self, found: Vec<Rows>, gone: Vec<RecordId>) -> Result<()> {
-        let Sync { stores, claim, .. } = self.sync;
-        if found.is_empty() && gone.is_empty() {
-            return Ok(());
+    /// Settles rows, those with the same absent fields in one step. A crash in between leaves the
+    /// others missing, to be asked for again.
+    async fn settle(&self, found: Found, gone: Vec<RecordId>) -> Result<()> {
+        let mut steps: Vec<Settled> = Vec::with_capacity(found.len() + 1);
+        for (absent, rows) in found {
+            let found = Rows::concat(self.table, rows);
+            steps.push(Settled { found, absent, gone: Vec::new() });
         }
-        let found = Rows::concat(self.table, found);
-        stores.mirror.settle(claim, self.run.run, &Settled { found, gone }).await
+        if !gone.is_empty() {
+            let found = Rows::concat(self.table, Vec::new());
+            steps.push(Settled { found, absent: Vec::new(), gone });
+        }
+        for settled in steps {
+            self.sync.stores.mirror.settle(self.sync.claim, self.run.run, &settled).await?;
+        }
+        Ok(())
     }
 }
 
+/// Rows that were found, by the fields that did not come with them.
+type Found = BTreeMap<Vec<Cow<'static, str>>, Vec<Rows>>;
+
 /// The rows among answers.
-fn present(answers: Vec<Lookup>) -> Vec<Rows> {
-    let rows = answers.into_iter().filter_map(|answer| match answer {
-        Lookup::Present(rows) => Some(rows),
-        Lookup::Gone | Lookup::Hidden => None,
-    });
-    rows.collect()
+fn present(answers: Vec<Lookup>) -> Found {
+    let mut found = Found::new();
+    for answer in answers {
+        match answer {
+            Lookup::Present { row, absent } => found.entry(absent).or_default().push(row),
+            Lookup::Gone | Lookup::Hidden => {}
+        }
+    }
+    found
 }
 
 fn found(answers: &[(RecordId, Lookup)]) -> u64 {
-    answers.iter().filter(|(_, lookup)| matches!(lookup, Lookup::Present(_))).count() as u64
+    answers.iter().filter(|(_, lookup)| matches!(lookup, Lookup::Present { .. })).count() as u64
 }
 
 fn gone(answers: &[(RecordId, Lookup)]) -> Vec<RecordId> {

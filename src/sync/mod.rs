@@ -1,7 +1,8 @@
 //! A sync: connector pages into the mirror, vanished rows, promotion to deals.
 //!
-//! *Flow.* [`Sync::run`] starts a run or goes on with the unfinished one; [`pull`] reads every table
-//! page by page into the mirror; [`reconcile`] marks what a complete read did not show; [`promote`]
+//! *Flow.* [`Sync::run`] asks who reads, and starts a run or goes on with the unfinished one, unless
+//! that one is too old or was read with other eyes; [`pull`] reads every table page by page into the
+//! mirror; [`reconcile`] marks what a complete read did not show; [`promote`]
 //! decides about every opportunity; [`follow`] copies the deals' change feed into the activity
 //! feed; the run is finished.
 //!
@@ -9,7 +10,11 @@
 //! dropped future, between any two loses nothing and doubles nothing. Nothing is written once the
 //! claim is lost. No row is removed.
 //!
-//! *Assumptions.* The store keeps its contract; the claim is for this connection's pull.
+//! *Assumptions.* The store keeps its contract; the claim is for this connection's pull. Rights that
+//! change while user and unit stay the same are not seen before and after: a CRM tells the roles
+//! given to the user at best, not those by way of teams, nor what is shared with the user. They need
+//! not be: what a narrower right hides is missing, is asked for by id, and is then refused, not gone,
+//! which withholds the sweep.
 
 mod follow;
 mod missing;
@@ -30,11 +35,12 @@ use crate::host::{Members, Observer};
 use crate::model::{
     Connection, ConnectionChange, FeedEvent, Identity, NewFeedEntry, RunId, SyncCounts,
 };
-use crate::storage::{Claim, Pull, PullPhase, Stores};
-use crate::sync::follow::follow_changes;
+use crate::storage::{Claim, NewRun, Pull, PullPhase, Reader, Stores, Unfinished};
+use crate::sync::follow::{Changed, follow_changes};
 use crate::sync::promote::{Promotion, promote};
-use crate::sync::pull::{EarlierReads, expected_rows, read_tables};
+use crate::sync::pull::{expected_rows, read_tables};
 use crate::sync::reconcile::{Reading, reconcile};
+use crate::walk::CompletenessProof;
 
 /// How old an interrupted run may be to go on where it was. Page links carry no expiry that
 /// Microsoft documents; a day covers an outage, and keeps "seen" close to now.
@@ -70,37 +76,30 @@ pub struct SyncReport {
 impl Sync<'_> {
     /// Runs the sync to its end.
     pub(crate) async fn run(&self) -> Result<SyncReport> {
-        let fresh = RunId::new(self.randomness.uuid());
-        let run = self.stores.mirror.start_pull(self.claim, fresh).await?;
+        let identity = self.identify().await;
+        let run = self.begin(identity.as_ref().ok()).await?;
         tracing::info!(run = %run.run, phase = ?run.phase, "sync starts");
         self.tell(&run, "started", run.started_at, FeedEvent::SyncStarted { run: run.run }).await?;
+        let identity = identity?;
         // Members and filter are read once, here, so that one sync judges by one rule (DEA-4).
         let members = self.members.members(&self.connection.workspace).await?;
         if run.phase == PullPhase::Reading {
-            let (identity, reading) = self.compare_identity().await?;
-            let expected = expected_rows(self, &run).await?;
-            let earlier = self.judge_earlier_reads(&run, reading);
-            let proofs = read_tables(self, &run, earlier, &expected).await?;
-            if self.signed_in_anew().await? {
-                // The sign-in has stored its own identity, which is not to be overwritten.
-                reconcile(self, &run, Reading::ByAnotherUser, &proofs).await?;
-            } else {
-                reconcile(self, &run, reading, &proofs).await?;
-                self.remember_identity(identity, reading).await?;
-            }
-        } else {
+            self.read(&run).await?;
+        } else if identity.sees_as(&run.reader.identity) {
             // The run was interrupted after reading, perhaps before the missing rows were asked for.
-            // Asking another user's CRM, or another organisation's, would call them gone.
-            let (_, reading) = self.compare_identity().await?;
-            reconcile(self, &run, reading, &[]).await?;
+            self.reconcile(&run, &[]).await?;
+        } else {
+            // Asking what another user sees would call hidden rows gone.
+            reconcile(self, &run, Reading::ByAnotherUser, &[]).await?;
         }
         let promotion = promote(self, &members).await?;
-        follow_changes(self).await?;
-        self.finish(&run, promotion).await
+        let changed = follow_changes(self, run.followed).await?;
+        self.finish(&run, promotion, changed).await
     }
 
-    /// Compares who the CRM says we are with the last sync.
-    async fn compare_identity(&self) -> Result<(Identity, Reading)> {
+    /// Asks the CRM who we are, and makes sure that it is the organisation that was connected
+    ///
+    async fn identify(&self) -> Result<Identity> {
         let now = self.connector.check().await?;
         let before = &self.connection.identity;
         if now.organisation != before.organisation {
@@ -108,40 +107,65 @@ impl Sync<'_> {
             let why = "This address now belongs to another organisation. Connect it again.";
             return Err(Error::Unauthenticated { reason: why.into(), source: None });
         }
-        let same = now.user == before.user && now.unit == before.unit;
-        let reading = if same { Reading::ByTheSameUser } else { Reading::ByAnotherUser };
-        let identity = Identity { tenant: now.tenant.or_else(|| before.tenant.clone()), ..now };
-        Ok((identity, reading))
+        Ok(Identity { tenant: now.tenant.or_else(|| before.tenant.clone()), ..now })
     }
 
-    /// Keeps whose eyes the run has read with, once its reading is over. Were it kept before, an
-    /// interrupted run would take the other user's eyes for the usual ones and call rows missing
-    /// that this user merely cannot see. A crash just before costs one more run that proves nothing.
-    async fn remember_identity(&self, identity: Identity, reading: Reading) -> Result<()> {
-        match reading {
-            Reading::ByTheSameUser => Ok(()),
-            Reading::ByAnotherUser => self.change(ConnectionChange::Identity(identity)).await,
+    /// Goes on with the unfinished run, or starts one: one run has one time and one pair of eyes, so
+    /// a stale one gives way. Where the CRM did not say who we are, nothing gives way; the run is
+    /// there for the failure to be told of.
+    async fn begin(&self, identity: Option<&Identity>) -> Result<Pull> {
+        let Connection { workspace, id, identity: before, connected_at, .. } = self.connection;
+        let identity_now = identity.unwrap_or(before).clone();
+        let reader = Reader { identity: identity_now, signed_in_at: *connected_at };
+        let followed = self.stores.feed.followed(workspace, *id).await?;
+        let fresh = NewRun { run: RunId::new(self.randomness.uuid()), reader, followed };
+        let mirror = &self.stores.mirror;
+        let run = mirror.start_pull(self.claim, &fresh, Unfinished::Resume).await?;
+        if identity.is_some() && self.is_stale(&run, &fresh.reader) {
+            tracing::info!(run = %run.run, "a stale run is abandoned for a fresh one");
+            return mirror.start_pull(self.claim, &fresh, Unfinished::Replace).await;
         }
+        Ok(run)
     }
 
-    /// Whether somebody signed in anew while the tables were read: the connector then went on with
-    /// their tokens, and the run has seen with two pairs of eyes.
-    async fn signed_in_anew(&self) -> Result<bool> {
+    /// Whether what an interrupted run has read proves nothing any more: read too long ago, or with
+    /// other eyes. A run that has read all it wanted is only to be ended.
+    fn is_stale(&self, run: &Pull, now: &Reader) -> bool {
+        let is_old = self.clock.now() - run.started_at > MAX_RESUME_AGE;
+        run.phase == PullPhase::Reading && (is_old || !run.reader.sees_as(now))
+    }
+
+    /// Reads every table, and finds out what became of the rows that were not seen.
+    async fn read(&self, run: &Pull) -> Result<()> {
+        let expected = expected_rows(self, run).await?;
+        let proofs = read_tables(self, run, &expected).await?;
+        if self.other_eyes_may_have_read(run).await? {
+            return reconcile(self, run, Reading::ByAnotherUser, &proofs).await;
+        }
+        self.reconcile(run, &proofs).await
+    }
+
+    /// Reconciles what the run's reader has seen, and keeps whose eyes these were. Were that kept
+    /// before, an interrupted run would take another user's eyes for the usual ones and call rows
+    /// missing that this user merely cannot see.
+    async fn reconcile(&self, run: &Pull, proofs: &[CompletenessProof]) -> Result<()> {
+        if run.reader.identity.sees_as(&self.connection.identity) {
+            return reconcile(self, run, Reading::ByTheSameUser, proofs).await;
+        }
+        reconcile(self, run, Reading::ByAnotherUser, proofs).await?;
+        self.change(ConnectionChange::Identity(run.reader.identity.clone())).await
+    }
+
+    /// Whether the run may have seen with two pairs of eyes: the user was moved to another unit, or
+    /// somebody signed in anew, while the tables were read; the connector then went on with their
+    /// tokens.
+    async fn other_eyes_may_have_read(&self, run: &Pull) -> Result<bool> {
+        if !self.identify().await?.sees_as(&run.reader.identity) {
+            return Ok(true);
+        }
         let Connection { workspace, id, connected_at, .. } = self.connection;
         let now = connect::find(self.stores, workspace, *id).await?;
         Ok(now.connected_at != *connected_at)
-    }
-
-    /// Whether what an interrupted run has read still counts. Read too long ago, or with other
-    /// eyes, it does not: one proof must speak of one time and one user.
-    fn judge_earlier_reads(&self, run: &Pull, reading: Reading) -> EarlierReads {
-        let age = self.clock.now() - run.started_at;
-        let signed_in_before = self.connection.connected_at <= run.started_at;
-        if reading == Reading::ByTheSameUser && age <= MAX_RESUME_AGE && signed_in_before {
-            EarlierReads::Count
-        } else {
-            EarlierReads::Stale
-        }
     }
 
     async fn change(&self, change: ConnectionChange) -> Result<()> {
@@ -172,8 +196,13 @@ impl Sync<'_> {
     }
 
     /// Tells the feed and ends the run, in this order, so that a crash in between repeats both.
-    async fn finish(&self, run: &Pull, promotion: Promotion) -> Result<SyncReport> {
-        let counts = self.counts(run, promotion).await?;
+    async fn finish(
+        &self,
+        run: &Pull,
+        promotion: Promotion,
+        changed: Changed,
+    ) -> Result<SyncReport> {
+        let counts = self.counts(run, promotion, changed).await?;
         let finished_at = self.clock.now();
         let took = finished_at - run.started_at;
         let event = FeedEvent::SyncFinished { run: run.run, counts, took };
@@ -184,14 +213,19 @@ impl Sync<'_> {
     }
 
     /// Counts what the whole run did, also the part before an interruption.
-    async fn counts(&self, run: &Pull, promotion: Promotion) -> Result<SyncCounts> {
+    async fn counts(
+        &self,
+        run: &Pull,
+        promotion: Promotion,
+        changed: Changed,
+    ) -> Result<SyncCounts> {
         let Connection { workspace, id, .. } = self.connection;
         let progress = self.stores.mirror.progress(workspace, *id).await?;
         let mut counts = SyncCounts {
-            deals_created: promotion.applied.created,
-            deals_updated: promotion.applied.updated,
-            deals_stopped: promotion.applied.stopped,
-            skipped: promotion.applied.skipped,
+            deals_created: changed.created,
+            deals_updated: changed.updated,
+            deals_stopped: changed.stopped,
+            skipped: promotion.skipped,
             rows_missing: promotion.missing,
             ..SyncCounts::default()
         };

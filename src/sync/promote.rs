@@ -16,7 +16,6 @@ use crate::model::{
     StageFilter,
 };
 use crate::rules::{MemberIndex, decide, vanished_stages};
-use crate::storage::Applied;
 use crate::sync::Sync;
 
 /// Opportunities decided about in one step: enough to keep a store busy, few enough to stay small.
@@ -25,7 +24,8 @@ const PAGE: u32 = 500;
 /// What a promotion did.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Promotion {
-    pub(super) applied: Applied,
+    /// Open opportunities that are no deal.
+    pub(super) skipped: u64,
     /// Opportunities that the last complete read did not show.
     pub(super) missing: u64,
 }
@@ -44,10 +44,7 @@ pub(super) async fn promote(sync: &Sync<'_>, members: &[Member]) -> Result<Promo
         after = Some(last.opportunity.id.clone());
         let decisions = decide_page(sync, &candidates, &members).await?;
         let applied = sync.stores.deals.apply(sync.claim, &decisions).await?;
-        promotion.applied.created += applied.created;
-        promotion.applied.updated += applied.updated;
-        promotion.applied.stopped += applied.stopped;
-        promotion.applied.skipped += applied.skipped;
+        promotion.skipped += applied.skipped;
         promotion.missing += candidates
             .iter()
             .filter(|candidate| matches!(candidate.presence, Presence::Missing { .. }))

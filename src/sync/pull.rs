@@ -13,19 +13,10 @@ use crate::model::{FeedEvent, Record, RecordId, Table};
 use crate::storage::{MirrorPage, Pull, TableRead};
 use crate::sync::Sync;
 use crate::sync::sample::sample_creation;
-use crate::walk::{ChainCursor, CompletenessProof, Notice, Page, Reached, Walk};
+use crate::walk::{CompletenessProof, Notice, Page, Reached, Walk};
 
 /// How often a table may be begun anew in one run, when the CRM does not take a place any more.
 const MAX_RESTARTS: u32 = 3;
-
-/// Whether what an interrupted run has read still counts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum EarlierReads {
-    /// It does: the run goes on where it was.
-    Count,
-    /// It does not: every table is read from its start.
-    Stale,
-}
 
 /// Reads all tables. Those that were read to their end are proved; the others are not in the list.
 ///
@@ -33,13 +24,12 @@ pub(super) enum EarlierReads {
 pub(super) async fn read_tables(
     sync: &Sync<'_>,
     run: &Pull,
-    earlier: EarlierReads,
     expected: &BTreeMap<Table, u64>,
 ) -> Result<Vec<CompletenessProof>> {
     let connector = sync.connector;
     let reads = Table::ALL.into_iter().map(|table| {
         let expected = expected.get(&table).copied();
-        let reader = TableReader { sync, run, earlier, table, expected };
+        let reader = TableReader { sync, run, table, expected };
         match table {
             Table::Users => reader.read(|chain| connector.users(chain)).boxed(),
             Table::Accounts => reader.read(|chain| connector.accounts(chain)).boxed(),
@@ -68,7 +58,6 @@ pub(super) async fn expected_rows(sync: &Sync<'_>, run: &Pull) -> Result<BTreeMa
 struct TableReader<'a> {
     sync: &'a Sync<'a>,
     run: &'a Pull,
-    earlier: EarlierReads,
     table: Table,
     expected: Option<u64>,
 }
@@ -81,8 +70,7 @@ impl<'a> TableReader<'a> {
     ) -> Result<Option<CompletenessProof>> {
         let known = self.run.tables.iter().find(|read| read.table == self.table);
         let mut read = match known {
-            Some(known) if self.earlier == EarlierReads::Count => known.clone(),
-            Some(known) => self.plan(known.attempt + 1).await?,
+            Some(known) => known.clone(),
             None => self.plan(0).await?,
         };
         loop {
@@ -120,7 +108,8 @@ impl<'a> TableReader<'a> {
                 Reached::End | Reached::Start => None,
             };
             let pages = fetch(&ChainRequest { plan: plan.clone(), from });
-            self.read_chain(index, cursor, pages, &under_way)
+            let place = Place { attempt: read.attempt, chain: index, seq: cursor.pages };
+            self.read_chain(place, pages, &under_way)
         });
         try_join_all(chains).await?;
         match under_way.into_walk().finish() {
@@ -135,19 +124,17 @@ impl<'a> TableReader<'a> {
     /// Stores the pages of one chain, each before the next is taken.
     async fn read_chain<R: Record>(
         &self,
-        chain: usize,
-        cursor: &ChainCursor,
+        mut place: Place,
         mut pages: PageStream<'a, R>,
         under_way: &UnderWay,
     ) -> Result<()> {
-        let mut seq = cursor.pages;
         while let Some(page) = pages.next().await {
             let page = page?;
-            under_way.state().walk.take(chain, &page)?;
+            under_way.state().walk.take(place.chain, &page)?;
             self.tell(&page.notices).await?;
             let last = page.resume.is_none();
-            self.store(chain, seq, page, under_way).await?;
-            seq += 1;
+            self.store(place, page, under_way).await?;
+            place.seq += 1;
             if last {
                 break;
             }
@@ -158,14 +145,14 @@ impl<'a> TableReader<'a> {
     /// Stores a page and tells how far the table is.
     async fn store<R: Record>(
         &self,
-        chain: usize,
-        seq: u64,
+        Place { attempt, chain, seq }: Place,
         page: Page<R>,
         under_way: &UnderWay,
     ) -> Result<()> {
         let rows = page.rows.len() as u64;
         let stored = MirrorPage {
             run: self.run.run,
+            attempt,
             chain,
             seq,
             also_seen: also_seen(&page),
@@ -206,6 +193,14 @@ impl<'a> TableReader<'a> {
         }
         Ok(())
     }
+}
+
+/// Where a page belongs among those of its table.
+#[derive(Clone, Copy)]
+struct Place {
+    attempt: u32,
+    chain: usize,
+    seq: u64,
 }
 
 /// What the chains of one table share while they are read.

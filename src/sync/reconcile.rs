@@ -14,7 +14,7 @@
 use crate::error::Result;
 use crate::model::{Connection, FeedEvent, Table, WithheldReason};
 use crate::rules::{SweepEvidence, SweepVerdict, judge_sweep};
-use crate::storage::{Pull, Sweep, TableSummary};
+use crate::storage::{NewSweep, Pull, Sweep, TableSummary};
 use crate::sync::Sync;
 use crate::sync::missing::{Asked, Coverage, MissingRows};
 use crate::walk::CompletenessProof;
@@ -62,18 +62,13 @@ async fn sweep_table(
     run: &Pull,
     summary: &TableSummary,
     earlier: Option<&Sweep>,
-) -> Result<Sweep> {
+) -> Result<NewSweep> {
     let rows = MissingRows { sync, run, table: summary.table };
     let left = rows.settle_those_in_lists().await?;
     let missing = left.rows;
-    let mut sweep = Sweep {
-        run: run.run,
-        table: summary.table,
-        at: sync.clock.now(),
-        missing,
-        withheld: None,
-        approved_at: None,
-    };
+    // Whatever becomes of it, an approval is for one run.
+    let used = earlier.and_then(|sweep| sweep.approval);
+    let mut sweep = NewSweep { run: run.run, table: summary.table, missing, withheld: None, used };
     if missing == 0 {
         return Ok(sweep);
     }
@@ -88,11 +83,10 @@ async fn sweep_table(
     let verdict = judge(missing);
     // Whoever approved an earlier sweep has seen what was missing then, and nothing newer. What no
     // list has asked for may be there: it is not approved.
-    let approved = earlier.filter(|_| left.coverage == Coverage::All);
-    let approved = approved.filter(|sweep| sweep.approved_at.is_some()).map(|sweep| sweep.at);
+    let approved = used.filter(|_| left.coverage == Coverage::All);
     let asked = match (verdict, approved) {
-        (SweepVerdict::Withheld(reason), Some(until)) if reason.is_approvable() => {
-            rows.ask_one_by_one_until(until, reason).await?
+        (SweepVerdict::Withheld(reason), Some(approval)) if reason.is_approvable() => {
+            rows.ask_one_by_one_until(approval.until, reason).await?
         }
         (SweepVerdict::Withheld(reason), _) => Asked::withheld(reason),
         (SweepVerdict::Allowed, _) => rows.ask_one_by_one().await?,
@@ -113,15 +107,20 @@ fn may_be_swept(table: Table) -> bool {
 }
 
 /// Tells the feed what was withheld, if that is news.
-async fn tell(sync: &Sync<'_>, run: &Pull, sweep: &Sweep, earlier: Option<&Sweep>) -> Result<()> {
-    let Sweep { run: id, table, missing, withheld: Some(reason), at, .. } = *sweep else {
+async fn tell(
+    sync: &Sync<'_>,
+    run: &Pull,
+    sweep: &NewSweep,
+    earlier: Option<&Sweep>,
+) -> Result<()> {
+    let NewSweep { run: id, table, missing, withheld: Some(reason), .. } = *sweep else {
         return Ok(());
     };
     if is_told(earlier, reason, missing) {
         return Ok(());
     }
     let event = FeedEvent::SweepWithheld { run: id, table, missing, reason };
-    sync.tell(run, &format!("missing/{table}"), at, event).await
+    sync.tell(run, &format!("missing/{table}"), sync.clock.now(), event).await
 }
 
 /// Whether the feed has been told of the same state by an earlier run.

@@ -14,17 +14,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluint_crm::model::{
-    Amount, Connection, ConnectionId, CrmKind, Currency, CurrencyCode, CurrencyId, CurrencyRole,
-    Identity, MemberId, Opportunity, OpportunityId, OrganisationId, OwnerRef, RecordId, RowVersion,
-    Rows, RunId, Table, UserId, WorkspaceId,
+    Amount, ChangeSeq, Connection, ConnectionId, CrmKind, Currency, CurrencyCode, CurrencyId,
+    CurrencyRole, Identity, MemberId, Opportunity, OpportunityId, OrganisationId, OwnerRef,
+    RecordId, RowVersion, Rows, RunId, Table, UserId, WorkspaceId,
 };
 use fluint_crm::storage::{
-    Claim, Connections as _, Due as _, Mirror, MirrorPage, PageWritten, TableSummary, WorkKind,
+    Claim, Connections as _, Due as _, Mirror, MirrorPage, NewRun, PageWritten, Pull, Reader,
+    TableSummary, Unfinished, WorkKind,
 };
 use fluint_crm::store::SqliteStore;
 use fluint_crm::testkit::ManualClock;
 use fluint_crm::walk::{CompletenessProof, Page, ResumeToken, TablePlan, Walk};
-use fluint_crm::{Sealed, SystemClock};
+use fluint_crm::{Result, Sealed, SystemClock};
 use time::Date;
 use time::macros::datetime;
 use uuid::Uuid;
@@ -79,6 +80,19 @@ async fn claim(store: &SqliteStore) -> Claim {
         .expect("a pull is due")
 }
 
+/// Starts a run, or goes on with the unfinished one.
+async fn begin(store: &dyn Mirror, claim: &Claim, run: RunId) -> Result<Pull> {
+    let record = connection_record(connection());
+    let reader = Reader { identity: record.identity, signed_in_at: record.connected_at };
+    store
+        .start_pull(
+            claim,
+            &NewRun { run, reader, followed: ChangeSeq::default() },
+            Unfinished::Resume,
+        )
+        .await
+}
+
 fn run() -> RunId {
     RunId::new(Uuid::from_u128(99))
 }
@@ -116,6 +130,7 @@ fn page(seq: u64, rows: Rows) -> MirrorPage {
     let resume = Some(ResumeToken::new(format!("after page {seq}")));
     MirrorPage {
         run: run(),
+        attempt: 0,
         chain: 0,
         seq,
         rows,

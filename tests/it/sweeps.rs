@@ -2,7 +2,7 @@
 
 use fluint_crm::model::{
     Connection, DealState, FeedEvent, Opportunity, OpportunityStatus, Outcome, RecordId,
-    RowVersion, RunId, Table, WithheldReason,
+    RowVersion, Rows, RunId, Table, WithheldReason,
 };
 use fluint_crm::storage::Sweep;
 use fluint_crm::{Budget, Error, Result, SyncReport};
@@ -271,4 +271,41 @@ async fn r_19_another_user_asks_for_nothing() {
     let report = synced(&host, &connection).await;
     assert_eq!(report.counts.deals_stopped, 0);
     assert!(host.plain.state().lookups.is_empty());
+}
+
+/// A run that one user has read and another one ends asks nothing with the other's eyes.
+#[tokio::test]
+async fn r_19_a_run_that_another_user_ends_asks_for_nothing() {
+    let (host, connection) = org(12).await;
+    delete(&host, 2);
+    host.plain.state().fail_lookups = Some(Failure::Unavailable);
+    assert!(sync(&host, &connection).await.is_err());
+    host.plain.state().fail_lookups = None;
+    host.plain.state().lookups.clear();
+    host.plain.state().user = "somebody-else".into();
+    let report = synced(&host, &connection).await;
+    assert_eq!((report.counts.deals_stopped, report.counts.rows_missing), (0, 2));
+    assert!(host.plain.state().lookups.is_empty());
+    // The same user again: nothing was forgotten.
+    host.plain.state().user = "u-admin".into();
+    assert_eq!(synced(&host, &connection).await.counts.deals_stopped, 2);
+}
+
+/// a column that drifted away clears nothing, also where a row is found by its id.
+#[tokio::test]
+async fn r_21_a_row_found_by_its_id_keeps_what_did_not_come() {
+    let (host, connection) = org(12).await;
+    {
+        let mut state = host.plain.state();
+        let mut won = state.opportunities.remove(0);
+        (won.status, won.name, won.version) = (OpportunityStatus::Won, None, RowVersion::new(1));
+        state.closed = vec![won];
+        state.absent_by_id = vec!["name".into()];
+    }
+    synced(&host, &connection).await;
+    let (workspace, id, table) = (workspace(), connection.id, Table::Opportunities);
+    let rows = host.stores.query.scan(&workspace, id, table, None, 1).await.unwrap();
+    let Rows::Opportunities(rows) = rows else { panic!("{rows:?}") };
+    assert_eq!(rows[0].status, OpportunityStatus::Won);
+    assert_eq!(rows[0].name.as_deref(), Some("Deal o00000"));
 }

@@ -3,7 +3,7 @@
 use fluint_crm::documents::{PublishTarget, Published};
 use fluint_crm::host::Members;
 use fluint_crm::model::{
-    DealState, Document, DocumentId, FeedEvent, MemberStatus, OpportunityId, OwnerProblem,
+    DealState, Document, DocumentId, FeedEvent, MemberStatus, OpportunityId, OwnerProblem, RunId,
     SkipReason, StageFilter, StageId, Table,
 };
 use fluint_crm::walk::Notice;
@@ -461,4 +461,120 @@ async fn dea_5_a_changed_opportunity_updates_its_deal_and_the_change_feed() {
     assert_eq!(changes.len(), 5, "three deals, one skip, one update");
     assert!(changes.is_sorted_by_key(|change| change.seq));
     assert_eq!(changes[4].opportunity, OpportunityId::new("o1").unwrap());
+}
+
+/// How many pages of a table were read since it was last asked.
+fn pages_of(host: &Host, table: Table) -> usize {
+    let mut state = host.plain.state();
+    let of_it = state.pages.iter().filter(|page| **page == table).count();
+    state.pages.retain(|page| *page != table);
+    of_it
+}
+
+async fn failed_run(host: &Host) -> RunId {
+    failed(host).await;
+    let connection = host.crm.connections(&workspace()).await.unwrap().remove(0);
+    host.crm.progress(&workspace(), connection.id).await.unwrap().expect("a run").run
+}
+
+/// A run that went stale gives way to a fresh one, which then goes on like any other.
+#[tokio::test]
+async fn syn_8_r_19_a_stale_run_is_abandoned_once() {
+    type Staleness = fn(&Host);
+    let other_user: Staleness = |host| host.plain.state().user = "u-other".into();
+    let other_day: Staleness = |host| host.clock.advance(Duration::hours(25));
+    for goes_stale in [other_user, other_day] {
+        let host = host();
+        small_org(&host);
+        host.connect().await;
+        host.plain.state().fail = Some((Table::Opportunities, 1, Failure::Unavailable));
+        let stale = failed_run(&host).await;
+        goes_stale(&host);
+        let fresh = failed_run(&host).await;
+        assert_ne!(stale, fresh);
+        pages_of(&host, Table::Users);
+        pages_of(&host, Table::Opportunities);
+        for _ in 0..6 {
+            host.clock.advance(Duration::hours(1));
+            assert_eq!(failed_run(&host).await, fresh, "interrupted again, it goes on");
+            let read = (pages_of(&host, Table::Users), pages_of(&host, Table::Opportunities));
+            assert_eq!(read, (0, 1), "only the page that is left");
+        }
+        host.plain.state().fail = None;
+        assert_eq!(synced(&host).await.run, fresh);
+        let started = |event: &&FeedEvent| matches!(event, FeedEvent::SyncStarted { .. });
+        assert_eq!(events(&host).await.iter().filter(started).count(), 2, "one line a run");
+    }
+}
+
+#[tokio::test]
+async fn syn_8_r_19_a_run_of_an_earlier_sign_in_is_abandoned() {
+    let host = host();
+    small_org(&host);
+    host.connect().await;
+    host.plain.state().fail = Some((Table::Opportunities, 1, Failure::Unavailable));
+    let stale = failed_run(&host).await;
+    host.clock.advance(Duration::minutes(1));
+    host.connect().await;
+    let fresh = failed_run(&host).await;
+    assert_ne!(stale, fresh);
+    assert_eq!(failed_run(&host).await, fresh);
+}
+
+/// A CRM that does not say who asks ends no run, and the failure is told all the same.
+#[tokio::test]
+async fn syn_8_act_1_not_knowing_who_reads_abandons_nothing() {
+    let host = host();
+    small_org(&host);
+    host.connect().await;
+    host.plain.state().fail_check = Some(Failure::Unavailable);
+    let first = failed_run(&host).await;
+    assert_eq!(failed_run(&host).await, first);
+    let told = events(&host).await;
+    let of_it = |event: &&FeedEvent| match event {
+        FeedEvent::SyncStarted { run } | FeedEvent::SyncFailed { run, .. } => *run == first,
+        _ => false,
+    };
+    assert_eq!(told.iter().filter(of_it).count(), 2, "one start, one failure: {told:?}");
+    host.plain.state().fail_check = None;
+    host.plain.state().fail = Some((Table::Opportunities, 1, Failure::Unavailable));
+    assert_eq!(failed_run(&host).await, first);
+    host.clock.advance(Duration::hours(30));
+    host.plain.state().fail_check = Some(Failure::Unavailable);
+    assert_eq!(failed_run(&host).await, first, "nobody knows whether another one reads now");
+}
+
+/// who was asked before the first page need not be who has read the last.
+#[tokio::test]
+async fn r_19_a_user_who_is_moved_while_the_tables_are_read_proves_nothing() {
+    let host = host();
+    small_org(&host);
+    host.plain.state().unit = Some("north");
+    host.connect().await;
+    synced(&host).await;
+    {
+        let mut state = host.plain.state();
+        state.opportunities.truncate(1);
+        state.moves_to = Some("south");
+    }
+    assert_eq!(synced(&host).await.counts.rows_missing, 0, "read in two units");
+    assert!(host.plain.state().lookups.is_empty());
+    assert_eq!(synced(&host).await.counts.rows_missing, 0, "the first run in the other unit");
+    assert_eq!(synced(&host).await.counts.rows_missing, 3, "the next one there counts");
+}
+
+#[tokio::test]
+async fn r_19_a_crm_that_does_not_say_who_has_read_proves_nothing_yet() {
+    let host = host();
+    small_org(&host);
+    host.connect().await;
+    synced(&host).await;
+    host.plain.state().opportunities.truncate(1);
+    host.plain.state().silent_after_reading = true;
+    let interrupted = failed_run(&host).await;
+    host.plain.state().fail_check = None;
+    pages_of(&host, Table::Opportunities);
+    let report = synced(&host).await;
+    assert_eq!((report.run, report.counts.rows_missing), (interrupted, 3));
+    assert_eq!(pages_of(&host, Table::Opportunities), 0, "what was read stays read");
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::dynamics::fixtures::{Org, ROOT, proof, read_all, refusal};
 use crate::http::fixtures::answer;
-use crate::model::CurrencyRole;
+use crate::model::{CurrencyRole, Rows};
 use crate::walk::{Incomplete, Page};
 use futures_util::TryStreamExt;
 
@@ -181,7 +181,90 @@ async fn r_18_a_stage_is_found_whatever_became_of_its_process() {
     });
     let ids = [RecordId::new(id(7)).unwrap()];
     let found = connector(&org).lookup(Table::Stages, &ids).await.unwrap();
-    assert!(matches!(&found[0], Lookup::Present(rows) if rows.ids() == ids), "{found:?}");
+    assert!(matches!(&found[0], Lookup::Present { row, .. } if row.ids() == ids), "{found:?}");
+    // R-21: nobody lends the process its name any more, and the stage stands alone.
+    let open = open(&found[0]);
+    for field in ["name", "position", "process.name", "process.position"] {
+        assert!(open.contains(&field), "{open:?}");
+    }
+}
+
+/// The fields that an answer leaves open.
+fn open(lookup: &Lookup) -> Vec<&str> {
+    let Lookup::Present { absent, .. } = lookup else { panic!("{lookup:?}") };
+    absent.iter().map(|field| &**field).collect()
+}
+
+/// R-21: a stage of a process that is known takes its name from there, but has no place by itself.
+#[tokio::test]
+async fn r_21_a_stage_found_by_its_id_keeps_its_place() {
+    let org = Org::new(|request, _| {
+        let processes = serde_json::json!({"value": [{"workflowid": id(9), "name": "Sales",
+            "uniquename": "opportunitysalesprocess", "primaryentity": "opportunity"}]});
+        let stage = serde_json::json!({"processstageid": id(7), "_processid_value": id(9),
+            "stagename": "Close", "stagecategory": 3});
+        let list = request.url.path().ends_with("workflows");
+        Ok(answer(200, &[], if list { processes } else { stage }.to_string()))
+    });
+    let ids = [RecordId::new(id(7)).unwrap()];
+    let found = connector(&org).lookup(Table::Stages, &ids).await.unwrap();
+    assert_eq!(open(&found[0]), ["position"]);
+    let Lookup::Present { row: Rows::Stages(rows), .. } = &found[0] else { panic!("{found:?}") };
+    assert_eq!(rows[0].process.as_ref().unwrap().name.as_deref(), Some("Sales"));
+}
+
+/// R-21: whoever may not read the environment's base currency learns no currency's role.
+#[tokio::test]
+async fn r_21_a_currency_found_by_its_id_keeps_its_role() {
+    for (readable, expected) in [(true, vec![]), (false, vec!["role"])] {
+        let org = Org::new(move |request, _| {
+            let currency = serde_json::json!({"transactioncurrencyid": id(7),
+                "isocurrencycode": "EUR", "currencyname": "Euro", "currencysymbol": "E",
+                "currencyprecision": 2});
+            let base = serde_json::json!({"value": [{"_basecurrencyid_value": id(7)}]});
+            let refused = refusal("0x80040220", "missing prvReadOrganization privilege");
+            Ok(match request.url.path().ends_with("organizations") {
+                true if readable => answer(200, &[], base.to_string()),
+                true => answer(403, &[], refused),
+                false => answer(200, &[], currency.to_string()),
+            })
+        });
+        let ids = [RecordId::new(id(7)).unwrap()];
+        let found = connector(&org).lookup(Table::Currencies, &ids).await.unwrap();
+        assert_eq!(open(&found[0]), expected);
+    }
+}
+
+/// A customer's own process that ends with the lead has no opportunity column: the others are asked
+/// all the same, and it has no say about what is gone.
+#[tokio::test]
+async fn r_18_a_process_without_opportunities_is_passed_over() {
+    for (count, gone, expected) in
+        [(1, true, Lookup::Gone), (1, false, Lookup::Hidden), (2, true, Lookup::Hidden)]
+    {
+        let org = Org::new(move |request, _| {
+            let definitions = serde_json::json!({"value": [
+                {"workflowid": id(1), "uniquename": "new_leadonly", "primaryentity": "lead"},
+                {"workflowid": id(2), "uniquename": "opportunitysalesprocess", "primaryentity": "opportunity"},
+            ]});
+            let set = serde_json::json!({"EntitySetName": "new_leadonlies"});
+            let unknown = refusal(
+                "0x80060888",
+                "Could not find a property named '_bpf_opportunityid_value' on type 'new_leadonly'.",
+            );
+            Ok(match request.url.path() {
+                path if path.ends_with("workflows") => answer(200, &[], definitions.to_string()),
+                path if path.contains("EntityDefinitions") => answer(200, &[], set.to_string()),
+                path if path.contains("/new_leadonlies") => answer(400, &[], unknown),
+                _ if count > 1 => answer(200, &[], r#"{"value":[]}"#),
+                _ if gone => answer(404, &[], refusal("0x80040217", "Does Not Exist")),
+                _ => answer(403, &[], ""),
+            })
+        });
+        let ids: Vec<_> = (0..count).map(|n| RecordId::new(id(7 + n)).unwrap()).collect();
+        let found = connector(&org).lookup(Table::StageAssignments, &ids).await.unwrap();
+        assert_eq!(found, vec![expected; ids.len()]);
+    }
 }
 
 /// R-18: an assignment is gone only when every instance table says so.
@@ -224,7 +307,7 @@ async fn r_18_an_assignment_is_looked_for_in_every_instance_table() {
         let said = match &found[0] {
             Lookup::Gone => "gone",
             Lookup::Hidden => "hidden",
-            Lookup::Present(_) => "present",
+            Lookup::Present { .. } => "present",
         };
         assert_eq!(said, expected);
     }

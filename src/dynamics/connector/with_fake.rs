@@ -121,12 +121,14 @@ async fn r_18_the_fake_tells_closed_gone_and_hidden() {
     dataverse.delete("opportunity", contoso.opportunities[1]);
     let found = contoso.connector.lookup(Table::Opportunities, &ids).await.unwrap();
     let won = |lookup: &Lookup| match lookup {
-        Lookup::Present(Rows::Opportunities(rows)) => rows[0].status == OpportunityStatus::Won,
+        Lookup::Present { row: Rows::Opportunities(rows), .. } => {
+            rows[0].status == OpportunityStatus::Won
+        }
         _ => false,
     };
     assert!(won(&found[0]), "{found:?}");
     assert_eq!(found[1], Lookup::Hidden);
-    assert!(matches!(found[2], Lookup::Present(_)), "{found:?}");
+    assert!(matches!(found[2], Lookup::Present { .. }), "{found:?}");
     let one = contoso.connector.lookup(Table::Opportunities, &ids[1..2]).await.unwrap();
     assert_eq!(one, [Lookup::Gone]);
 }

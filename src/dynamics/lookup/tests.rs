@@ -19,7 +19,7 @@ fn row(n: u32, state: i32) -> serde_json::Value {
 /// The state of an opportunity that was found.
 fn status(lookup: &Lookup) -> Option<OpportunityStatus> {
     match lookup {
-        Lookup::Present(Rows::Opportunities(rows)) => Some(rows[0].status),
+        Lookup::Present { row: Rows::Opportunities(rows), .. } => Some(rows[0].status),
         _ => None,
     }
 }
@@ -30,7 +30,7 @@ async fn r_18_a_list_never_says_gone() {
     let body = serde_json::json!({ "value": [row(3, 2), row(1, 0), row(2, 1)] }).to_string();
     let org = Org::new(move |_, _| Ok(answer(200, &[], body.clone())));
     let found = lookup(&org.api(), &Opportunities, &ids([1, 2, 3, 4])).await.unwrap();
-    assert!(matches!(&found[0], Lookup::Present(rows) if rows.ids() == ids([1])));
+    assert!(matches!(&found[0], Lookup::Present { row, .. } if row.ids() == ids([1])));
     let statuses: Vec<_> = found.iter().map(status).collect();
     let closed = [OpportunityStatus::Open, OpportunityStatus::Won, OpportunityStatus::Lost];
     assert_eq!(statuses, [Some(closed[0]), Some(closed[1]), Some(closed[2]), None]);
@@ -89,4 +89,30 @@ async fn r_15_an_id_that_is_no_guid_is_not_sent() {
     let hostile = [RecordId::new("x') or (1 eq 1").unwrap()];
     let error = lookup(&org.api(), &Accounts, &hostile).await.unwrap_err();
     assert!(matches!(error, Error::InvalidInput { .. }), "{error:?}");
+}
+
+/// The fields that an answer leaves open.
+fn open(lookup: &Lookup) -> Vec<&str> {
+    let Lookup::Present { absent, .. } = lookup else { panic!("{lookup:?}") };
+    absent.iter().map(|field| &**field).collect()
+}
+
+/// a column that no row of a list has, or that a single row has not, says nothing; one that
+/// some rows have is null in the others.
+#[tokio::test]
+async fn r_21_a_row_found_by_its_id_says_what_did_not_come() {
+    let mut named = row(1, 0);
+    named["name"] = "One".into();
+    let body = serde_json::json!({ "value": [named, row(2, 1)] }).to_string();
+    let org = Org::new(move |_, _| Ok(answer(200, &[], body.clone())));
+    let found = lookup(&org.api(), &Opportunities, &ids([1, 2])).await.unwrap();
+    for found in &found {
+        let open = open(found);
+        assert!(open.contains(&"owner") && open.contains(&"value"), "{open:?}");
+        assert!(!open.contains(&"name") && !open.contains(&"status"), "{open:?}");
+    }
+    let org = Org::new(|_, _| Ok(answer(200, &[], row(7, 1).to_string())));
+    let found = lookup(&org.api(), &Opportunities, &ids([7])).await.unwrap();
+    let open = open(&found[0]);
+    assert!(open.contains(&"name") && !open.contains(&"status"), "{open:?}");
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::dynamics::decode::{Converted, Source};
+use crate::dynamics::lookup::ById;
 use crate::dynamics::wire::{Guid, wire_row};
 use crate::model::{Currency, CurrencyCode, CurrencyId, CurrencyRole, RowVersion};
 
@@ -38,6 +39,13 @@ impl Source for Currencies {
 
     fn convert(&self, wire: &CurrencyRow<'_>) -> Converted<Currency> {
         self.currency(wire).into()
+    }
+}
+
+impl ById for Currencies {
+    /// Without the base currency no row tells its role.
+    fn unknown(&self, _row: &Currency) -> Vec<&'static str> {
+        if self.base.is_none() { vec!["role"] } else { Vec::new() }
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::dynamics::decode::{Converted, Source};
+use crate::dynamics::lookup::ById;
 use crate::dynamics::processes::Process;
 use crate::dynamics::wire::{Column, Guid, wire_row};
 use crate::model::{ProcessId, ProcessRef, RowVersion, Stage};
@@ -105,11 +106,23 @@ impl Source for Stages {
             let stage = &mut rows[index];
             let process = stage.process.as_ref().map(|process| process.id.clone());
             let position = next.entry(process).or_insert(0);
-            stage.position = Some(*position);
+            stage.position = (self.scope == Scope::Listed).then_some(*position);
             *position += 1;
             // The service's own version counts neither the position nor the process's name.
             stage.version = RowVersion::new(0);
             stage.version = RowVersion::from_content(stage);
+        }
+    }
+}
+
+impl ById for Stages {
+    /// A stage by itself has no place among its neighbours, and a process that was switched off lends
+    /// it no name any more.
+    fn unknown(&self, stage: &Stage) -> Vec<&'static str> {
+        let process = stage.process.as_ref().map(|process| &process.id);
+        match process.is_some_and(|id| !self.processes.contains_key(id)) {
+            true => vec!["position", "process.name", "process.position"],
+            false => vec!["position"],
         }
     }
 }

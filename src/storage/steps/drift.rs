@@ -31,7 +31,7 @@ use crate::model::{Record, RowVersion};
 /// let kept = keep_fields(new, &old, &["city"]);
 /// assert_eq!(kept.name.as_deref(), Some("Contoso Ltd"));
 /// assert_eq!(kept.city.as_deref(), Some("Bonn"));
-/// assert_eq!(kept.version, RowVersion::new(7).provisional());
+/// assert_eq!(kept.version, RowVersion::new(7).provisional(&["city"]));
 /// # Ok(()) }
 /// ```
 #[must_use]
@@ -61,10 +61,11 @@ pub fn merge_drifted<R: Record + Serialize + DeserializeOwned>(
     }
 }
 
-/// Whether a row is held already. One that came in part is known by its provisional version.
+/// Whether a row is held already. One that came in part is known by its provisional version, which
+/// says what was absent.
 #[must_use]
 pub fn is_unchanged(held: RowVersion, came: RowVersion, absent: &[&str]) -> bool {
-    held == came || (!absent.is_empty() && held == came.provisional())
+    held == came || (!absent.is_empty() && held == came.provisional(absent))
 }
 
 /// By way of JSON: drift is rare, and no field needs code of its own.
@@ -77,7 +78,7 @@ fn merge<R: Record + Serialize + DeserializeOwned>(new: &R, old: &R, fields: &[&
             new.clone_from(old);
         }
     }
-    let version = serde_json::to_value(new.version().provisional()).ok()?;
+    let version = serde_json::to_value(new.version().provisional(fields)).ok()?;
     merged.as_object_mut()?.insert("version".to_owned(), version);
     serde_json::from_value(merged).ok()
 }

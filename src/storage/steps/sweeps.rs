@@ -3,7 +3,7 @@
 use time::{Duration, OffsetDateTime};
 
 use crate::error::{Error, Result};
-use crate::storage::Sweep;
+use crate::storage::{Approval, NewSweep, Sweep};
 
 /// How long a row that is gone is kept, so that its sweep can be undone.
 pub const KEEP_GONE: Duration = Duration::days(30);
@@ -20,6 +20,21 @@ pub fn approve_sweep(sweep: &mut Sweep, now: OffsetDateTime) -> Result<()> {
     if !reason.is_approvable() {
         return Err(Error::invalid_input("sweep", format!("it cannot be approved: {reason}")));
     }
-    sweep.approved_at = sweep.approved_at.or(Some(now));
+    let covers_it = |approval: &Approval| approval.until >= sweep.at;
+    let given = sweep.approval.filter(covers_it);
+    sweep.approval = given.or(Some(Approval { at: now, until: sweep.at }));
     Ok(())
+}
+
+/// What is kept of a sweep that has just ended, where `earlier` was kept before.
+///
+/// An approval is used up by the run that took it into account, and by no other: one that was given
+/// after the run had looked for it is left to the next.
+#[must_use]
+pub fn record_sweep(earlier: Option<&Sweep>, new: &NewSweep, now: OffsetDateTime) -> Sweep {
+    let NewSweep { run, table, missing, withheld, used } = *new;
+    let given = earlier.and_then(|earlier| earlier.approval);
+    let still_asked = withheld.is_some_and(|reason| reason.is_approvable());
+    let approval = given.filter(|given| still_asked && used != Some(*given));
+    Sweep { run, table, at: now, missing, withheld, approval }
 }

@@ -7,10 +7,10 @@ use time::OffsetDateTime;
 
 use crate::error::{Error, Result};
 use crate::model::{Candidate, ConnectionId, OpportunityId, RecordId, RunId, Table, WorkspaceId};
-use crate::storage::steps::{KEEP_GONE, approve_sweep};
+use crate::storage::steps::{KEEP_GONE, approve_sweep, record_sweep};
 use crate::storage::{
-    Claim, Mirror, MirrorPage, MissingRow, PageWritten, Pull, PullPhase, PullProgress, Settled,
-    StageChoice, Sweep, SweepDecision, TableRead, TableSummary,
+    Claim, Mirror, MirrorPage, MissingRow, NewRun, NewSweep, PageWritten, Pull, PullPhase,
+    PullProgress, Settled, StageChoice, Sweep, SweepDecision, TableRead, TableSummary, Unfinished,
 };
 use crate::store::memory::rows::{MirroredRows, Put, Sight};
 use crate::store::memory::run::{PageFacts, Received, Run};
@@ -38,15 +38,22 @@ pub(super) struct ConnectionCopy {
 
 #[async_trait]
 impl Mirror for MemoryStore {
-    async fn start_pull(&self, claim: &Claim, fresh: RunId) -> Result<Pull> {
+    async fn start_pull(
+        &self,
+        claim: &Claim,
+        fresh: &NewRun,
+        unfinished: Unfinished,
+    ) -> Result<Pull> {
         let now = self.now();
         let mut state = self.lock();
         let place = state.pulled(claim)?;
         let copy = state.mirror.copies.entry(place).or_default();
         // A repeated call finds the run that its first try started.
-        let known =
-            copy.run.take().filter(|run| run.phase != PullPhase::Finished || run.id == fresh);
-        let run = copy.run.insert(known.unwrap_or_else(|| Run::start(fresh, now)));
+        let known = copy.run.take().filter(|run| {
+            let goes_on = unfinished == Unfinished::Resume && run.phase != PullPhase::Finished;
+            goes_on || run.id == fresh.run
+        });
+        let run = copy.run.insert(known.unwrap_or_else(|| Run::start(fresh.clone(), now)));
         Ok(run.pull(&copy.counts))
     }
 
@@ -129,15 +136,18 @@ impl Mirror for MemoryStore {
         let mut state = self.lock();
         let copy = state.copy(claim, run)?;
         let stamp = copy.rows.stamp();
-        copy.rows.put(settled.found.clone(), &[], stamp);
+        let absent: Vec<&str> = settled.absent.iter().map(|field| &**field).collect();
+        copy.rows.put(settled.found.clone(), &absent, stamp);
         copy.rows.remove(settled.found.table(), &settled.gone, now, run);
         Ok(())
     }
 
-    async fn record_sweep(&self, claim: &Claim, sweep: &Sweep) -> Result<()> {
+    async fn record_sweep(&self, claim: &Claim, sweep: &NewSweep) -> Result<()> {
+        let now = self.now();
         let mut state = self.lock();
         let copy = state.copy(claim, sweep.run)?;
-        copy.sweeps.insert(sweep.table, sweep.clone());
+        let kept = record_sweep(copy.sweeps.get(&sweep.table), sweep, now);
+        copy.sweeps.insert(sweep.table, kept);
         Ok(())
     }
 

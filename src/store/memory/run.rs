@@ -5,15 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use time::OffsetDateTime;
 
 use crate::error::{Error, Result};
-use crate::model::{RecordId, RunId, Table};
+use crate::model::{ChangeSeq, RecordId, RunId, Table};
 use crate::storage::{
-    MirrorPage, PageWritten, Pull, PullPhase, PullProgress, TableProgress, TableRead, TableSummary,
+    MirrorPage, NewRun, PageWritten, Pull, PullPhase, PullProgress, Reader, TableProgress,
+    TableRead, TableSummary,
 };
 use crate::walk::{ChainCursor, Incomplete, Reached, TablePlan};
 
 /// The newest run of a connection.
 pub(super) struct Run {
     pub(super) id: RunId,
+    reader: Reader,
+    followed: ChangeSeq,
     pub(super) phase: PullPhase,
     started_at: OffsetDateTime,
     finished_at: Option<OffsetDateTime>,
@@ -60,9 +63,11 @@ impl TableState {
 }
 
 impl Run {
-    pub(super) fn start(id: RunId, started_at: OffsetDateTime) -> Self {
+    pub(super) fn start(fresh: NewRun, started_at: OffsetDateTime) -> Self {
         Self {
-            id,
+            id: fresh.run,
+            reader: fresh.reader,
+            followed: fresh.followed,
             phase: PullPhase::Reading,
             started_at,
             finished_at: None,
@@ -90,15 +95,20 @@ impl Run {
         )
     }
 
-    /// Looks whether a page is to be stored: its chain was planned, and the run is reading.
+    /// Looks whether a page is to be stored: its chain was planned in this attempt, it is the next of
+    /// its chain, and the run is reading.
     pub(super) fn receive(&mut self, page: &MirrorPage) -> Result<Received<'_>> {
         let reading = self.phase == PullPhase::Reading;
         let refused = || Error::conflict(format!("run {}", page.run));
         let state = self.tables.get_mut(&page.rows.table()).ok_or_else(refused)?;
+        if state.read.attempt != page.attempt {
+            return Err(refused());
+        }
         if let Some(written) = state.stored.get(&(page.chain, page.seq)) {
             return Ok(Received::Before(*written));
         }
-        if !reading || page.chain >= state.read.chains.len() {
+        let is_next = state.read.chains.get(page.chain).is_some_and(|it| it.pages == page.seq);
+        if !reading || !is_next {
             return Err(refused());
         }
         Ok(Received::New(state))
@@ -133,6 +143,8 @@ impl Run {
         let tables = self.tables.values().map(|state| state.read.clone());
         Pull {
             run: self.id,
+            reader: self.reader.clone(),
+            followed: self.followed,
             started_at: self.started_at,
             phase: self.phase,
             tables: tables.collect(),

@@ -220,6 +220,10 @@ CREATE TABLE runs (
     -- Counts the runs of a connection; the newest is the largest.
     number      INTEGER NOT NULL,
     phase       TEXT NOT NULL,
+    -- Whose eyes it reads with, as JSON.
+    reader      TEXT NOT NULL,
+    -- The last change of the deals before it.
+    followed    INTEGER NOT NULL,
     started_at  INTEGER NOT NULL,
     finished_at INTEGER,
     PRIMARY KEY (workspace, connection, run)
@@ -284,7 +288,9 @@ CREATE TABLE sweeps (
     at          INTEGER NOT NULL,
     missing     INTEGER NOT NULL,
     withheld    TEXT,
+    -- When it was approved, and since when at the latest the rows meant are missing.
     approved_at INTEGER,
+    approves_until INTEGER,
     PRIMARY KEY (workspace, connection, name)
 ) STRICT, WITHOUT ROWID;
 

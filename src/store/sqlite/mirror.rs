@@ -6,8 +6,8 @@ use rusqlite::params_from_iter;
 use crate::error::{Error, Result};
 use crate::model::{Candidate, ConnectionId, OpportunityId, RecordId, RunId, Table, WorkspaceId};
 use crate::storage::{
-    Claim, Mirror, MirrorPage, MissingRow, PageWritten, Pull, PullProgress, Settled, StageChoice,
-    Sweep, SweepDecision, TableRead, TableSummary,
+    Claim, Mirror, MirrorPage, MissingRow, NewRun, NewSweep, PageWritten, Pull, PullProgress,
+    Settled, StageChoice, Sweep, SweepDecision, TableRead, TableSummary, Unfinished,
 };
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::claims;
@@ -27,11 +27,16 @@ mod sweeps;
 
 #[async_trait]
 impl Mirror for SqliteStore {
-    async fn start_pull(&self, claim: &Claim, fresh: RunId) -> Result<Pull> {
-        let (claim, now) = (claim.clone(), self.now());
+    async fn start_pull(
+        &self,
+        claim: &Claim,
+        fresh: &NewRun,
+        unfinished: Unfinished,
+    ) -> Result<Pull> {
+        let (claim, fresh, now) = (claim.clone(), fresh.clone(), self.now());
         self.database
             .write("start a pull", Survives::PowerLoss, move |tx| {
-                runs::start(tx, &claims::pulled(tx, &claim)?, fresh, now)
+                runs::start(tx, &claims::pulled(tx, &claim)?, &fresh, unfinished, now)
             })
             .await
     }
@@ -106,11 +111,11 @@ impl Mirror for SqliteStore {
             .await
     }
 
-    async fn record_sweep(&self, claim: &Claim, sweep: &Sweep) -> Result<()> {
-        let (claim, sweep) = (claim.clone(), sweep.clone());
+    async fn record_sweep(&self, claim: &Claim, sweep: &NewSweep) -> Result<()> {
+        let (claim, sweep, now) = (claim.clone(), sweep.clone(), self.now());
         self.database
             .write("record a sweep", Survives::PowerLoss, move |tx| {
-                sweeps::record(tx, &claims::pulled(tx, &claim)?, &sweep)
+                sweeps::record(tx, &claims::pulled(tx, &claim)?, &sweep, now)
             })
             .await
     }

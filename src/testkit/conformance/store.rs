@@ -220,6 +220,8 @@ macro_rules! store_conformance {
             );
             $crate::store_conformance!(@role mirror, $store;
                 syn_8_an_unfinished_pull_is_gone_on_with
+                syn_8_a_replaced_pull_gives_way_to_a_fresh_one
+                r_19_a_run_keeps_its_reader
                 syn_8_cursors_are_kept_with_their_pages
                 syn_8_the_cursors_of_several_chains_come_back_in_order
                 syn_8_the_first_plan_of_a_table_wins
@@ -231,6 +233,8 @@ macro_rules! store_conformance {
                 syn_8_a_restarted_table_keeps_its_rows
                 syn_8_a_restarted_table_forgets_what_was_seen
                 syn_8_a_restarted_table_takes_its_first_page_again
+                syn_8_a_page_of_an_abandoned_attempt_is_refused
+                syn_8_a_page_behind_a_gap_is_refused
                 syn_6_new_changed_and_unchanged_rows_are_counted
                 syn_6_a_row_of_the_same_version_is_not_written
                 syn_6_every_table_keeps_its_rows_whole
@@ -363,10 +367,14 @@ macro_rules! store_conformance {
                 r_18_after_thirty_days_nothing_can_be_undone
                 r_17_the_newest_sweep_of_a_table_is_kept
                 r_17_an_approval_is_for_one_run
+                r_17_an_approval_is_used_up_by_the_run_that_knew_it
+                r_17_a_newer_approval_reaches_further
                 r_26_a_stale_claim_cannot_settle_or_record
                 oll_4_a_decision_about_a_sweep_stays_in_its_workspace
                 r_18_a_stage_that_is_gone_is_no_choice
                 r_21_absent_fields_keep_what_is_stored
+                r_21_a_row_that_is_found_keeps_what_did_not_come
+                r_21_a_field_that_comes_back_is_written
             );
             $crate::store_conformance!(@role totals, $store;
                 oll_2_totals_are_exact_beyond_floating_point

@@ -12,8 +12,8 @@ use crate::model::{
     Candidate, ConnectionId, OpportunityId, RecordId, Rows, RunId, Table, WorkspaceId,
 };
 use crate::storage::{
-    Claim, Mirror, MirrorPage, MissingRow, PageWritten, Pull, PullProgress, Query, Settled,
-    StageChoice, Sweep, SweepDecision, TableRead, TableSummary,
+    Claim, Mirror, MirrorPage, MissingRow, NewRun, NewSweep, PageWritten, Pull, PullProgress,
+    Query, Settled, StageChoice, Sweep, SweepDecision, TableRead, TableSummary, Unfinished,
 };
 use crate::testkit::watched_store::WatchedStore;
 use crate::walk::{CompletenessProof, TablePlan};
@@ -21,8 +21,14 @@ use crate::walk::{CompletenessProof, TablePlan};
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl Mirror for WatchedStore {
-    async fn start_pull(&self, claim: &Claim, fresh: RunId) -> Result<Pull> {
-        self.claimed("start_pull", claim, self.inner.mirror.start_pull(claim, fresh)).await
+    async fn start_pull(
+        &self,
+        claim: &Claim,
+        fresh: &NewRun,
+        unfinished: Unfinished,
+    ) -> Result<Pull> {
+        let step = self.inner.mirror.start_pull(claim, fresh, unfinished);
+        self.claimed("start_pull", claim, step).await
     }
 
     async fn plan_table(
@@ -66,7 +72,7 @@ impl Mirror for WatchedStore {
         self.claimed("settle", claim, self.inner.mirror.settle(claim, run, settled)).await
     }
 
-    async fn record_sweep(&self, claim: &Claim, sweep: &Sweep) -> Result<()> {
+    async fn record_sweep(&self, claim: &Claim, sweep: &NewSweep) -> Result<()> {
         self.claimed("record_sweep", claim, self.inner.mirror.record_sweep(claim, sweep)).await
     }
 

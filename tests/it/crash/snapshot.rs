@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use fluint_crm::model::{
-    ChangeSeq, Connection, DealChange, DealChangeKind, FeedEvent, Presence, Table,
+    ChangeSeq, Connection, DealChange, DealChangeKind, FeedEvent, Presence, SyncCounts, Table,
 };
 use fluint_crm::storage::Stores;
 
@@ -125,11 +125,17 @@ async fn mirror_lines(lines: &mut Vec<String>, stores: &Stores, connection: &Con
 /// back, the pull is simply due again. Each run must have one start and one end all the same.
 async fn feed_lines(lines: &mut Vec<String>, stores: &Stores, connection: &Connection) -> usize {
     let mut runs: BTreeMap<_, (u32, u32)> = BTreeMap::new();
+    let mut deals = [0; 3];
     let entries = stores.feed.entries(&workspace(), connection.id, None, 500).await.unwrap();
     for entry in entries {
         match entry.event {
             FeedEvent::SyncStarted { run } => runs.entry(run).or_default().0 += 1,
-            FeedEvent::SyncFinished { run, .. } => runs.entry(run).or_default().1 += 1,
+            FeedEvent::SyncFinished { run, counts, .. } => {
+                runs.entry(run).or_default().1 += 1;
+                let SyncCounts { deals_created, deals_updated, deals_stopped, .. } = counts;
+                deals =
+                    [deals[0] + deals_created, deals[1] + deals_updated, deals[2] + deals_stopped];
+            }
             // A run's id is random.
             FeedEvent::SyncFailed { message, remedy, .. } => {
                 push(lines, "feed: failed", (message, remedy));
@@ -141,6 +147,7 @@ async fn feed_lines(lines: &mut Vec<String>, stores: &Stores, connection: &Conne
             event => push(lines, "feed:", event),
         }
     }
+    push(lines, "feed: deals counted", deals);
     for count in runs.values().filter(|count| **count != (1, 1)) {
         push(lines, "run with starts and ends", count);
     }

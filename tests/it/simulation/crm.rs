@@ -249,7 +249,7 @@ impl Line {
     fn look_up<R: Living>(&self, eyes: &Eyes, ids: &[RecordId]) -> Vec<Lookup> {
         let org = self.world().org.lock().unwrap();
         let one = |id: &RecordId| match R::shelf(&org).get(id) {
-            Some(kept) if eyes.see(id, kept) => Lookup::Present(R::batch(vec![kept.row.clone()])),
+            Some(kept) if eyes.see(id, kept) => Lookup::present(R::batch(vec![kept.row.clone()])),
             Some(_) if self.crm.world.spoil == Spoil::CallsHiddenGone => Lookup::Gone,
             // As in a real one: a list does not tell gone from hidden.
             None if ids.len() == 1 => Lookup::Gone,

@@ -8,8 +8,9 @@ use fluint_crm::model::{
     Candidate, ConnectionId, OpportunityId, RecordId, Rows, RunId, Table, WorkspaceId,
 };
 use fluint_crm::storage::{
-    Claim, Due, Mirror, MirrorPage, MissingRow, PageWritten, Pull, PullProgress, Settled,
-    StageChoice, Stores, Sweep, SweepDecision, TableRead, TableSummary, Work, WorkKind,
+    Claim, Due, Mirror, MirrorPage, MissingRow, NewRun, NewSweep, PageWritten, Pull, PullProgress,
+    Settled, StageChoice, Stores, Sweep, SweepDecision, TableRead, TableSummary, Unfinished, Work,
+    WorkKind,
 };
 use fluint_crm::walk::{CompletenessProof, TablePlan};
 use fluint_crm::{Clock as _, Result};
@@ -92,8 +93,8 @@ impl Witness {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl Mirror for Witness {
-    async fn start_pull(&self, claim: &Claim, fresh: RunId) -> Result<Pull> {
-        self.inner.mirror.start_pull(&self.claim(claim), fresh).await
+    async fn start_pull(&self, claim: &Claim, fresh: &NewRun, old: Unfinished) -> Result<Pull> {
+        self.inner.mirror.start_pull(&self.claim(claim), fresh, old).await
     }
 
     async fn plan_table(
@@ -141,7 +142,8 @@ impl Mirror for Witness {
             let connection = claim.connection()?;
             let missing = self.missing(workspace, connection, table, None, 500).await?;
             let gone = missing.into_iter().map(|row| row.id).collect();
-            let settled = Settled { found: Rows::concat(table, Vec::new()), gone };
+            let found = Rows::concat(table, Vec::new());
+            let settled = Settled { found, absent: Vec::new(), gone };
             self.inner.mirror.settle(&claim, run, &settled).await?;
         }
         Ok(summaries)
@@ -164,7 +166,7 @@ impl Mirror for Witness {
         Ok(())
     }
 
-    async fn record_sweep(&self, claim: &Claim, sweep: &Sweep) -> Result<()> {
+    async fn record_sweep(&self, claim: &Claim, sweep: &NewSweep) -> Result<()> {
         self.inner.mirror.record_sweep(&self.claim(claim), sweep).await
     }
 

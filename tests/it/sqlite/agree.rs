@@ -1,5 +1,6 @@
 //! The memory store is the model: SQLite gives the same answers over generated rows.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use time::macros::{date, datetime};
 use time::{Date, OffsetDateTime};
 use uuid::Uuid;
 
-use crate::sqlite::{connection_record, page, sealed, workspace};
+use crate::sqlite::{begin, connection_record, page, sealed, workspace};
 
 fn name() -> impl Strategy<Value = Option<String>> {
     let names = [
@@ -248,9 +249,12 @@ async fn fill(stores: &Stores, pages: &[(u8, Rows)]) -> Vec<String> {
         let (first, second) = of_it.split_at(of_it.len() / 2);
         for (half, run) in [(first, 10), (second, 20)] {
             let run = RunId::new(Uuid::from_u128(run));
-            stores.mirror.start_pull(claim, run).await.unwrap();
-            for ((_, rows), seq) in half.iter().zip(0..) {
-                let mut page = page(seq, rows.clone());
+            begin(&*stores.mirror, claim, run).await.unwrap();
+            let mut places = BTreeMap::new();
+            for (_, rows) in half {
+                let seq = places.entry(rows.table()).or_insert(0);
+                let mut page = page(*seq, rows.clone());
+                *seq += 1;
                 page.run = run;
                 told.push(show(&crate::sqlite::put(&*stores.mirror, claim, page).await));
             }

@@ -11,7 +11,7 @@ use fluint_crm::storage::{Claim, Mirror as _, Query as _, Work, WorkItem};
 use fluint_crm::walk::{Reached, ResumeToken, TablePlan};
 
 use crate::sqlite::{
-    apply, connected, connection, finish, in_memory, open, opportunity, page, run, workspace,
+    apply, begin, connected, connection, finish, in_memory, open, opportunity, page, run, workspace,
 };
 
 /// Rows a page in these tests.
@@ -26,20 +26,22 @@ fn rows(page: u64) -> Vec<Opportunity> {
 async fn syn_10_r_23_a_dropped_future_never_leaves_half_a_page() {
     let store = Arc::new(in_memory());
     let claim = connected(&store).await;
-    store.start_pull(&claim, run()).await.unwrap();
+    begin(&*store, &claim, run()).await.unwrap();
     let plan = TablePlan::whole("all");
     store.plan_table(&claim, run(), Table::Opportunities, 0, &plan).await.unwrap();
-    for seq in 0..40 {
-        let page = page(seq, Rows::Opportunities(rows(seq)));
+    let mut sent = 0;
+    for turn in 0..40 {
+        let page = page(sent, Rows::Opportunities(rows(sent)));
         let mut step = store.apply_page(&claim, page);
         // The first poll sends the step, or does not get that far; then the future is gone.
-        let polls = if seq % 4 == 0 { 0 } else { 1 };
+        let polls = if turn % 4 == 0 { 0 } else { 1 };
+        sent += polls;
         for _ in 0..polls {
             let _ = step.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         }
         drop(step);
     }
-    let pull = store.start_pull(&claim, run()).await.unwrap();
+    let pull = begin(&*store, &claim, run()).await.unwrap();
     let chains = pull.tables.iter().flat_map(|read| &read.chains);
     let pages = chains.map(|chain| chain.pages).sum::<u64>();
     assert_eq!(pages, 30, "a step that was sent is done");
@@ -57,7 +59,7 @@ async fn child_that_writes_until_killed() {
     let Some(path) = std::env::var_os(CHILD) else { return };
     let store = open(Path::new(&path));
     let claim = connected(&store).await;
-    store.start_pull(&claim, run()).await.unwrap();
+    begin(&store, &claim, run()).await.unwrap();
     for seq in 0.. {
         apply(&store, &claim, seq, rows(seq)).await;
     }
@@ -72,7 +74,7 @@ async fn syn_8_r_23_a_killed_process_leaves_whole_pages() {
         let path = folder.path().join(format!("crm-{round}.db"));
         kill_a_writer(&path, 3 + round * 4).await;
         let store = open(&path);
-        let pull = store.start_pull(&dead_workers_claim(), run()).await.unwrap();
+        let pull = begin(&store, &dead_workers_claim(), run()).await.unwrap();
         let [table] = pull.tables.as_slice() else { panic!("one table was begun") };
         let pages = table.chains[0].pages;
         let resume = ResumeToken::new(format!("after page {}", pages - 1));

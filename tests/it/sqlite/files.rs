@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fluint_crm::storage::{Connections as _, Due as _, Mirror as _};
+use fluint_crm::storage::{Connections as _, Due as _};
 use fluint_crm::store::SqliteStore;
 use fluint_crm::{Error, SystemClock};
 
-use crate::sqlite::{apply, claim, connected, open, opportunity, run, workspace};
+use crate::sqlite::{apply, begin, claim, connected, open, opportunity, run, workspace};
 
 /// Opens a file that must be refused, and gives the error's words.
 #[track_caller]
@@ -35,7 +35,7 @@ async fn host_2_dropping_the_store_leaves_one_whole_file() {
     let path = folder.path().join("crm.db");
     let store = open(&path);
     let claim = connected(&store).await;
-    store.start_pull(&claim, run()).await.unwrap();
+    begin(&store, &claim, run()).await.unwrap();
     apply(&store, &claim, 0, (0..100).map(|n| opportunity(n, 1)).collect()).await;
     drop(store);
     let left: Vec<_> =
@@ -43,7 +43,7 @@ async fn host_2_dropping_the_store_leaves_one_whole_file() {
     assert_eq!(left, ["crm.db"], "the log was moved into the file");
     let copy = folder.path().join("copy.db");
     std::fs::copy(&path, &copy).unwrap();
-    let pull = open(&copy).start_pull(&claim, run()).await.unwrap();
+    let pull = begin(&open(&copy), &claim, run()).await.unwrap();
     assert_eq!(pull.tables[0].chains[0].pages, 1);
 }
 
@@ -138,9 +138,9 @@ async fn host_3_two_openers_of_a_file_never_hold_the_same_claim() {
     one.complete(&first, Some(time::OffsetDateTime::UNIX_EPOCH)).await.unwrap();
     let second = claim(&two).await;
     assert!(second.token > first.token);
-    let refused = one.start_pull(&first, run()).await.unwrap_err();
+    let refused = begin(&one, &first, run()).await.unwrap_err();
     assert!(matches!(refused, Error::StaleClaim { .. }), "{refused:?}");
-    two.start_pull(&second, run()).await.unwrap();
+    begin(&two, &second, run()).await.unwrap();
 }
 
 /// While another program holds the write lock, writers wait and readers go on.
@@ -154,7 +154,7 @@ async fn host_3_a_writer_waits_for_another_programs_write() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let waiting = tokio::spawn({
         let (store, claim) = (Arc::clone(&store), claim.clone());
-        async move { store.start_pull(&claim, run()).await }
+        async move { begin(&*store, &claim, run()).await }
     });
     assert_eq!(store.connections(&workspace()).await.unwrap().len(), 1);
     assert!(!waiting.is_finished());

@@ -7,7 +7,7 @@ use fluint_crm::store::SqliteStore;
 use fluint_crm::{Clock as _, SystemClock};
 use uuid::Uuid;
 
-use crate::sqlite::{connected, open, opportunity, page, proof, put};
+use crate::sqlite::{begin, connected, open, opportunity, page, proof, put};
 
 const ROWS: u64 = 100_000;
 const PAGE: u64 = 5_000;
@@ -28,7 +28,7 @@ async fn syn_6_a_hundred_thousand_rows_cold_and_repeated() {
 /// Pulls all rows in one run, and prints how fast they were stored.
 async fn pull(store: &SqliteStore, claim: &Claim, number: u128) -> PageWritten {
     let run = RunId::new(Uuid::from_u128(number));
-    store.start_pull(claim, run).await.unwrap();
+    begin(store, claim, run).await.unwrap();
     let mut sum = PageWritten::default();
     let mut storing = time::Duration::ZERO;
     for seq in 0..ROWS / PAGE {

@@ -5,8 +5,8 @@ use fluint_crm::model::{OpportunityId, RecordId, Rows, Table};
 use fluint_crm::storage::{Connections as _, Mirror as _, Query as _};
 
 use crate::sqlite::{
-    apply, connected, connection, euro, finish, in_memory, open, opportunity, opportunity_id, page,
-    put, run, workspace,
+    apply, begin, connected, connection, euro, finish, in_memory, open, opportunity,
+    opportunity_id, page, put, run, workspace,
 };
 
 /// SYN-6: proved from outside, by a trigger that notes every write of a row.
@@ -16,7 +16,7 @@ async fn syn_6_a_row_that_did_not_change_is_not_written() {
     let path = folder.path().join("crm.db");
     let store = open(&path);
     let first = connected(&store).await;
-    store.start_pull(&first, run()).await.unwrap();
+    begin(&store, &first, run()).await.unwrap();
     let spy = rusqlite::Connection::open(&path).unwrap();
     spy.execute_batch(
         "CREATE TABLE written (id TEXT); \
@@ -49,12 +49,12 @@ async fn syn_6_a_row_that_did_not_change_is_not_written() {
 async fn syn_7_a_row_that_was_missing_is_missing_no_more_once_seen() {
     let store = in_memory();
     let first = connected(&store).await;
-    store.start_pull(&first, run()).await.unwrap();
+    begin(&store, &first, run()).await.unwrap();
     apply(&store, &first, 0, (0..10).map(|n| opportunity(n, 1)).collect()).await;
     assert_eq!(finish(&store, &first).await.missing, 0);
 
     let second = fluint_crm::model::RunId::new(uuid::Uuid::from_u128(100));
-    store.start_pull(&first, second).await.unwrap();
+    begin(&store, &first, second).await.unwrap();
     let mut partial = page(0, Rows::Opportunities((0..4).map(|n| opportunity(n, 1)).collect()));
     partial.run = second;
     partial.also_seen = vec![RecordId::new(opportunity_id(4)).unwrap()];
@@ -68,7 +68,7 @@ async fn syn_7_a_row_that_was_missing_is_missing_no_more_once_seen() {
     store.finish_run(&first, second).await.unwrap();
 
     let third = fluint_crm::model::RunId::new(uuid::Uuid::from_u128(101));
-    store.start_pull(&first, third).await.unwrap();
+    begin(&store, &first, third).await.unwrap();
     let mut whole = page(0, Rows::Opportunities((4..10).map(|n| opportunity(n, 1)).collect()));
     whole.run = third;
     let written = put(&store, &first, whole).await;
@@ -81,7 +81,7 @@ async fn syn_7_a_row_that_was_missing_is_missing_no_more_once_seen() {
 async fn dea_5_an_opportunity_comes_back_as_it_was() {
     let store = in_memory();
     let claim = connected(&store).await;
-    store.start_pull(&claim, run()).await.unwrap();
+    begin(&store, &claim, run()).await.unwrap();
     put(&store, &claim, page(0, Rows::Currencies(vec![euro()]))).await;
     let rows: Vec<_> = (0..300).map(|n| opportunity(n, 1)).collect();
     apply(&store, &claim, 0, rows.clone()).await;
@@ -102,7 +102,7 @@ async fn dea_5_an_opportunity_comes_back_as_it_was() {
 async fn con_8_purging_erases_the_copy_and_nothing_else() {
     let store = in_memory();
     let first = connected(&store).await;
-    store.start_pull(&first, run()).await.unwrap();
+    begin(&store, &first, run()).await.unwrap();
     apply(&store, &first, 0, vec![opportunity(1, 1)]).await;
     store.purge(&workspace(), connection()).await.unwrap();
     assert!(store.progress(&workspace(), connection()).await.unwrap().is_none());

@@ -60,6 +60,15 @@ pub(crate) struct PlainState {
     /// all others that are not there, it says hidden.
     pub(crate) gone: BTreeSet<RecordId>,
     pub(crate) closed: Vec<Opportunity>,
+    /// The user's business unit, and what becomes of it once the opportunities are read.
+    pub(crate) unit: Option<&'static str>,
+    pub(crate) moves_to: Option<&'static str>,
+    /// The CRM does not say who is connected once the opportunities are read.
+    pub(crate) silent_after_reading: bool,
+    /// The CRM does not say who is connected.
+    pub(crate) fail_check: Option<Failure>,
+    /// Fields that reads by id do not send.
+    pub(crate) absent_by_id: Vec<std::borrow::Cow<'static, str>>,
     /// Reads by id fail.
     pub(crate) fail_lookups: Option<Failure>,
     /// Reads by id: the table and how many ids at once.
@@ -140,6 +149,12 @@ impl PlainCrm {
             _ => vec![],
         };
         let last = index + 1 == pages;
+        if R::TABLE == Table::Opportunities && last {
+            state.unit = state.moves_to.take().or(state.unit);
+            if std::mem::take(&mut state.silent_after_reading) {
+                state.fail_check = Some(Failure::Unavailable);
+            }
+        }
         let resume = (!last).then(|| ResumeToken::new((index + 1).to_string()));
         let page = Page { resume, notices, ..Page::last(rows) };
         Box::pin(async move { Ok(page) })
@@ -156,10 +171,15 @@ impl CrmConnector for PlainCrm {
 
     async fn check(&self) -> Result<Identity> {
         let state = self.state();
-        Ok(Identity::new(
+        if let Some(failure) = state.fail_check {
+            return Err(failure.error());
+        }
+        let mut identity = Identity::new(
             OrganisationId::new(state.organisation.clone())?,
             RecordId::new(state.user.clone())?,
-        ))
+        );
+        identity.unit = state.unit.map(RecordId::new).transpose()?;
+        Ok(identity)
     }
 
     async fn plan(&self, request: &PlanRequest) -> Result<TablePlan> {
@@ -212,7 +232,10 @@ impl CrmConnector for PlainCrm {
             let row =
                 rows.filter(|_| table == Table::Opportunities).find(|row| row.record_id() == *id);
             match row {
-                Some(row) => Lookup::Present(Opportunity::batch(vec![row.clone()])),
+                Some(row) => {
+                    let row = Opportunity::batch(vec![row.clone()]);
+                    Lookup::Present { row, absent: state.absent_by_id.clone() }
+                }
                 // As in a real one: a list does not tell gone from hidden.
                 None if ids.len() == 1 && state.gone.contains(id) => Lookup::Gone,
                 None => Lookup::Hidden,

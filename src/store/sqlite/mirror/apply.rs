@@ -1,5 +1,7 @@
 //! Stores one page: rows, what was seen, and the cursor.
 
+use std::borrow::Cow;
+
 use rusqlite::{CachedStatement, OptionalExtension, Transaction, params_from_iter};
 
 use crate::error::Error;
@@ -16,19 +18,16 @@ pub(crate) fn apply(
     owner: &Owner,
     page: &MirrorPage,
 ) -> Result<PageWritten, Trouble> {
+    let refused = || Error::conflict(format!("run {}", page.run)).into();
     let phase = runs::phase(tx, owner, page.run)?;
+    let next = runs::next_page(tx, owner, page)?.ok_or_else(refused)?;
     if let Some(written) = stored_before(tx, owner, page)? {
         return Ok(written);
     }
-    if phase != PullPhase::Reading || !runs::is_planned(tx, owner, page)? {
-        return Err(Error::conflict(format!("run {}", page.run)).into());
+    if phase != PullPhase::Reading || page.seq != next {
+        return Err(refused());
     }
-    let written = if page.absent.is_empty() {
-        put_rows(tx, owner, &page.rows)?
-    } else {
-        let absent: Vec<&str> = page.absent.iter().map(|field| &**field).collect();
-        put_rows(tx, owner, &drift::merged(tx, owner, &page.rows, &absent)?)?
-    };
+    let written = put_rows(tx, owner, &page.rows, &page.absent)?;
     see(tx, owner, page)?;
     remember(tx, owner, page, written)?;
     runs::advance(tx, owner, page, written)?;
@@ -66,11 +65,21 @@ fn read_written(columns: &mut Columns<'_>) -> Result<PageWritten, Trouble> {
     })
 }
 
+/// Writes rows; of the absent fields what is stored stays.
 pub(crate) fn put_rows(
     tx: &Transaction<'_>,
     owner: &Owner,
     rows: &Rows,
+    absent: &[Cow<'_, str>],
 ) -> Result<PageWritten, Trouble> {
+    if absent.is_empty() {
+        return put_whole(tx, owner, rows);
+    }
+    let absent: Vec<&str> = absent.iter().map(|field| &**field).collect();
+    put_whole(tx, owner, &drift::merged(tx, owner, rows, &absent)?)
+}
+
+fn put_whole(tx: &Transaction<'_>, owner: &Owner, rows: &Rows) -> Result<PageWritten, Trouble> {
     match rows {
         Rows::Users(rows) => put(tx, owner, rows),
         Rows::Accounts(rows) => put(tx, owner, rows),

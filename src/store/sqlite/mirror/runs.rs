@@ -6,10 +6,11 @@ use rusqlite::{OptionalExtension, Row, Transaction, params_from_iter};
 use time::OffsetDateTime;
 
 use crate::error::Error;
-use crate::model::{RunId, Table};
+use crate::model::{ChangeSeq, RunId, Table};
 use crate::storage::steps::KEEP_GONE;
 use crate::storage::{
-    MirrorPage, PageWritten, Pull, PullPhase, PullProgress, TableProgress, TableRead,
+    MirrorPage, NewRun, PageWritten, Pull, PullPhase, PullProgress, Reader, TableProgress,
+    TableRead, Unfinished,
 };
 use crate::store::sqlite::codec::{
     Columns, Owner, collect, counter, integer, json, maybe_json, maybe_text, text, time, uuid,
@@ -24,6 +25,8 @@ struct Run {
     id: RunId,
     number: u64,
     phase: PullPhase,
+    reader: Reader,
+    followed: ChangeSeq,
     started_at: OffsetDateTime,
     finished_at: Option<OffsetDateTime>,
 }
@@ -33,14 +36,22 @@ struct Run {
 pub(crate) fn start(
     tx: &Transaction<'_>,
     owner: &Owner,
-    fresh: RunId,
+    fresh: &NewRun,
+    unfinished: Unfinished,
     now: OffsetDateTime,
 ) -> Result<Pull, Trouble> {
-    let newest = newest(tx, owner)?;
-    let number = newest.as_ref().map_or(1, |run| run.number + 1);
-    let run = match newest.filter(|run| run.phase != PullPhase::Finished || run.id == fresh) {
-        Some(run) => run,
-        None => insert(tx, owner, fresh, number, now)?,
+    let run = match newest(tx, owner)? {
+        Some(run) if run.id == fresh.run => run,
+        Some(run) if run.phase == PullPhase::Finished => {
+            insert(tx, owner, fresh, run.number + 1, now)?
+        }
+        Some(run) if unfinished == Unfinished::Resume => run,
+        Some(run) => {
+            abandon(tx, owner, run.id)?;
+            // In its place, so that the last finished run stays the one before.
+            insert(tx, owner, fresh, run.number, now)?
+        }
+        None => insert(tx, owner, fresh, 1, now)?,
     };
     let mut expected = BTreeMap::new();
     for table in Table::ALL {
@@ -49,12 +60,13 @@ pub(crate) fn start(
         }
     }
     let tables = tables(tx, owner, run.id)?;
-    Ok(Pull { run: run.id, started_at: run.started_at, phase: run.phase, tables, expected })
+    let Run { id, reader, followed, started_at, phase, .. } = run;
+    Ok(Pull { run: id, reader, followed, started_at, phase, tables, expected })
 }
 
 fn newest(tx: &Transaction<'_>, owner: &Owner) -> Result<Option<Run>, Trouble> {
     tx.prepare_cached(
-        "SELECT run, number, phase, started_at, finished_at FROM runs \
+        "SELECT run, number, phase, reader, followed, started_at, finished_at FROM runs \
          WHERE workspace = ? AND connection = ? ORDER BY number DESC LIMIT 1",
     )?
     .query_row(params_from_iter(owner.values()), |row| Ok(read_run(row)))
@@ -68,6 +80,8 @@ fn read_run(row: &Row<'_>) -> Result<Run, Trouble> {
         id: RunId::new(columns.uuid()?),
         number: columns.counter()?,
         phase: columns.word()?,
+        reader: columns.json()?,
+        followed: ChangeSeq::new(columns.counter()?),
         started_at: columns.time()?,
         finished_at: columns.maybe_time()?,
     })
@@ -80,7 +94,7 @@ fn read_run(row: &Row<'_>) -> Result<Run, Trouble> {
 fn insert(
     tx: &Transaction<'_>,
     owner: &Owner,
-    id: RunId,
+    fresh: &NewRun,
     number: u64,
     now: OffsetDateTime,
 ) -> Result<Run, Trouble> {
@@ -93,16 +107,30 @@ fn insert(
     }
     let phase = PullPhase::Reading;
     tx.prepare_cached(
-        "INSERT INTO runs (workspace, connection, run, number, phase, started_at) \
-         VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO runs (workspace, connection, run, number, phase, reader, followed, \
+             started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params_from_iter(owner.with([
-        uuid(id.as_uuid()),
+        uuid(fresh.run.as_uuid()),
         counter(number),
         text(phase.as_word()),
+        json(&fresh.reader)?,
+        counter(fresh.followed.as_u64()),
         time(now),
     ])))?;
-    Ok(Run { id, number, phase, started_at: now, finished_at: None })
+    let NewRun { run: id, reader, followed } = fresh.clone();
+    Ok(Run { id, number, phase, reader, followed, started_at: now, finished_at: None })
+}
+
+/// Forgets an unfinished run and what was kept to resume it.
+fn abandon(tx: &Transaction<'_>, owner: &Owner, run: RunId) -> Result<(), Trouble> {
+    for kept in ["seen_pages", "chains", "run_tables", "runs"] {
+        tx.prepare_cached(&format!(
+            "DELETE FROM {kept} WHERE workspace = ? AND connection = ? AND run = ?"
+        ))?
+        .execute(params_from_iter(owner.with([uuid(run.as_uuid())])))?;
+    }
+    Ok(())
 }
 
 /// Keeps a plan, unless this attempt or a later one has one, and gives the one that counts.
@@ -213,23 +241,30 @@ pub(crate) fn enter(
     Ok(())
 }
 
-/// Whether a chain was planned in a run.
-pub(crate) fn is_planned(
+/// Which page a page's chain goes on with; `None` where the chain was not planned in the page's
+/// attempt.
+pub(crate) fn next_page(
     tx: &Transaction<'_>,
     owner: &Owner,
     page: &MirrorPage,
-) -> Result<bool, Trouble> {
+) -> Result<Option<u64>, Trouble> {
     let key = owner.with([
         uuid(page.run.as_uuid()),
         text(page.rows.table().as_str()),
         counter(page.chain as u64),
+        integer(page.attempt.into()),
     ]);
-    Ok(tx
+    let pages: Option<i64> = tx
         .prepare_cached(
-            "SELECT 1 FROM chains WHERE workspace = ? AND connection = ? AND run = ? \
-                 AND name = ? AND place = ?",
+            "SELECT c.pages FROM chains c JOIN run_tables t \
+                 ON t.workspace = c.workspace AND t.connection = c.connection \
+                     AND t.run = c.run AND t.name = c.name \
+             WHERE c.workspace = ? AND c.connection = ? AND c.run = ? AND c.name = ? \
+                 AND c.place = ? AND t.attempt = ?",
         )?
-        .exists(params_from_iter(key))?)
+        .query_row(params_from_iter(key), |row| row.get(0))
+        .optional()?;
+    Ok(pages.map(i64::cast_unsigned))
 }
 
 /// Counts a stored page in, and moves its chain on.

@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 
 use crate::error::Error;
 use crate::model::{RecordId, RunId, Table};
-use crate::storage::steps::approve_sweep;
-use crate::storage::{MissingRow, Settled, Sweep, SweepDecision};
+use crate::storage::steps::{approve_sweep, record_sweep};
+use crate::storage::{Approval, MissingRow, NewSweep, Settled, Sweep, SweepDecision};
 use crate::store::sqlite::codec::{
     Columns, Owner, collect, counter, integer, maybe_json, maybe_time, text, time, uuid,
 };
@@ -45,7 +45,7 @@ pub(crate) fn settle(
     now: OffsetDateTime,
 ) -> Result<(), Trouble> {
     runs::phase(tx, owner, run)?;
-    apply::put_rows(tx, owner, &settled.found)?;
+    apply::put_rows(tx, owner, &settled.found, &settled.absent)?;
     let mut mark = tx.prepare_cached(&format!(
         "UPDATE {} SET gone_at = ?4, swept_by = ?5 \
          WHERE workspace = ?1 AND connection = ?2 AND id = ?3 \
@@ -60,15 +60,21 @@ pub(crate) fn settle(
 }
 
 /// Keeps how a sweep ended, in place of the table's last.
-pub(crate) fn record(tx: &Transaction<'_>, owner: &Owner, sweep: &Sweep) -> Result<(), Trouble> {
+pub(crate) fn record(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    sweep: &NewSweep,
+    now: OffsetDateTime,
+) -> Result<(), Trouble> {
     runs::phase(tx, owner, sweep.run)?;
-    put(tx, owner, sweep)
+    let earlier = list(tx, owner)?.into_iter().find(|earlier| earlier.table == sweep.table);
+    put(tx, owner, &record_sweep(earlier.as_ref(), sweep, now))
 }
 
 fn put(tx: &Transaction<'_>, owner: &Owner, sweep: &Sweep) -> Result<(), Trouble> {
     tx.prepare_cached(
         "INSERT OR REPLACE INTO sweeps (workspace, connection, name, run, at, missing, \
-             withheld, approved_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+             withheld, approved_at, approves_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params_from_iter(owner.with([
         text(sweep.table.as_str()),
@@ -76,7 +82,8 @@ fn put(tx: &Transaction<'_>, owner: &Owner, sweep: &Sweep) -> Result<(), Trouble
         time(sweep.at),
         counter(sweep.missing),
         maybe_json(sweep.withheld.as_ref())?,
-        maybe_time(sweep.approved_at),
+        maybe_time(sweep.approval.map(|approval| approval.at)),
+        maybe_time(sweep.approval.map(|approval| approval.until)),
     ])))?;
     Ok(())
 }
@@ -84,7 +91,7 @@ fn put(tx: &Transaction<'_>, owner: &Owner, sweep: &Sweep) -> Result<(), Trouble
 /// How each table's last sweep ended.
 pub(crate) fn list(tx: &Transaction<'_>, owner: &Owner) -> Result<Vec<Sweep>, Trouble> {
     let mut statement = tx.prepare_cached(
-        "SELECT name, run, at, missing, withheld, approved_at FROM sweeps \
+        "SELECT name, run, at, missing, withheld, approved_at, approves_until FROM sweeps \
          WHERE workspace = ? AND connection = ?",
     )?;
     let mut sweeps = collect(statement.query(params_from_iter(owner.values()))?, |row| {
@@ -95,11 +102,16 @@ pub(crate) fn list(tx: &Transaction<'_>, owner: &Owner) -> Result<Vec<Sweep>, Tr
             at: columns.time()?,
             missing: columns.counter()?,
             withheld: columns.maybe_json()?,
-            approved_at: columns.maybe_time()?,
+            approval: read_approval(&mut columns)?,
         })
     })?;
     sweeps.sort_by_key(|sweep| sweep.table);
     Ok(sweeps)
+}
+
+fn read_approval(columns: &mut Columns<'_>) -> Result<Option<Approval>, Trouble> {
+    let (at, until) = (columns.maybe_time()?, columns.maybe_time()?);
+    Ok(at.zip(until).map(|(at, until)| Approval { at, until }))
 }
 
 /// Carries out a person's decision; gives how many rows it concerns.

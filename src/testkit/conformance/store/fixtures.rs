@@ -10,15 +10,16 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::model::{
-    Account, AccountId, Amount, Connection, ConnectionId, Contact, ContactId, CrmKind, Currency,
-    CurrencyCode, CurrencyId, DealDetails, Decided, Decision, EmailAddress, Identity, MemberId,
-    Opportunity, OpportunityId, OrganisationId, OwnerMatch, ProcessId, ProcessRef, Record,
-    RecordId, RowVersion, Rows, RunId, Stage, StageAssignment, StageId, Table, User, UserId,
-    WorkspaceId,
+    Account, AccountId, Amount, ChangeSeq, Connection, ConnectionId, Contact, ContactId, CrmKind,
+    Currency, CurrencyCode, CurrencyId, DealDetails, Decided, Decision, EmailAddress, Identity,
+    MemberId, Opportunity, OpportunityId, OrganisationId, OwnerMatch, ProcessId, ProcessRef,
+    Record, RecordId, RowVersion, Rows, RunId, Stage, StageAssignment, StageId, Table, User,
+    UserId, WorkspaceId,
 };
 use crate::seal::Sealed;
 use crate::storage::{
-    Claim, MirrorPage, PageWritten, Stores, TableRead, TableSummary, Work, WorkItem, WorkKind,
+    Claim, MirrorPage, NewRun, PageWritten, Pull, Reader, Stores, TableRead, TableSummary,
+    Unfinished, Work, WorkItem, WorkKind,
 };
 use crate::testkit::conformance::store::StoreUnderTest;
 use crate::walk::{CompletenessProof, Page, ResumeToken, TablePlan, Walk};
@@ -83,8 +84,11 @@ impl Site {
     }
 
     pub(super) async fn start(&self, claim: &Claim, number: u128) -> RunId {
-        let pull = self.stores.mirror.start_pull(claim, run(number)).await.unwrap();
-        pull.run
+        self.begin(claim, number, Unfinished::Resume).await.run
+    }
+
+    pub(super) async fn begin(&self, claim: &Claim, number: u128, unfinished: Unfinished) -> Pull {
+        self.stores.mirror.start_pull(claim, &new_run(number), unfinished).await.unwrap()
     }
 
     /// Plans a table in one chain, unless it is planned already.
@@ -95,8 +99,9 @@ impl Site {
 
     /// Stores rows as the only page of their table.
     pub(super) async fn store(&self, claim: &Claim, run: RunId, rows: Rows) -> PageWritten {
-        self.plan(claim, run, rows.table()).await;
-        self.stores.mirror.apply_page(claim, whole(run, rows)).await.unwrap()
+        let attempt = self.plan(claim, run, rows.table()).await.attempt;
+        let page = MirrorPage { attempt, ..whole(run, rows) };
+        self.stores.mirror.apply_page(claim, page).await.unwrap()
     }
 
     /// Pulls every given table once, proved, and finishes the run.
@@ -181,6 +186,14 @@ pub(super) fn run(number: u128) -> RunId {
     RunId::new(Uuid::from_u128(number))
 }
 
+/// A run that is read with the eyes of the user `me`.
+pub(super) fn new_run(number: u128) -> NewRun {
+    let identity = Identity::new(OrganisationId::new("org").unwrap(), record("me"));
+    let signed_in_at = OffsetDateTime::UNIX_EPOCH + time::Duration::nanoseconds(1);
+    let reader = Reader { identity, signed_in_at };
+    NewRun { run: run(number), reader, followed: ChangeSeq::new(7) }
+}
+
 pub(super) fn record(id: &str) -> RecordId {
     RecordId::new(id).unwrap()
 }
@@ -256,6 +269,7 @@ pub(super) fn whole(run: RunId, rows: Rows) -> MirrorPage {
 pub(super) fn page(run: RunId, seq: u64, rows: Rows, resume: Option<&str>) -> MirrorPage {
     MirrorPage {
         run,
+        attempt: 0,
         chain: 0,
         seq,
         rows,

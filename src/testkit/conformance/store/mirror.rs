@@ -2,6 +2,8 @@
 
 use time::OffsetDateTime;
 
+use crate::error::Error;
+use crate::model::query::Scope;
 use crate::model::{
     Account, AccountStatus, Contact, ContactStatus, Currency, CurrencyRole, CustomerRef,
     EmailAddress, Opportunity, OpportunityStatus, OwnerRef, Presence, Record, RowVersion, Rows,
@@ -9,23 +11,24 @@ use crate::model::{
 };
 use crate::storage::{
     Claim, MirrorPage, PageWritten, Pull, PullPhase, TableProgress, TableRead, TableSummary,
-    WorkKind,
+    Unfinished, WorkKind,
 };
 use crate::testkit::conformance::store::StoreUnderTest;
 use crate::testkit::conformance::store::fixtures::{
-    Site, account, amount, assert_stale, assignment, contact, currency, opportunities, opportunity,
-    page, proof, run, stage, three, user, whole,
+    Site, account, amount, assert_stale, assignment, contact, currency, new_run, opportunities,
+    opportunity, page, proof, record, run, stage, three, user, whole,
 };
 use crate::walk::{ChainCursor, Reached, TablePlan};
 
 impl Site {
     pub(super) async fn resume(&self, claim: &Claim) -> Pull {
-        self.stores.mirror.start_pull(claim, run(1_000)).await.unwrap()
+        self.begin(claim, 1_000, Unfinished::Resume).await
     }
 
     pub(super) async fn put(&self, claim: &Claim, page: &MirrorPage) -> PageWritten {
-        self.plan(claim, page.run, page.rows.table()).await;
-        self.stores.mirror.apply_page(claim, page.clone()).await.unwrap()
+        let attempt = self.plan(claim, page.run, page.rows.table()).await.attempt;
+        let page = MirrorPage { attempt, ..page.clone() };
+        self.stores.mirror.apply_page(claim, page).await.unwrap()
     }
 
     /// Has the opportunities read from their start.
@@ -92,6 +95,49 @@ pub async fn syn_8_an_unfinished_pull_is_gone_on_with(store: &StoreUnderTest) {
     store.advance(30);
     let pull = site.resume(&claim).await;
     assert_eq!((pull.run, pull.started_at), (run(1), started_at));
+}
+
+/// SYN-8: a run that is replaced leaves its rows, and nothing to go on from.
+pub async fn syn_8_a_replaced_pull_gives_way_to_a_fresh_one(store: &StoreUnderTest) {
+    let (site, claim) = store.pulling().await;
+    site.pull(&claim, 1, [opportunities(["o1", "o2"])]).await;
+    let as_of = store.stores.query.as_of(&Scope::workspace(site.workspace.clone())).await.unwrap();
+    let old = site.start(&claim, 2).await;
+    site.put(&claim, &page(old, 0, three(), Some("to page 2"))).await;
+    store.advance(30);
+    let fresh = site.begin(&claim, 3, Unfinished::Replace).await;
+    assert_eq!((fresh.run, fresh.started_at), (run(3), store.now()));
+    assert_eq!((fresh.phase, fresh.tables.len()), (PullPhase::Reading, 0));
+    assert_eq!(fresh.expected.get(&Table::Opportunities), Some(&2), "of the last finished run");
+    let now = store.stores.query.as_of(&Scope::workspace(site.workspace.clone())).await.unwrap();
+    assert_eq!(now, as_of, "the copy is as old as before");
+    assert_eq!(site.scan(Table::Opportunities).await, three());
+    let mirror = &store.stores.mirror;
+    let late = mirror.apply_page(&claim, page(old, 1, three(), None)).await;
+    assert!(late.is_err(), "the abandoned run takes no page");
+    // The same step once more, and whoever goes on, find the fresh one.
+    store.advance(30);
+    assert_eq!(site.begin(&claim, 3, Unfinished::Replace).await, fresh);
+    assert_eq!(site.resume(&claim).await, fresh);
+    // What the abandoned run saw was not seen by this one.
+    let proofs = [proof(run(3), Table::Opportunities)];
+    let summaries = mirror.finish_pull(&claim, run(3), &proofs).await.unwrap();
+    let seen = summary(&summaries, Table::Opportunities);
+    assert_eq!((seen.seen, seen.newly_missing), (0, 3));
+}
+
+/// a run keeps whose eyes it was started with, whoever goes on with it.
+pub async fn r_19_a_run_keeps_its_reader(store: &StoreUnderTest) {
+    let (site, claim) = store.pulling().await;
+    let mut fresh = new_run(1);
+    fresh.reader.identity.unit = Some(record("unit"));
+    fresh.reader.identity.tenant = Some("tenant".to_owned());
+    let mirror = &store.stores.mirror;
+    let started = mirror.start_pull(&claim, &fresh, Unfinished::Resume).await.unwrap();
+    assert_eq!(started.reader, fresh.reader);
+    assert_eq!(site.begin(&claim, 2, Unfinished::Resume).await.reader, fresh.reader);
+    let other = site.begin(&claim, 2, Unfinished::Replace).await;
+    assert_eq!(other.reader, new_run(2).reader);
 }
 
 /// SYN-8: a page and the cursor after it are stored in one step.
@@ -236,6 +282,44 @@ pub async fn syn_8_a_restarted_table_takes_its_first_page_again(store: &StoreUnd
     assert_eq!(written, PageWritten { inserted: 1, updated: 0, unchanged: 1 });
 }
 
+/// SYN-8: a page that was read before the restart, and comes late, is none of the new read.
+pub async fn syn_8_a_page_of_an_abandoned_attempt_is_refused(store: &StoreUnderTest) {
+    let (site, claim) = store.pulling().await;
+    let run = site.start(&claim, 1).await;
+    let first = page(run, 0, opportunities(["o1"]), Some("to page 2"));
+    site.put(&claim, &first).await;
+    let mirror = &store.stores.mirror;
+    let late = page(run, 1, opportunities(["o2"]), None);
+    let early = MirrorPage { attempt: 1, ..late.clone() };
+    assert_conflict(mirror.apply_page(&claim, early).await);
+    site.restart(&claim, run).await;
+    assert_conflict(mirror.apply_page(&claim, first.clone()).await);
+    site.put(&claim, &first).await;
+    assert_conflict(mirror.apply_page(&claim, first).await);
+    assert_conflict(mirror.apply_page(&claim, late).await);
+    assert_eq!(site.scan(Table::Opportunities).await, opportunities(["o1"]));
+    assert_eq!(site.table_progress(Table::Opportunities).await.pages, 1);
+}
+
+/// SYN-8: pages come without a gap, or what was never stored would count as read.
+pub async fn syn_8_a_page_behind_a_gap_is_refused(store: &StoreUnderTest) {
+    let (site, claim) = store.pulling().await;
+    let run = site.start(&claim, 1).await;
+    site.plan(&claim, run, Table::Opportunities).await;
+    let mirror = &store.stores.mirror;
+    let second = page(run, 1, three(), None);
+    assert_conflict(mirror.apply_page(&claim, second.clone()).await);
+    assert!(site.scan(Table::Opportunities).await.is_empty());
+    site.put(&claim, &page(run, 0, opportunities([]), Some("to page 2"))).await;
+    assert_eq!(site.put(&claim, &second).await.inserted, 3);
+}
+
+#[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "callers hand over what they got")]
+fn assert_conflict(result: Result<PageWritten, Error>) {
+    assert!(matches!(result, Err(Error::Conflict { .. })), "refused, not {result:?}");
+}
+
 /// SYN-6: new, changed and unchanged rows are told apart.
 pub async fn syn_6_new_changed_and_unchanged_rows_are_counted(store: &StoreUnderTest) {
     let (site, claim) = store.pulling().await;
@@ -344,7 +428,10 @@ pub async fn dea_5_amounts_are_kept_exactly(store: &StoreUnderTest) {
 pub async fn r_26_a_stale_claim_cannot_start_a_pull(store: &StoreUnderTest) {
     let (site, lost) = store.pulling().await;
     store.lose(&site, &lost).await;
-    assert_stale(store.stores.mirror.start_pull(&lost, run(1)).await);
+    for unfinished in [Unfinished::Replace, Unfinished::Resume] {
+        let mirror = &store.stores.mirror;
+        assert_stale(mirror.start_pull(&lost, &new_run(1), unfinished).await);
+    }
     let progress = store.stores.mirror.progress(&site.workspace, site.connection).await.unwrap();
     assert_eq!(progress, None);
 }
@@ -400,7 +487,8 @@ pub async fn r_26_a_claim_that_was_never_given_is_refused(store: &StoreUnderTest
     let site = store.connected().await;
     let (due_at, expires_at) = (store.now(), store.now() + time::Duration::hours(1));
     let forged = Claim { work: site.work(), token: 77, due_at, expires_at };
-    assert_stale(store.stores.mirror.start_pull(&forged, run(1)).await);
+    let mirror = &store.stores.mirror;
+    assert_stale(mirror.start_pull(&forged, &new_run(1), Unfinished::Resume).await);
 }
 
 /// Stores other opportunities in two connections and looks whether each kept its own.

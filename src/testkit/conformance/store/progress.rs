@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::model::{Rows, RunId, Table};
-use crate::storage::{Claim, Pull, PullPhase};
+use crate::storage::{Claim, Pull, PullPhase, Unfinished};
 use crate::testkit::conformance::store::StoreUnderTest;
-use crate::testkit::conformance::store::fixtures::{Site, opportunities, page, run, three};
+use crate::testkit::conformance::store::fixtures::{
+    Site, new_run, opportunities, page, run, three,
+};
 use crate::testkit::conformance::store::mirror::full_tables;
 use crate::walk::TablePlan;
 
@@ -21,9 +23,11 @@ impl Site {
 /// SYN-2: a pull starts from nothing, now, under the id it was given.
 pub async fn syn_2_a_fresh_pull_has_read_nothing(store: &StoreUnderTest) {
     let (site, claim) = store.pulling().await;
-    let pull = store.stores.mirror.start_pull(&claim, run(1)).await.unwrap();
+    let pull = site.begin(&claim, 1, Unfinished::Resume).await;
     let fresh = Pull {
         run: run(1),
+        reader: new_run(1).reader,
+        followed: new_run(1).followed,
         started_at: store.now(),
         phase: PullPhase::Reading,
         tables: Vec::new(),
@@ -58,7 +62,7 @@ pub async fn syn_8_a_run_in_promotion_is_gone_on_with(store: &StoreUnderTest) {
 pub async fn syn_2_a_finished_run_is_followed_by_a_fresh_one(store: &StoreUnderTest) {
     let (site, claim) = store.pulling().await;
     site.pull(&claim, 1, [three()]).await;
-    let pull = store.stores.mirror.start_pull(&claim, run(2)).await.unwrap();
+    let pull = site.begin(&claim, 2, Unfinished::Resume).await;
     assert_eq!((pull.run, pull.phase, pull.tables), (run(2), PullPhase::Reading, Vec::new()));
 }
 
@@ -135,7 +139,7 @@ pub async fn con_8_a_purge_erases_rows_runs_and_cursors(store: &StoreUnderTest) 
     assert_eq!(mirror.progress(&site.workspace, site.connection).await.unwrap(), None);
     assert_eq!(mirror.stages(&site.workspace, site.connection).await.unwrap(), []);
     assert_eq!(site.presence().await, []);
-    let pull = mirror.start_pull(&claim, run(3)).await.unwrap();
+    let pull = site.begin(&claim, 3, Unfinished::Resume).await;
     assert_eq!((pull.run, pull.tables), (run(3), Vec::new()));
     // Purging what is not there any more is no error.
     mirror.purge(&site.workspace, site.connection).await.unwrap();

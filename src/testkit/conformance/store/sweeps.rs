@@ -9,7 +9,9 @@ use crate::model::{
     Account, Opportunity, OpportunityStatus, Presence, Record, RecordId, RowVersion, Rows, RunId,
     Table, WithheldReason,
 };
-use crate::storage::{Claim, MirrorPage, Settled, StageChoice, Sweep, SweepDecision};
+use crate::storage::{
+    Approval, Claim, MirrorPage, NewSweep, Settled, StageChoice, Sweep, SweepDecision,
+};
 use crate::testkit::conformance::store::StoreUnderTest;
 use crate::testkit::conformance::store::fixtures::{
     Site, account, assert_invalid, assert_stale, opportunities, opportunity, page, proof, record,
@@ -42,7 +44,8 @@ impl Site {
 
     async fn settle(&self, claim: &Claim, run: RunId, found: Rows, gone: &[&str]) {
         let gone = gone.iter().map(|id| record(id)).collect();
-        self.stores.mirror.settle(claim, run, &Settled { found, gone }).await.unwrap();
+        let settled = Settled { found, absent: Vec::new(), gone };
+        self.stores.mirror.settle(claim, run, &settled).await.unwrap();
     }
 
     async fn decide(&self, run: RunId, decision: SweepDecision) -> Result<u64, Error> {
@@ -58,15 +61,15 @@ impl Site {
     }
 }
 
-fn withheld(run: RunId, store: &StoreUnderTest) -> Sweep {
-    Sweep {
-        run,
-        table: Table::Opportunities,
-        at: store.now(),
-        missing: 2,
-        withheld: Some(WithheldReason::TooManyMissing { missing: 2, allowed: 1 }),
-        approved_at: None,
-    }
+fn withheld(run: RunId) -> NewSweep {
+    let reason = WithheldReason::TooManyMissing { missing: 2, allowed: 1 };
+    NewSweep { run, table: Table::Opportunities, missing: 2, withheld: Some(reason), used: None }
+}
+
+/// A sweep as a store that kept it now gives it back.
+fn kept(new: &NewSweep, store: &StoreUnderTest) -> Sweep {
+    let NewSweep { run, table, missing, withheld, .. } = *new;
+    Sweep { run, table, at: store.now(), missing, withheld, approval: None }
 }
 
 /// SYN-7: missing rows come in the order of their ids, page by page, with the time since when.
@@ -177,18 +180,18 @@ pub async fn r_17_the_newest_sweep_of_a_table_is_kept(store: &StoreUnderTest) {
     let (site, claim) = store.pulling().await;
     let run = site.miss_two(&claim).await;
     let mirror = &store.stores.mirror;
-    let sweep = withheld(run, store);
+    let sweep = withheld(run);
     mirror.record_sweep(&claim, &sweep).await.unwrap();
-    let accounts = Sweep { table: Table::Accounts, withheld: None, ..sweep.clone() };
+    let accounts = NewSweep { table: Table::Accounts, withheld: None, ..sweep.clone() };
     mirror.record_sweep(&claim, &accounts).await.unwrap();
     let found = mirror.sweeps(&site.workspace, site.connection).await.unwrap();
-    assert_eq!(found, [accounts.clone(), sweep]);
+    assert_eq!(found, [kept(&accounts, store), kept(&sweep, store)]);
     mirror.finish_run(&claim, run).await.unwrap();
     let next = site.read_again(&claim, 3, opportunities(["o1"])).await;
-    let newer = Sweep { missing: 9, ..withheld(next, store) };
+    let newer = NewSweep { missing: 9, ..withheld(next) };
     mirror.record_sweep(&claim, &newer).await.unwrap();
     let found = mirror.sweeps(&site.workspace, site.connection).await.unwrap();
-    assert_eq!(found, [accounts, newer]);
+    assert_eq!(found, [kept(&accounts, store), kept(&newer, store)]);
 }
 
 /// an approval is for one run's sweep, and only for one that may be approved.
@@ -196,8 +199,8 @@ pub async fn r_17_an_approval_is_for_one_run(store: &StoreUnderTest) {
     let (site, claim) = store.pulling().await;
     let swept = site.miss_two(&claim).await;
     let mirror = &store.stores.mirror;
-    mirror.record_sweep(&claim, &withheld(swept, store)).await.unwrap();
-    let approve = SweepDecision::Approve(Table::Opportunities);
+    mirror.record_sweep(&claim, &withheld(swept)).await.unwrap();
+    let (approve, told_at) = (SweepDecision::Approve(Table::Opportunities), store.now());
     let other = site.decide(run(9), approve).await;
     assert!(matches!(other, Err(Error::NotFound { .. })), "{other:?}");
     let other = site.decide(swept, SweepDecision::Approve(Table::Users)).await;
@@ -205,11 +208,61 @@ pub async fn r_17_an_approval_is_for_one_run(store: &StoreUnderTest) {
     store.advance(5);
     assert_eq!(site.decide(swept, approve).await.unwrap(), 2);
     let found = mirror.sweeps(&site.workspace, site.connection).await.unwrap();
-    assert_eq!(found[0].approved_at, Some(store.now()));
+    let approval = Approval { at: store.now(), until: told_at };
+    assert_eq!(found[0].approval, Some(approval));
     let empty = WithheldReason::NothingSeen { known: 3 };
-    let never = Sweep { withheld: Some(empty), ..withheld(swept, store) };
+    let never = NewSweep { withheld: Some(empty), ..withheld(swept) };
     mirror.record_sweep(&claim, &never).await.unwrap();
     assert_invalid(site.decide(swept, approve).await);
+}
+
+/// an approval that is given while the next run looks already is left to the run after it; it
+/// is about the rows that the person was told of.
+pub async fn r_17_an_approval_is_used_up_by_the_run_that_knew_it(store: &StoreUnderTest) {
+    let (site, claim) = store.pulling().await;
+    let swept = site.miss_two(&claim).await;
+    let mirror = &store.stores.mirror;
+    mirror.record_sweep(&claim, &withheld(swept)).await.unwrap();
+    let told_at = store.now();
+    mirror.finish_run(&claim, swept).await.unwrap();
+    store.advance(5);
+    // The next run has looked for an approval, found none, and only then it is given.
+    let next = site.read_again(&claim, 3, opportunities(["o1"])).await;
+    site.decide(swept, SweepDecision::Approve(Table::Opportunities)).await.unwrap();
+    let approval = Approval { at: store.now(), until: told_at };
+    store.advance(5);
+    mirror.record_sweep(&claim, &withheld(next)).await.unwrap();
+    let approval_of = async || {
+        let found = mirror.sweeps(&site.workspace, site.connection).await.unwrap();
+        (found[0].run, found[0].approval)
+    };
+    assert_eq!(approval_of().await, (next, Some(approval)));
+    // Whoever takes it into account uses it up.
+    let used = NewSweep { used: Some(approval), ..withheld(next) };
+    mirror.record_sweep(&claim, &used).await.unwrap();
+    assert_eq!(approval_of().await, (next, None));
+}
+
+/// approved once more, for a newer run, it is about the newer rows, too.
+pub async fn r_17_a_newer_approval_reaches_further(store: &StoreUnderTest) {
+    let (site, claim) = store.pulling().await;
+    let swept = site.miss_two(&claim).await;
+    let mirror = &store.stores.mirror;
+    let approve = SweepDecision::Approve(Table::Opportunities);
+    mirror.record_sweep(&claim, &withheld(swept)).await.unwrap();
+    site.decide(swept, approve).await.unwrap();
+    store.advance(5);
+    mirror.record_sweep(&claim, &withheld(swept)).await.unwrap();
+    store.advance(5);
+    let told_at = mirror.sweeps(&site.workspace, site.connection).await.unwrap()[0].at;
+    site.decide(swept, approve).await.unwrap();
+    let found = mirror.sweeps(&site.workspace, site.connection).await.unwrap();
+    assert_eq!(found[0].approval, Some(Approval { at: store.now(), until: told_at }));
+    // Nothing is left to approve once nothing is withheld.
+    let nothing = NewSweep { missing: 0, withheld: None, ..withheld(swept) };
+    mirror.record_sweep(&claim, &nothing).await.unwrap();
+    let found = mirror.sweeps(&site.workspace, site.connection).await.unwrap();
+    assert_eq!(found[0].approval, None);
 }
 
 /// under a lost claim nothing is settled or recorded.
@@ -218,9 +271,10 @@ pub async fn r_26_a_stale_claim_cannot_settle_or_record(store: &StoreUnderTest) 
     let run = site.miss_two(&lost).await;
     store.lose(&site, &lost).await;
     let mirror = &store.stores.mirror;
-    let settled = Settled { found: opportunities([]), gone: vec![record("o2")] };
+    let (found, gone) = (opportunities([]), vec![record("o2")]);
+    let settled = Settled { found, absent: Vec::new(), gone };
     assert_stale(mirror.settle(&lost, run, &settled).await);
-    assert_stale(mirror.record_sweep(&lost, &withheld(run, store)).await);
+    assert_stale(mirror.record_sweep(&lost, &withheld(run)).await);
     assert_eq!(site.gone().await, [""; 0]);
 }
 
@@ -247,6 +301,46 @@ pub async fn r_18_a_stage_that_is_gone_is_no_choice(store: &StoreUnderTest) {
     let choices = mirror.stages(&site.workspace, site.connection).await.unwrap();
     let id = |choice: StageChoice| choice.stage.id.to_string();
     assert_eq!(choices.into_iter().map(id).collect::<Vec<_>>(), ["s1"]);
+}
+
+/// what did not come with a row that is found by its id stays as it was.
+pub async fn r_21_a_row_that_is_found_keeps_what_did_not_come(store: &StoreUnderTest) {
+    let (site, claim) = store.pulling().await;
+    let run = site.miss_two(&claim).await;
+    let mut won = Opportunity { version: RowVersion::new(2), ..opportunity("o2") };
+    (won.status, won.name) = (OpportunityStatus::Won, None);
+    let found = Opportunity::batch(vec![won]);
+    let settled = Settled { found, absent: vec!["name".into()], gone: Vec::new() };
+    store.stores.mirror.settle(&claim, run, &settled).await.unwrap();
+    assert_eq!(site.askable().await, ["o3"]);
+    let Rows::Opportunities(rows) = site.scan(Table::Opportunities).await else { panic!() };
+    assert_eq!(rows[1].status, OpportunityStatus::Won);
+    assert_eq!(rows[1].name.as_deref(), Some("Opportunity o2"));
+    assert_eq!(rows[1].version, RowVersion::new(2).provisional(&["name"]));
+}
+
+/// of several absent fields one comes again: it is written, though the row's version is the
+/// same, and the others stay.
+pub async fn r_21_a_field_that_comes_back_is_written(store: &StoreUnderTest) {
+    let (site, claim) = store.pulling().await;
+    let drifted = |number: u64, name: Option<&str>, absent: &[&'static str]| {
+        let mut row = account("a1", "Old");
+        row.version = RowVersion::new(if number == 0 { 1 } else { 2 });
+        row.name = name.map(str::to_owned);
+        row.city = (number == 0).then(|| "Bonn".to_owned());
+        let absent = absent.iter().copied().map(Cow::Borrowed).collect();
+        let rows = Account::batch(vec![row]);
+        MirrorPage { absent, ..page(run(1), number, rows, Some("on")) }
+    };
+    site.start(&claim, 1).await;
+    site.put(&claim, &drifted(0, Some("Old"), &[])).await;
+    site.put(&claim, &drifted(1, None, &["name", "city"])).await;
+    let written = site.put(&claim, &drifted(2, Some("New"), &["city"])).await;
+    assert_eq!((written.updated, written.unchanged), (1, 0));
+    let Rows::Accounts(rows) = site.scan(Table::Accounts).await else { panic!() };
+    assert_eq!((rows[0].name.as_deref(), rows[0].city.as_deref()), (Some("New"), Some("Bonn")));
+    let written = site.put(&claim, &drifted(3, Some("New"), &["city"])).await;
+    assert_eq!((written.updated, written.unchanged), (0, 1));
 }
 
 /// fields that did not come keep their old values; once they come, the row is written again.
