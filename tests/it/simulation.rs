@@ -4,18 +4,19 @@
 //! and all kinds of trouble: faults, throttles, crashes at any write, dropped futures, pauses longer
 //! than a lease, clocks that jump. Then it calms down, two quiet syncs go by, and the oracles judge.
 //!
-//! A failing seed prints the end of its trace. `FLUINT_CRM_SEEDS` multiplies the number of seeds.
+//! A failing seed prints the end of its trace, and the same seed always gives the same one.
 
 use std::collections::BTreeMap;
 
 use crate::simulation::stage::{Stage, wait_for, work};
 use crate::simulation::user::{afterwards, people};
-use crate::simulation::world::{Setting, Spoil, Storage, World};
+use crate::simulation::world::{Setting, Spoil, World};
 
 mod book;
 mod clock;
 mod crm;
 mod every_write;
+mod long;
 mod oracle;
 mod org;
 mod process;
@@ -29,12 +30,6 @@ const SEEDS: u64 = 250;
 
 /// Seeds on SQLite in memory.
 const SQLITE_SEEDS: u64 = 200;
-
-/// Steps of one seed while it is rough.
-const ROUGH: usize = 1_800;
-
-/// The same on SQLite, where a step takes longer.
-const SQLITE_ROUGH: usize = 700;
 
 /// Steps after which a seed that has not come to an end never will.
 const MOST: usize = 200_000;
@@ -56,11 +51,7 @@ async fn simulate(setting: Setting) -> Ended {
         stage.enter(work);
     }
     world.set_rough(true);
-    let rough = match setting.storage {
-        Storage::Memory => ROUGH,
-        Storage::Sqlite => SQLITE_ROUGH,
-    };
-    for step in 0..rough {
+    for step in 0..setting.rough {
         stage.step();
         if step % 500 == 499 {
             oracle::nothing_false(&world).await;
@@ -86,17 +77,10 @@ async fn simulate(setting: Setting) -> Ended {
     }
 }
 
-fn times() -> u64 {
-    #[expect(clippy::disallowed_methods, reason = "how long a run is, is up to whoever starts it")]
-    let times = std::env::var("FLUINT_CRM_SEEDS");
-    times.ok().and_then(|times| times.parse().ok()).unwrap_or(1)
-}
-
 /// Plays many seeds, and says what was tried.
 async fn every_seed(first: u64, seeds: u64, setting: impl Fn(u64) -> Setting) {
     let mut tried: BTreeMap<&str, u64> = BTreeMap::new();
-    let seeds = seeds * times();
-    for seed in (first..).take(usize::try_from(seeds).unwrap()) {
+    for seed in first..first + seeds {
         let ended = simulate(setting(seed)).await;
         let wrong = ended.wrong.join("\n  ");
         assert!(ended.wrong.is_empty(), "seed {seed}:\n  {wrong}\n\n{}", ended.tail);
@@ -185,12 +169,22 @@ fn r_18_a_connector_that_ends_chains_early_makes_no_row_gone() {
     }
 }
 
-#[test]
-fn host_4_the_same_seed_gives_the_same_simulation() {
+/// Plays seeds, one of them twice.
+fn same_seed_same_run(setting: impl Fn(u64) -> Setting) {
     let mut prints = Vec::new();
     for seed in [1, 1, 2] {
-        prints.push(wait_for(simulate(Setting::in_memory(seed))).fingerprint);
+        prints.push(wait_for(simulate(setting(seed))).fingerprint);
     }
     assert_eq!(prints[0], prints[1]);
     assert_ne!(prints[0], prints[2]);
+}
+
+#[test]
+fn host_4_the_same_seed_gives_the_same_simulation() {
+    same_seed_same_run(Setting::in_memory);
+}
+
+#[test]
+fn host_4_the_same_seed_gives_the_same_simulation_on_sqlite() {
+    same_seed_same_run(|seed| Setting { rough: 2_000, ..Setting::on_sqlite(seed) });
 }
