@@ -17,6 +17,7 @@ mod clock;
 mod crm;
 mod every_write;
 mod long;
+mod odata;
 mod oracle;
 mod org;
 mod process;
