@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::simulation::book::Book;
 use crate::simulation::stage::{Stage, wait_for, work};
 use crate::simulation::user::{afterwards, people};
 use crate::simulation::world::{Setting, Spoil, World};
@@ -43,6 +44,23 @@ struct Ended {
     counts: BTreeMap<&'static str, u64>,
 }
 
+impl Ended {
+    /// What is wrong, with the end of the trace.
+    fn told(&self) -> Option<String> {
+        (!self.wrong.is_empty()).then(|| format!("  {}\n\n{}", self.wrong.join("\n  "), self.tail))
+    }
+
+    /// Closes the book of a seed.
+    fn of(book: &Book) -> Self {
+        Self {
+            wrong: book.faults(),
+            tail: book.tail(60),
+            fingerprint: book.fingerprint(),
+            counts: book.counts(),
+        }
+    }
+}
+
 /// Plays one seed to its end.
 async fn simulate(setting: Setting) -> Ended {
     let world = World::new(setting);
@@ -70,21 +88,17 @@ async fn simulate(setting: Setting) -> Ended {
     }
     oracle::nothing_false(&world).await;
     oracle::judge(&world).await;
-    Ended {
-        wrong: world.book.faults(),
-        tail: world.book.tail(60),
-        fingerprint: world.book.fingerprint(),
-        counts: world.book.counts(),
-    }
+    Ended::of(&world.book)
 }
 
 /// Plays many seeds, and says what was tried.
-async fn every_seed(first: u64, seeds: u64, setting: impl Fn(u64) -> Setting) {
+fn every_seed(first: u64, seeds: u64, play: impl Fn(u64) -> Ended) {
     let mut tried: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in first..first + seeds {
-        let ended = simulate(setting(seed)).await;
-        let wrong = ended.wrong.join("\n  ");
-        assert!(ended.wrong.is_empty(), "seed {seed}:\n  {wrong}\n\n{}", ended.tail);
+        let ended = play(seed);
+        if let Some(wrong) = ended.told() {
+            panic!("seed {seed}:\n{wrong}");
+        }
         for (what, times) in ended.counts {
             *tried.entry(what).or_default() += times;
         }
@@ -97,7 +111,7 @@ macro_rules! pulls {
     ($($name:ident: $part:literal),+ $(,)?) => {$(
         #[test]
         fn $name() {
-            wait_for(every_seed($part * 1_000_000, SEEDS, Setting::in_memory));
+            every_seed($part * 1_000_000, SEEDS, |seed| wait_for(simulate(Setting::in_memory(seed))));
         }
     )+};
 }
@@ -115,7 +129,7 @@ pulls! {
 
 #[test]
 fn r_20_syn_8_pulls_in_rough_weather_end_with_the_org_as_it_is_on_sqlite() {
-    wait_for(every_seed(20_000_000, SQLITE_SEEDS, Setting::on_sqlite));
+    every_seed(20_000_000, SQLITE_SEEDS, |seed| wait_for(simulate(Setting::on_sqlite(seed))));
 }
 
 /// Seeds within which what is broken on purpose must be caught.

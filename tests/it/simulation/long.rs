@@ -3,14 +3,16 @@
 //! `FLUINT_CRM_SIMULATE_FOR` says for how many seconds. It begins at other seeds each time; what a
 //! seed that failed prints is enough to make a test of it.
 
+use std::fmt::Debug;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fluint_crm::{Clock as _, SystemClock};
 use time::{Duration, OffsetDateTime};
 
+use crate::simulation::odata::{self, Play};
 use crate::simulation::simulate;
 use crate::simulation::stage::wait_for;
-use crate::simulation::world::Setting;
+use crate::simulation::world::{Setting, Storage};
 
 /// How long to go on, if it was asked for.
 fn asked_for() -> Option<Duration> {
@@ -25,6 +27,8 @@ struct Tally {
     next: AtomicU64,
     memory: AtomicU64,
     sqlite: AtomicU64,
+    /// Through the Dynamics connector.
+    odata: AtomicU64,
     failed: AtomicU64,
 }
 
@@ -33,15 +37,23 @@ impl Tally {
     fn play(&self, first: u64) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let seed = first + number;
-        let (count, setting) = match number % 2 {
-            0 => (&self.memory, Setting { rough: 4_000, ..Setting::in_memory(seed) }),
-            _ => (&self.sqlite, Setting { rough: 2_000, ..Setting::on_sqlite(seed) }),
-        };
+        let in_memory = Setting { rough: 4_000, ..Setting::in_memory(seed) };
+        let on_sqlite = Setting { rough: 2_000, ..Setting::on_sqlite(seed) };
+        match number % 3 {
+            0 => self.take_down(&self.memory, &in_memory, wait_for(simulate(in_memory)).told()),
+            1 => self.take_down(&self.sqlite, &on_sqlite, wait_for(simulate(on_sqlite)).told()),
+            _ => {
+                let play = Play::fair(seed, Storage::Memory);
+                self.take_down(&self.odata, &play, odata::play(play).told());
+            }
+        }
+    }
+
+    fn take_down(&self, count: &AtomicU64, setting: &dyn Debug, wrong: Option<String>) {
         count.fetch_add(1, Ordering::Relaxed);
-        let ended = wait_for(simulate(setting));
-        if !ended.wrong.is_empty() {
+        if let Some(wrong) = wrong {
             self.failed.fetch_add(1, Ordering::Relaxed);
-            println!("{setting:?}:\n  {}\n\n{}\n", ended.wrong.join("\n  "), ended.tail);
+            println!("{setting:?}:\n{wrong}\n");
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::simulation::clock::SimClock;
 use crate::simulation::odata::life::Life;
 use crate::simulation::odata::mirror::LivelyMirror;
 use crate::simulation::odata::oracle::Oracle;
+use crate::simulation::{Ended, every_seed};
 use crate::simulation::world::Storage;
 use crate::support::{ada, keys, member, workspace};
 
@@ -50,12 +51,11 @@ pub(crate) enum Spoil {
     SweepsTheLiving,
 }
 
-/// How a seed ended.
-pub(crate) struct Ended {
-    pub(crate) wrong: Vec<String>,
-    pub(crate) tail: String,
-    fingerprint: (usize, u64),
-    pub(crate) counts: std::collections::BTreeMap<&'static str, u64>,
+impl Play {
+    /// With nothing broken on purpose.
+    pub(crate) const fn fair(seed: u64, storage: Storage) -> Self {
+        Self { seed, storage, spoil: Spoil::Nothing }
+    }
 }
 
 /// One seed: the org, the store, and the process that is running now.
@@ -96,9 +96,7 @@ pub(crate) fn play(play: Play) -> Ended {
             oracle.run_ended().await;
         }
         oracle.all_is_quiet().await;
-        let book = &scene.book;
-        let (fingerprint, counts) = (book.fingerprint(), book.counts());
-        Ended { wrong: book.faults(), tail: book.tail(60), fingerprint, counts }
+        Ended::of(&scene.book)
     })
 }
 
@@ -230,15 +228,8 @@ fn start(
     (crm, control)
 }
 
-fn every_seed(first: u64, seeds: u64, storage: Storage) {
-    let mut tried = std::collections::BTreeMap::<&str, u64>::new();
-    for seed in first..first + seeds {
-        let ended = play(Play { seed, storage, spoil: Spoil::Nothing });
-        let wrong = ended.wrong.join("\n  ");
-        assert!(ended.wrong.is_empty(), "seed {seed}:\n  {wrong}\n\n{}", ended.tail);
-        ended.counts.into_iter().for_each(|(what, times)| *tried.entry(what).or_default() += times);
-    }
-    println!("{seeds} seeds from {first} on: {tried:?}");
+fn seeds(first: u64, seeds: u64, storage: Storage) {
+    every_seed(first, seeds, |seed| play(Play::fair(seed, storage)));
 }
 
 /// Seeds of one test; there are four such tests, so that they run side by side.
@@ -246,27 +237,27 @@ const SEEDS: u64 = 500;
 
 #[test]
 fn r_20_syn_8_an_org_that_lives_while_it_is_paged_through_is_mirrored_0() {
-    every_seed(0, SEEDS, Storage::Memory);
+    seeds(0, SEEDS, Storage::Memory);
 }
 
 #[test]
 fn r_20_syn_8_an_org_that_lives_while_it_is_paged_through_is_mirrored_1() {
-    every_seed(1_000_000, SEEDS, Storage::Memory);
+    seeds(1_000_000, SEEDS, Storage::Memory);
 }
 
 #[test]
 fn r_20_syn_8_an_org_that_lives_while_it_is_paged_through_is_mirrored_2() {
-    every_seed(2_000_000, SEEDS, Storage::Memory);
+    seeds(2_000_000, SEEDS, Storage::Memory);
 }
 
 #[test]
 fn r_20_syn_8_an_org_that_lives_while_it_is_paged_through_is_mirrored_3() {
-    every_seed(3_000_000, SEEDS, Storage::Memory);
+    seeds(3_000_000, SEEDS, Storage::Memory);
 }
 
 #[test]
 fn r_20_syn_8_an_org_that_lives_while_it_is_paged_through_is_mirrored_on_sqlite() {
-    every_seed(20_000_000, 200, Storage::Sqlite);
+    seeds(20_000_000, 200, Storage::Sqlite);
 }
 
 /// Breaks something on purpose; the oracle must say what it is expected to say.
@@ -293,7 +284,7 @@ fn r_20_a_mirror_that_calls_living_rows_gone_is_caught() {
 #[test]
 fn host_4_the_same_seed_pages_through_the_same_org() {
     for storage in [Storage::Memory, Storage::Sqlite] {
-        let print = |seed| play(Play { seed, storage, spoil: Spoil::Nothing }).fingerprint;
+        let print = |seed| play(Play::fair(seed, storage)).fingerprint;
         assert_eq!(print(1), print(1), "{storage:?}");
         assert_ne!(print(1), print(2), "{storage:?}");
     }

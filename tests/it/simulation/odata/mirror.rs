@@ -12,6 +12,7 @@ use fluint_crm::storage::{
 use fluint_crm::testkit::{CallEnd, StoreCall, StoreWatch, WatchedStore};
 use fluint_crm::walk::{CompletenessProof, TablePlan};
 use futures_util::future::BoxFuture;
+use tokio::task::unconstrained;
 
 use crate::simulation::book::Dice;
 use crate::simulation::odata::Spoil;
@@ -184,7 +185,8 @@ impl StoreWatch for Blocking {
     async fn before(&self, _: &StoreCall<'_>) {}
 
     async fn during(&self, call: BoxFuture<'_, ()>) {
-        wait_for(call);
+        // The runtime would stop a future now and then for others to go on, and here nobody does.
+        wait_for(unconstrained(call));
     }
 
     async fn after(&self, _: &StoreCall<'_>, _: CallEnd) {}
