@@ -25,8 +25,8 @@ use crate::simulation::clock::SimClock;
 use crate::simulation::odata::life::Life;
 use crate::simulation::odata::mirror::LivelyMirror;
 use crate::simulation::odata::oracle::Oracle;
-use crate::simulation::{Ended, every_seed};
 use crate::simulation::world::Storage;
+use crate::simulation::{Ended, every_seed};
 use crate::support::{ada, keys, member, workspace};
 
 mod life;

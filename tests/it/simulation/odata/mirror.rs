@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fluint_crm::Result;
-use fluint_crm::model::{Candidate, ConnectionId, OpportunityId, RecordId, RunId, Table, WorkspaceId};
+use fluint_crm::model::{
+    Candidate, ConnectionId, OpportunityId, RecordId, RunId, Table, WorkspaceId,
+};
 use fluint_crm::storage::{
     Claim, Mirror, MirrorPage, MissingRow, PageWritten, Pull, PullProgress, Settled, StageChoice,
     Stores, Sweep, SweepDecision, TableRead, TableSummary,

@@ -114,12 +114,8 @@ impl Oracle {
 /// What the rows are called; of opportunities, the open ones.
 fn names(rows: Rows) -> BTreeMap<RecordId, String> {
     let named: Vec<(RecordId, Option<String>)> = match rows {
-        Rows::Accounts(rows) => {
-            rows.into_iter().map(|row| (row.id.into(), row.name)).collect()
-        }
-        Rows::Contacts(rows) => {
-            rows.into_iter().map(|row| (row.id.into(), row.name)).collect()
-        }
+        Rows::Accounts(rows) => rows.into_iter().map(|row| (row.id.into(), row.name)).collect(),
+        Rows::Contacts(rows) => rows.into_iter().map(|row| (row.id.into(), row.name)).collect(),
         Rows::Opportunities(rows) => {
             let open = rows.into_iter().filter(|row| row.status == OpportunityStatus::Open);
             open.map(|row| (row.id.into(), row.name)).collect()
