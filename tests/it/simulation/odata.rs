@@ -165,6 +165,8 @@ impl Scene {
                 self.crash();
                 continue;
             };
+            // A crash that was planned for later must not strike whoever asks for the next run.
+            self.control.disarm();
             for sync in &report.unwrap().syncs {
                 match &sync.outcome {
                     Ok(done) => {
