@@ -235,7 +235,7 @@ fn seeds(first: u64, seeds: u64, storage: Storage) {
 }
 
 /// Seeds of one test; there are four such tests, so that they run side by side.
-const SEEDS: u64 = 500;
+const SEEDS: u64 = 25;
 
 #[test]
 fn r_20_syn_8_an_org_that_lives_while_it_is_paged_through_is_mirrored_0() {
@@ -259,7 +259,7 @@ fn r_20_syn_8_an_org_that_lives_while_it_is_paged_through_is_mirrored_3() {
 
 #[test]
 fn r_20_syn_8_an_org_that_lives_while_it_is_paged_through_is_mirrored_on_sqlite() {
-    seeds(20_000_000, 200, Storage::Sqlite);
+    seeds(20_000_000, 20, Storage::Sqlite);
 }
 
 /// Breaks something on purpose; the oracle must say what it is expected to say.
