@@ -122,7 +122,7 @@ fn shows(org: &Org, query: &Query, row: RowRef<'_>) -> bool {
 
 fn find<'a>(org: &Org, table: &'a Table, query: &Query, most: usize) -> Found<'a> {
     let last = query.cookie.as_ref().and_then(|cookie| cookie.last.as_deref());
-    let limit = query.top.unwrap_or(query.page_size.min(most));
+    let limit = query.top.unwrap_or_else(|| query.page_size.min(most));
     let shown = |row: &RowRef<'a>| shows(org, query, *row);
     let rows: Vec<RowRef<'a>> = if query.order.is_by_key() {
         let after = last.and_then(|key| id_of(&query.order, key)).map(SqlId::from);
