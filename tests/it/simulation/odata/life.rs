@@ -44,9 +44,9 @@ impl Life {
         let size = 8 + dice.below(24);
         let accounts: Vec<Uuid> =
             (0..size).map(|number| org.add_account(&format!("Company {number}")).id()).collect();
-        for number in 0..size {
-            org.add_contact(&format!("Person {number}"), accounts[number]);
-            let deal = org.add_opportunity(&format!("Deal {number}"), accounts[number]);
+        for (number, account) in accounts.into_iter().enumerate() {
+            org.add_contact(&format!("Person {number}"), account);
+            let deal = org.add_opportunity(&format!("Deal {number}"), account);
             deal.owned_by(owner).worth("1200.50").in_stage(&sales, number % 4);
         }
         let fake = FakeMicrosoft::new(org.build(), Arc::clone(clock) as _);
