@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::storage::{Claim, Stores};
 
 mod ledger;
@@ -22,6 +23,14 @@ mod work;
 pub trait StoreWatch: fmt::Debug + Send + Sync + 'static {
     /// A call is about to begin; nothing has happened yet.
     async fn before(&self, call: &StoreCall<'_>);
+
+    /// Lets the call itself run, between `before` and `after`; by default it is awaited.
+    ///
+    /// A simulation blocks here until the call has ended: then a store with threads of its own
+    /// gives its answers in one order only, and the same seed the same run.
+    async fn during(&self, call: BoxFuture<'_, ()>) {
+        call.await;
+    }
 
     /// A call has ended; the caller does not know yet.
     async fn after(&self, call: &StoreCall<'_>, end: CallEnd);
@@ -75,7 +84,7 @@ impl WatchedStore {
         Stores::all(Arc::new(Self { inner, watch, writes: AtomicU64::new(0) }))
     }
 
-    async fn read<T>(
+    async fn read<T: Send>(
         &self,
         name: &'static str,
         step: impl Future<Output = Result<T>> + Send,
@@ -83,7 +92,7 @@ impl WatchedStore {
         self.pass(StoreCall { name, access: Access::Read, claim: None }, step).await
     }
 
-    async fn write<T>(
+    async fn write<T: Send>(
         &self,
         name: &'static str,
         step: impl Future<Output = Result<T>> + Send,
@@ -91,7 +100,7 @@ impl WatchedStore {
         self.pass(StoreCall { name, access: self.next_write(), claim: None }, step).await
     }
 
-    async fn claimed<T>(
+    async fn claimed<T: Send>(
         &self,
         name: &'static str,
         claim: &Claim,
@@ -104,13 +113,16 @@ impl WatchedStore {
         Access::Write(self.writes.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    async fn pass<T>(
+    async fn pass<T: Send>(
         &self,
         call: StoreCall<'_>,
         step: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
         self.watch.before(&call).await;
-        let outcome = step.await;
+        let mut outcome = None;
+        self.watch.during(Box::pin(async { outcome = Some(step.await) })).await;
+        let outcome =
+            outcome.unwrap_or_else(|| Err(Error::store(call.name, "the watch dropped the call")));
         let end = if outcome.is_ok() { CallEnd::Succeeded } else { CallEnd::Failed };
         self.watch.after(&call, end).await;
         outcome

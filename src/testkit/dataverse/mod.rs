@@ -237,6 +237,14 @@ impl FakeDataverse {
         self.with(|service| service.protection.set_limit(requests, window));
     }
 
+    /// Answers pages of no more than so many rows, also when more are asked for.
+    ///
+    /// As in OData, where a client asks for a page size and the service decides: a small org then
+    /// has many pages.
+    pub fn limit_pages(&self, rows: usize) {
+        self.with(|service| service.page_limit = rows.max(1));
+    }
+
     /// Sets the parallelism that `x-ms-dop-hint` recommends.
     pub fn recommend_parallelism(&self, hint: u32) {
         self.with(|service| service.parallelism = hint);

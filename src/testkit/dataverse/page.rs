@@ -20,11 +20,11 @@ struct Found<'a> {
     more: bool,
 }
 
-/// Answers a list read.
-pub(crate) fn list(org: &Org, table: &Table, call: &Call<'_>) -> Answer {
+/// Answers a list read, with no more rows than `most`.
+pub(crate) fn list(org: &Org, table: &Table, call: &Call<'_>, most: usize) -> Answer {
     let definition = &table.definition;
     let query = Query::parse(call, definition)?;
-    let found = find(org, table, &query);
+    let found = find(org, table, &query, most);
     let annotations = Annotations::of(call);
     let mut body = String::with_capacity(found.rows.len() * 1_400 + 200);
     write_context(call, &definition.set_name, &mut body);
@@ -120,9 +120,9 @@ fn shows(org: &Org, query: &Query, row: RowRef<'_>) -> bool {
     query.filter.as_ref().is_none_or(|filter| filter.matches(row)) && !org.is_hidden(row.id())
 }
 
-fn find<'a>(org: &Org, table: &'a Table, query: &Query) -> Found<'a> {
+fn find<'a>(org: &Org, table: &'a Table, query: &Query, most: usize) -> Found<'a> {
     let last = query.cookie.as_ref().and_then(|cookie| cookie.last.as_deref());
-    let limit = query.top.unwrap_or(query.page_size);
+    let limit = query.top.unwrap_or_else(|| query.page_size.min(most));
     let shown = |row: &RowRef<'a>| shows(org, query, *row);
     let rows: Vec<RowRef<'a>> = if query.order.is_by_key() {
         let after = last.and_then(|key| id_of(&query.order, key)).map(SqlId::from);

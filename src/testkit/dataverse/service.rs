@@ -30,6 +30,8 @@ pub(crate) struct Service {
     pub(crate) faults: Faults,
     pub(crate) protection: Protection,
     pub(crate) parallelism: u32,
+    /// The most rows of a page, whatever was asked for.
+    pub(crate) page_limit: usize,
     pub(crate) total: u64,
     pub(crate) journal: VecDeque<String>,
     uploads: Uploads,
@@ -47,6 +49,7 @@ impl Service {
             faults: Faults::default(),
             protection: Protection::default(),
             parallelism: 4,
+            page_limit: usize::MAX,
             total: 0,
             journal: VecDeque::new(),
             uploads: Uploads::default(),
@@ -181,7 +184,7 @@ impl Service {
                 refuse_bodies(table, call)?;
                 match fault {
                     Some(Fault::EmptyPage) => page::empty_page(table, call),
-                    _ => page::list(org, table, call),
+                    _ => page::list(org, table, call, self.page_limit),
                 }
             }
             Target::Row { set, id } => {

@@ -1,9 +1,10 @@
-//! A CRM over the living org: small pages, several chains for a table, and all kinds of trouble.
+//! A CRM over the living org: what every connector and every provider must offer.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use fluint_crm::Result;
 use fluint_crm::connector::{
     Authorization, Callback, Capabilities, ChainRequest, ConnectorContext, CrmConnector,
     CrmProvider, Lookup, NoteIdentity, PageStream, PlanRequest, SignIn, SignedIn, TokenVault,
@@ -15,17 +16,18 @@ use fluint_crm::model::{
     StageAssignment, Table, User,
 };
 use fluint_crm::storage::GateKey;
-use fluint_crm::walk::{Notice, Page, ResumeToken, TablePlan, TimeRange};
-use fluint_crm::{Error, Result};
-use futures_util::{StreamExt, stream};
+use fluint_crm::walk::TablePlan;
 use secrecy::ExposeSecret;
-use time::OffsetDateTime;
 use url::Url;
 use uuid::Uuid;
 
-use crate::simulation::org::{Kept, Living};
 use crate::simulation::world::{Spoil, World};
 use crate::support::PlainCrm;
+
+mod line;
+mod reading;
+
+use line::{Eyes, Line};
 
 pub(crate) const KIND: CrmKind = CrmKind::new("living");
 
@@ -34,229 +36,6 @@ pub(crate) const KIND: CrmKind = CrmKind::new("living");
 pub(crate) struct LivingCrm {
     pub(crate) world: Arc<World>,
     pub(crate) notes: PlainCrm,
-}
-
-/// One connection's line to it.
-#[derive(Debug)]
-struct Line {
-    crm: LivingCrm,
-    context: ConnectorContext,
-    gate: GateKey,
-    vault: Arc<dyn TokenVault>,
-}
-
-/// Whose eyes a request is answered for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Eyes(String);
-
-impl Eyes {
-    /// The clerk never sees about a quarter of the rows.
-    fn see<R>(&self, id: &RecordId, kept: &Kept<R>) -> bool {
-        let sum: u32 = id.as_str().bytes().map(u32::from).sum();
-        !kept.hidden && (self.0 != "clerk" || !sum.is_multiple_of(4))
-    }
-}
-
-/// Where a row stands in the order of its chain: ranges go by time, a whole table by id alone.
-type Place = (i64, String);
-
-fn place<R>(range: TimeRange, id: &RecordId, kept: &Kept<R>) -> Place {
-    let at = if range == TimeRange::ALL { 0 } else { kept.created.unix_timestamp() };
-    (at, id.as_str().to_owned())
-}
-
-fn token((at, id): &Place) -> ResumeToken {
-    ResumeToken::new(format!("{at}/{id}"))
-}
-
-fn read_token(token: &ResumeToken) -> Place {
-    let (at, id) = token.as_str().split_once('/').unwrap();
-    (at.parse().unwrap(), id.to_owned())
-}
-
-/// Sources of a table that has several: which part of how many.
-fn is_of_source(source: &str, id: &RecordId) -> bool {
-    match source.split_once('#') {
-        Some((_, part)) => {
-            let sum: usize = id.as_str().bytes().map(usize::from).sum();
-            sum % 2 == part.parse::<usize>().unwrap()
-        }
-        None => true,
-    }
-}
-
-/// The longest throttle that a connector waits out itself.
-const PATIENCE: time::Duration = time::Duration::minutes(15);
-
-fn unavailable(retry_at: Option<OffsetDateTime>) -> Error {
-    Error::Unavailable { operation: "ask the org".into(), retry_at, source: None }
-}
-
-impl Line {
-    fn world(&self) -> &World {
-        &self.crm.world
-    }
-
-    async fn wait(&self, seconds: time::Duration) {
-        let until = self.context.clock.now() + seconds;
-        self.context.clock.sleep_until(until).await;
-    }
-
-    /// Waits out the throttles of the user, as every connector must.
-    async fn pass_gate(&self) -> Result<()> {
-        loop {
-            let now = self.context.clock.now();
-            match self.context.gates.held_until(&self.gate).await? {
-                Some(until) if until - now > PATIENCE => {
-                    return Err(Error::RateLimited { retry_at: until });
-                }
-                Some(until) if until > now => self.context.clock.sleep_until(until).await,
-                _ => return Ok(()),
-            }
-        }
-    }
-
-    /// Sends a request: waits for its turn, meets faults, and says for whom it is answered.
-    async fn request(&self, what: &str, from_cursor: bool) -> Result<Eyes> {
-        let world = self.world();
-        loop {
-            self.pass_gate().await?;
-            if world.dice.happens(0.5) {
-                self.wait(world.dice.seconds(0, 3)).await;
-            }
-            let tokens = self.vault.load().await?;
-            let eyes =
-                tokens.tokens.access.expose_secret().trim_start_matches("marker-").to_owned();
-            world.book.note(self.context.clock.now(), &eyes, what);
-            if !world.is_rough() {
-                return Ok(Eyes(eyes));
-            }
-            match world.dice.below(1000) {
-                0..3 => {
-                    world.book.count("throttles");
-                    let until = self.context.clock.now() + world.dice.seconds(1, 1500);
-                    self.context.gates.hold(&self.gate, until).await?;
-                }
-                3..20 => {
-                    world.book.count("transient faults");
-                    self.wait(world.dice.seconds(1, 40)).await;
-                }
-                20..23 => {
-                    world.book.count("outages");
-                    let later = self.context.clock.now() + world.dice.seconds(30, 600);
-                    return Err(unavailable(world.dice.happens(0.3).then_some(later)));
-                }
-                23..25 => {
-                    world.book.count("truncated bodies");
-                    return Err(Error::unexpected("ask the org", "the body ended in its middle"));
-                }
-                25..32 if from_cursor => {
-                    world.book.count("stale cursors");
-                    return Err(Error::invalid_input("page token", "it is not taken any more"));
-                }
-                32 => {
-                    world.book.count("dead sign-ins");
-                    let reason = "Please sign in again.".into();
-                    return Err(Error::Unauthenticated { reason, source: None });
-                }
-                _ => return Ok(Eyes(eyes)),
-            }
-        }
-    }
-
-    fn read<'a, R: Living>(&'a self, chain: &ChainRequest) -> PageStream<'a, R> {
-        let start = (chain.plan.clone(), chain.from.clone(), true);
-        let pages = stream::unfold(Some(start), move |state| async move {
-            let (plan, from, first) = state?;
-            let resumed = first && from.is_some();
-            let page = self.page::<R>(&plan.source, plan.range, from.as_ref(), resumed).await;
-            let next = match &page {
-                Ok(Page { resume: Some(token), .. }) => Some((plan, Some(token.clone()), false)),
-                _ => None,
-            };
-            Some((page, next))
-        });
-        pages.boxed()
-    }
-
-    async fn page<R: Living>(
-        &self,
-        source: &str,
-        range: TimeRange,
-        from: Option<&ResumeToken>,
-        resumed: bool,
-    ) -> Result<Page<R>> {
-        let world = self.world();
-        world.live_a_little();
-        let eyes = self.request(R::TABLE.as_str(), resumed).await?;
-        let after = from.map(read_token);
-        let mut rows: Vec<(Place, R)> = {
-            let org = world.org.lock().unwrap();
-            let listed = R::shelf(&org).iter().filter(|(id, kept)| {
-                let from = range.from.is_none_or(|from| kept.created >= from);
-                let until = range.until.is_none_or(|until| kept.created < until);
-                from && until
-                    && is_of_source(source, id)
-                    && kept.row.is_listed()
-                    && eyes.see(id, kept)
-            });
-            listed.map(|(id, kept)| (place(range, id, kept), kept.row.clone())).collect()
-        };
-        rows.retain(|(place, _)| after.as_ref().is_none_or(|after| place > after));
-        rows.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let more = rows.len() > world.page_size;
-        rows.truncate(world.page_size);
-        if self.crm.world.spoil == Spoil::EndsEarly && more && world.dice.happens(0.2) {
-            return Ok(Page::last(rows.into_iter().map(|(_, row)| row).collect()));
-        }
-        // A service may say that there is more and then have nothing.
-        let goes_on = more || (!rows.is_empty() && world.dice.happens(0.05));
-        let resume = rows.last().filter(|_| goes_on).map(|(place, _)| token(place));
-        let page = Page { resume, ..Page::last(rows.into_iter().map(|(_, row)| row).collect()) };
-        Ok(self.damage(page))
-    }
-
-    /// Rows, and whole sources, that cannot be read this once.
-    fn damage<R: Living>(&self, mut page: Page<R>) -> Page<R> {
-        let world = self.world();
-        if !world.is_rough() || page.rows.is_empty() {
-            return page;
-        }
-        match world.dice.below(400) {
-            0 => {
-                world.book.count("unreadable rows");
-                page.rows.pop();
-                page.unreadable = 1;
-            }
-            1 => {
-                world.book.count("incomplete rows");
-                if let Some(row) = page.rows.pop() {
-                    let detail = "a column was odd".to_owned();
-                    page.notices.push(Notice::RowIncomplete { id: row.record_id(), detail });
-                }
-            }
-            2 => {
-                world.book.count("unreadable sources");
-                let (origin, detail) = (R::TABLE.as_str().to_owned(), "refused".to_owned());
-                let notices = vec![Notice::SourceUnreadable { origin, detail }];
-                page = Page { notices, ..Page::last(Vec::new()) };
-            }
-            _ => {}
-        }
-        page
-    }
-
-    fn look_up<R: Living>(&self, eyes: &Eyes, ids: &[RecordId]) -> Vec<Lookup> {
-        let org = self.world().org.lock().unwrap();
-        let one = |id: &RecordId| match R::shelf(&org).get(id) {
-            Some(kept) if eyes.see(id, kept) => Lookup::present(R::batch(vec![kept.row.clone()])),
-            Some(_) if self.crm.world.spoil == Spoil::CallsHiddenGone => Lookup::Gone,
-            // As in a real one: a list does not tell gone from hidden.
-            None if ids.len() == 1 => Lookup::Gone,
-            _ => Lookup::Hidden,
-        };
-        ids.iter().map(one).collect()
-    }
 }
 
 #[async_trait]

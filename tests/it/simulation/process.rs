@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use fluint_crm::Clock as _;
 use fluint_crm::storage::Stores;
 use fluint_crm::testkit::{Access, CallEnd, CrashPoint, StoreCall, StoreWatch, WatchedStore};
+use futures_util::future::BoxFuture;
 
+use crate::simulation::stage::wait_for;
 use crate::simulation::world::World;
 
 #[derive(Debug)]
@@ -93,6 +95,11 @@ impl StoreWatch for Process {
             }
         };
         self.pass(point).await;
+    }
+
+    /// Blocks: a store's thread must not be the one to say who goes on when.
+    async fn during(&self, call: BoxFuture<'_, ()>) {
+        wait_for(call);
     }
 
     async fn after(&self, call: &StoreCall<'_>, end: CallEnd) {

@@ -7,8 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
-use fluint_crm::model::CrmKind;
-use fluint_crm::storage::GateKey;
 use fluint_crm::testkit::CrashPoint;
 use fluint_crm::{Budget, Clock as _, Crm};
 use futures_util::FutureExt;
@@ -40,12 +38,13 @@ pub(crate) fn wait_for<T>(answer: impl Future<Output = T>) -> T {
     let bell = Arc::new(Bell { rung: AtomicBool::new(true), stage: std::thread::current() });
     let waker = Waker::from(Arc::clone(&bell));
     loop {
-        if bell.rung.swap(false, Ordering::SeqCst)
-            && let Poll::Ready(answer) = answer.as_mut().poll(&mut Context::from_waker(&waker))
-        {
+        // Whoever waits inside may have slept through the ringing: look before going to sleep.
+        while !bell.rung.swap(false, Ordering::SeqCst) {
+            std::thread::park();
+        }
+        if let Poll::Ready(answer) = answer.as_mut().poll(&mut Context::from_waker(&waker)) {
             return answer;
         }
-        std::thread::park();
     }
 }
 
@@ -132,20 +131,8 @@ impl Stage {
     fn go_on(&mut self, at: usize) -> bool {
         let actor = &mut self.actors[at];
         let waker = Waker::from(Arc::clone(&actor.bell));
-        loop {
-            actor.bell.rung.store(false, Ordering::SeqCst);
-            if actor.doing.poll_unpin(&mut Context::from_waker(&waker)).is_ready() {
-                return true;
-            }
-            let Some(thread) = &self.world.thread else { return false };
-            // The thread does one thing after the other: when it has answered this, it has answered
-            // everything before.
-            let key = GateKey { kind: CrmKind::new("stage"), scope: String::new() };
-            wait_for(thread.held_until(&key)).unwrap();
-            if !actor.bell.rung.load(Ordering::SeqCst) {
-                return false;
-            }
-        }
+        actor.bell.rung.store(false, Ordering::SeqCst);
+        actor.doing.poll_unpin(&mut Context::from_waker(&waker)).is_ready()
     }
 
     /// Whether that process is still at it.

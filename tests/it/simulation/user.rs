@@ -120,8 +120,8 @@ pub(crate) fn afterwards(world: Arc<World>, crm: Arc<Crm>) -> LocalBoxFuture<'st
         let connection = the_connection(&crm).await.unwrap();
         approve(&crm, &connection).await.unwrap();
         quiet_sync(&world, &crm).await;
-        // Notes under way have a debounce and a drain ahead of them.
-        let until = world.clock.now() + Duration::minutes(45);
+        // Notes under way have a drain ahead of them, or the longest wait between two tries: an hour.
+        let until = world.clock.now() + Duration::minutes(75);
         world.clock.sleep_until(until).await;
     }
     .boxed_local()

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use fluint_crm::host::Members;
 use fluint_crm::model::{Member, WorkspaceId};
-use fluint_crm::storage::{Gates, Stores, Work};
+use fluint_crm::storage::{Stores, Work};
 use fluint_crm::store::{MemoryStore, SqliteStore};
 use fluint_crm::{Clock as _, Crm, Randomness, Result, SyncEnded};
 use time::macros::datetime;
@@ -42,6 +42,8 @@ pub(crate) enum Spoil {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setting {
     pub(crate) seed: u64,
+    /// Steps while it is rough.
+    pub(crate) rough: usize,
     pub(crate) spoil: Spoil,
     pub(crate) storage: Storage,
 }
@@ -56,11 +58,12 @@ pub(crate) enum Storage {
 
 impl Setting {
     pub(crate) const fn in_memory(seed: u64) -> Self {
-        Self { seed, spoil: Spoil::Nothing, storage: Storage::Memory }
+        Self { seed, rough: 1_800, spoil: Spoil::Nothing, storage: Storage::Memory }
     }
 
+    /// With fewer steps, since each takes longer.
     pub(crate) const fn on_sqlite(seed: u64) -> Self {
-        Self { storage: Storage::Sqlite, ..Self::in_memory(seed) }
+        Self { rough: 700, storage: Storage::Sqlite, ..Self::in_memory(seed) }
     }
 
     fn open(self, clock: Arc<SimClock>) -> Stores {
@@ -82,8 +85,6 @@ pub(crate) struct World {
     pub(crate) page_size: usize,
     /// The store, watched by the witness.
     pub(crate) stores: Mutex<Option<Stores>>,
-    /// Leads to the thread on which the store works, when it has one.
-    pub(crate) thread: Option<Arc<dyn Gates>>,
     /// The newest token handed out for each item of work.
     pub(crate) tokens: Mutex<BTreeMap<Work, u64>>,
     pub(crate) shows: Mutex<Shows>,
@@ -123,7 +124,6 @@ impl World {
             page_size: 5 + dice.below(25),
             dice,
             stores: Mutex::new(None),
-            thread: (setting.storage == Storage::Sqlite).then(|| Arc::clone(&stores.gates)),
             tokens: Mutex::default(),
             shows: Mutex::default(),
             notes: PlainCrm::default(),
