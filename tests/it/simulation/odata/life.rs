@@ -22,6 +22,9 @@ pub(super) const TABLES: [(Table, &str); 3] = [
     (Table::Opportunities, "opportunity"),
 ];
 
+/// A table does not grow beyond this: if rows came faster than pages, a read would never end.
+const MOST_ROWS: usize = 60;
+
 /// The org's rows, which come and go.
 #[derive(Debug)]
 pub(super) struct Life {
@@ -128,7 +131,7 @@ impl Life {
         let ids = self.org().ids(table);
         let some = dice.pick(&ids).copied();
         let (what, id) = match (dice.below(10), some) {
-            (0..3, _) => ("create", Some(self.create(dice, table))),
+            (0..3, _) if ids.len() < MOST_ROWS => ("create", Some(self.create(dice, table))),
             (3..5, Some(id)) if ids.len() > 3 => {
                 self.org().delete(table, id);
                 ("delete", Some(id))
