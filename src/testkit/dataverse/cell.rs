@@ -268,8 +268,10 @@ impl From<Uuid> for Cell {
 }
 
 impl From<OffsetDateTime> for Cell {
+    /// In whole seconds, as the service keeps and sends them: with more, a page's last row would
+    /// come behind its own cookie.
     fn from(moment: OffsetDateTime) -> Self {
-        Self::Moment(moment)
+        Self::Moment(moment.replace_nanosecond(0).unwrap_or(moment))
     }
 }
 
