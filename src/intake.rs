@@ -36,7 +36,7 @@ impl Intake {
         Self {
             bytes: Arc::new(Account::new(units(bytes))),
             cores: Arc::new(Semaphore::new(cores)),
-            decoded: Arc::new(Semaphore::new(DECODED_PER_CORE * cores)),
+            decoded: Arc::new(Semaphore::new(DECODED_PER_CORE * cores.max(2))),
         }
     }
 
@@ -70,9 +70,11 @@ impl Intake {
 
     /// Decodes a page away from the runtime's own threads, as many at once as there are cores.
     ///
-    /// Pages wait here as bodies while too many are decoded and not stored yet. `None` when the
-    /// work panicked or the runtime is shutting down. The bytes are held until the work is over,
-    /// although nobody may be waiting for it any more.
+    /// Pages wait here as bodies while too many are decoded and not stored yet: whoever takes a page
+    /// from a connector drops its bytes before too long. From now on the page counts half as much
+    /// again, for its body and its rows are there together. `None` when the work panicked or the
+    /// runtime is shutting down. The bytes are held until the work is over, although nobody may be
+    /// waiting for it any more.
     pub async fn compute<T: Send + 'static>(
         &self,
         mut held: BytesHeld,
@@ -80,6 +82,7 @@ impl Intake {
     ) -> Option<(T, BytesHeld)> {
         held.decoded = Some(Arc::clone(&self.decoded).acquire_owned().await.ok()?);
         let core = Arc::clone(&self.cores).acquire_owned().await.ok()?;
+        held.overdraw(held.units() / 2);
         let work = move || {
             let done = work();
             drop(core);
@@ -273,15 +276,13 @@ mod tests {
     async fn syn_4_few_decoded_pages_wait_for_the_store() {
         let intake = Intake::default();
         let mut pages = Vec::new();
-        while let Some(Some((_, held))) =
-            tokio::time::timeout(Duration::from_millis(200), intake.compute(BytesHeld::NONE, || ()))
-                .await
-                .ok()
-        {
+        let soon = Duration::from_millis(200);
+        let next = || tokio::time::timeout(soon, intake.compute(BytesHeld::NONE, || ()));
+        while let Ok(Some((_, held))) = next().await {
             pages.push(held);
         }
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        assert_eq!(pages.len(), DECODED_PER_CORE * cores);
+        assert_eq!(pages.len(), DECODED_PER_CORE * cores.max(2));
         pages.pop();
         assert!(intake.compute(BytesHeld::NONE, || ()).await.is_some());
     }

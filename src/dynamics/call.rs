@@ -78,9 +78,9 @@ impl Call {
         Self { expect: bytes, ..self }
     }
 
-    /// Takes the share of a page with so many bytes of the bytes in flight.
+    /// Takes so many of the bytes in flight while the answer is on its way.
     pub(crate) fn taking(self, bytes: usize) -> Self {
-        Self { room: share(bytes), ..self }
+        Self { room: bytes, ..self }
     }
 
     /// How many of the bytes in flight it takes.
@@ -151,12 +151,6 @@ impl Call {
             Kind::Once(_) => Idempotency::Once,
         }
     }
-}
-
-/// What a page of so many bytes takes in memory on its way: a body, then rows of about its size, and
-/// both while one becomes the other.
-pub(crate) const fn share(bytes: usize) -> usize {
-    bytes + bytes / 2
 }
 
 fn bearer_header(token: &SecretString) -> Result<HeaderValue> {

@@ -13,7 +13,7 @@ use tracing::Instrument;
 use crate::clock::{Clock, Randomness};
 use crate::connector::Split;
 use crate::dynamics::bearer::BearerTokens;
-use crate::dynamics::call::{Call, share};
+use crate::dynamics::call::Call;
 use crate::dynamics::challenge::claims_challenge;
 use crate::dynamics::endpoints::Endpoints;
 use crate::dynamics::error::{Failure, Refusal};
@@ -162,7 +162,7 @@ impl WebApi {
         };
         let mut held = course.held;
         let came = result.as_ref().map_or(0, |response| response.body.len());
-        self.intake.adjust(&mut held, share(came));
+        self.intake.adjust(&mut held, came);
         Answer { result, held }
     }
 
@@ -192,6 +192,8 @@ impl WebApi {
         match retry {
             Retry::AfterBackoff { wait } => {
                 tracing::debug!(?outcome, ?wait, "trying again");
+                // A refusal may have a large body, too.
+                drop(ended);
                 self.clock.sleep_until(self.now() + wait).await;
                 Ok(None)
             }
@@ -208,23 +210,25 @@ impl WebApi {
     }
 
     /// Sends once, when the gate is open, with room for the answer and a token that is fresh then.
+    ///
+    /// Nobody waits for a hold's end or for room in one of the few places, where others could send.
     async fn attempt(&self, call: &Call, course: &mut Course) -> Result<Ended> {
-        let _place = self.gate.enter().await?;
-        let token = loop {
+        let (_place, token) = loop {
+            let place = self.gate.enter().await?;
             let token = match course.renewed.take() {
                 Some(token) => token,
                 None => self.tokens.bearer().await?,
             };
             if let Some(until) = self.gate.closed_until(|until| self.tell(until)).await? {
                 course.held = BytesHeld::NONE;
+                drop(place);
                 tracing::debug!(%until, "waiting as the service asked");
                 self.clock.sleep_until(until).await;
             } else if self.has_room(call, course) {
-                break token;
+                break (place, token);
             } else {
-                // The gate may close while this waits, so it is asked again.
+                drop(place);
                 course.held = self.intake.reserve(call.room()).await;
-                course.renewed = Some(token);
             }
         };
         let answer = self.transport.send(call.request(&token)?).await;

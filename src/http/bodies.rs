@@ -19,6 +19,12 @@ const STEP: usize = 1024 * 1024;
 /// How much larger a buffer's successor is; what is not used of it takes no memory.
 const GROWTH: usize = 8;
 
+/// How much larger than asked a buffer may be: a small body would keep it from the page that needs it.
+const MOST_WASTE: usize = 4;
+
+/// What may lie idle. The bytes in flight are bounded elsewhere, and do not know of these.
+const MOST_IDLE: usize = 32 * 1024 * 1024;
+
 /// Lends buffers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Bodies(Arc<Mutex<Shelf>>);
@@ -50,15 +56,21 @@ impl Bodies {
 }
 
 impl Shelf {
-    /// The smallest buffer that has the room.
+    /// The smallest buffer that has the room, and not much more.
     fn take(&mut self, room: usize) -> Option<MmapMut> {
-        let fitting = self.idle.iter().enumerate().filter(|(_, buffer)| buffer.len() >= room);
+        let fits = |buffer: &MmapMut| buffer.len() >= room && buffer.len() / MOST_WASTE <= room;
+        let fitting = self.idle.iter().enumerate().filter(|(_, buffer)| fits(buffer));
         let best = fitting.min_by_key(|(_, buffer)| buffer.len()).map(|(index, _)| index);
-        if best.is_none() {
-            // One that is too small would stay so; its place is better given to a new one.
-            self.idle.pop();
-        }
         best.map(|index| self.idle.swap_remove(index))
+    }
+
+    /// Takes a buffer back; when too much is idle, those that have been idle longest go.
+    fn give(&mut self, buffer: MmapMut) {
+        self.idle.push(buffer);
+        let mut idle: usize = self.idle.iter().map(|buffer| buffer.len()).sum();
+        while idle > MOST_IDLE {
+            idle -= self.idle.remove(0).len();
+        }
     }
 }
 
@@ -107,17 +119,10 @@ impl Body {
         let room = self.expected.max(length).max(GROWTH * self.length);
         if let Some(mut pages) = self.bodies.pages(room) {
             pages[..self.length].copy_from_slice(self.as_ref());
-            self.put_back(Buffer::Pages(pages));
+            // What it replaces was too small, and would be again: it is not kept.
+            self.buffer = Buffer::Pages(pages);
         } else if let Buffer::Pages(pages) = &self.buffer {
-            let heap = pages[..self.length].to_vec();
-            self.put_back(Buffer::Heap(heap));
-        }
-    }
-
-    /// Takes another buffer in place of the one it has.
-    fn put_back(&mut self, other: Buffer) {
-        if let Buffer::Pages(pages) = std::mem::replace(&mut self.buffer, other) {
-            self.bodies.shelf().idle.push(pages);
+            self.buffer = Buffer::Heap(pages[..self.length].to_vec());
         }
     }
 }
@@ -139,11 +144,13 @@ impl From<Body> for Bytes {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        self.put_back(Buffer::Heap(Vec::new()));
+        let buffer = std::mem::replace(&mut self.buffer, Buffer::Heap(Vec::new()));
         let mut shelf = self.bodies.shelf();
         shelf.lent -= 1;
         if shelf.lent == 0 {
             shelf.idle = Vec::new();
+        } else if let Buffer::Pages(pages) = buffer {
+            shelf.give(pages);
         }
     }
 }
@@ -184,13 +191,24 @@ mod tests {
     }
 
     #[test]
-    fn syn_4_a_buffer_that_is_too_small_makes_way() {
+    fn syn_4_a_buffer_is_kept_for_bodies_of_about_its_size() {
         let bodies = Bodies::default();
         let _other = filled(&bodies, 10);
-        drop(filled(&bodies, PAGE));
-        let larger = filled(&bodies, 2 * PAGE);
-        assert!(bodies.shelf().idle.is_empty());
-        assert_eq!(larger.len(), 2 * PAGE);
+        let page = filled(&bodies, 16 * STEP);
+        let place = page.as_ptr();
+        drop(page);
+        let (small, large) = (filled(&bodies, STEP), filled(&bodies, 17 * STEP));
+        assert!(small.as_ptr() != place && large.as_ptr() != place);
+        assert_eq!(filled(&bodies, 5 * STEP).as_ptr(), place);
+    }
+
+    #[test]
+    fn syn_4_only_so_much_lies_idle() {
+        let bodies = Bodies::default();
+        let _other = filled(&bodies, 10);
+        let pages: Vec<Bytes> = (0..20).map(|_| filled(&bodies, PAGE)).collect();
+        drop(pages);
+        assert_eq!(bodies.shelf().idle.len(), MOST_IDLE / PAGE);
     }
 
     #[test]
@@ -199,7 +217,7 @@ mod tests {
         for expected in [0, 100, SMALL, PAGE] {
             for length in [0, 1, SMALL - 1, SMALL, SMALL + 1, STEP, STEP + 1, PAGE + 12_345] {
                 for chunk in [1_000, SMALL, STEP - 1, PAGE] {
-                    let all: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+                    let all: Vec<u8> = (0..=250).cycle().take(length).collect();
                     let mut body = bodies.lend(expected);
                     all.chunks(chunk).for_each(|chunk| body.extend(chunk));
                     assert_eq!(body.len(), length);

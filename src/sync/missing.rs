@@ -15,8 +15,9 @@ use crate::sync::Sync;
 /// Ids in one list.
 const LIST: u32 = 500;
 
-/// Lists of one table in one run: after that many, what is left waits for the next run.
-const MAX_LISTS: usize = 200;
+/// Lists of one table in one run, unless a person approved its sweep: so many missing rows are
+/// withheld anyway.
+pub(super) const MAX_LISTS: usize = 200;
 
 /// Rows read one by one to find out whether anything is hidden.
 const SAMPLE: usize = 50;
@@ -66,8 +67,8 @@ impl Asked {
 }
 
 impl MissingRows<'_> {
-    /// Asks for every missing row in lists and stores those that are found.
-    pub(super) async fn settle_those_in_lists(&self) -> Result<Left> {
+    /// Asks for every missing row in lists, `most` of them, and stores those that are found.
+    pub(super) async fn settle_those_in_lists(&self, most: usize) -> Result<Left> {
         let (mut after, mut lists) = (None, 0);
         let mut left = Left { rows: 0, coverage: Coverage::All };
         loop {
@@ -76,7 +77,7 @@ impl MissingRows<'_> {
             after = Some(last.id.clone());
             let ids: Vec<RecordId> = rows.into_iter().map(|row| row.id).collect();
             lists += 1;
-            let answers = if lists <= MAX_LISTS { self.ask(&ids).await? } else { None };
+            let answers = if lists <= most { self.ask(&ids).await? } else { None };
             if answers.is_none() {
                 left.coverage = Coverage::Some;
             }

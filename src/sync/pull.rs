@@ -15,7 +15,8 @@ use crate::sync::Sync;
 use crate::sync::sample::sample_creation;
 use crate::walk::{CompletenessProof, Notice, Page, Reached, Walk};
 
-/// How often a table may be begun anew in one run, when the CRM does not take a place any more.
+/// How often a table may be begun anew in one sync, when the CRM does not take a place any more. A
+/// later sync may do so again: it would be stuck at that place else.
 const MAX_RESTARTS: u32 = 3;
 
 /// Reads all tables. Those that were read to their end are proved; the others are not in the list.
@@ -73,10 +74,11 @@ impl<'a> TableReader<'a> {
             Some(known) => known.clone(),
             None => self.plan(0).await?,
         };
+        let most = read.attempt + MAX_RESTARTS;
         loop {
             let resumed = read.chains.iter().any(|chain| chain.reached != Reached::Start);
             match self.read_chains(&read, &fetch).await {
-                Err(error) if read.attempt < MAX_RESTARTS && may_begin_anew(&error, resumed) => {
+                Err(error) if read.attempt < most && may_begin_anew(&error, resumed) => {
                     tracing::warn!(table = %self.table, %error, "the table is read anew");
                     read = self.plan(read.attempt + 1).await?;
                 }

@@ -16,7 +16,7 @@ use crate::model::{Connection, FeedEvent, Table, WithheldReason};
 use crate::rules::{SweepEvidence, SweepVerdict, judge_sweep};
 use crate::storage::{NewSweep, Pull, Sweep, TableSummary};
 use crate::sync::Sync;
-use crate::sync::missing::{Asked, Coverage, MissingRows};
+use crate::sync::missing::{Asked, Coverage, MAX_LISTS, MissingRows};
 use crate::walk::CompletenessProof;
 
 /// Whose eyes a run reads with, compared with the run before.
@@ -64,10 +64,14 @@ async fn sweep_table(
     earlier: Option<&Sweep>,
 ) -> Result<NewSweep> {
     let rows = MissingRows { sync, run, table: summary.table };
-    let left = rows.settle_those_in_lists().await?;
+    let approval = earlier.and_then(|sweep| sweep.approval);
+    let most = if approval.is_some() { usize::MAX } else { MAX_LISTS };
+    let left = rows.settle_those_in_lists(most).await?;
     let missing = left.rows;
-    // Whatever becomes of it, an approval is for one run.
-    let used = earlier.and_then(|sweep| sweep.approval);
+    // Whoever approved an earlier sweep has seen what was missing then, and nothing newer. What no
+    // list has asked for may be there: it is not approved, and the approval waits for a run that
+    // can ask. Whatever becomes of it there, it is for one run.
+    let used = approval.filter(|_| left.coverage == Coverage::All);
     let mut sweep = NewSweep { run: run.run, table: summary.table, missing, withheld: None, used };
     if missing == 0 {
         return Ok(sweep);
@@ -81,10 +85,7 @@ async fn sweep_table(
         })
     };
     let verdict = judge(missing);
-    // Whoever approved an earlier sweep has seen what was missing then, and nothing newer. What no
-    // list has asked for may be there: it is not approved.
-    let approved = used.filter(|_| left.coverage == Coverage::All);
-    let asked = match (verdict, approved) {
+    let asked = match (verdict, used) {
         (SweepVerdict::Withheld(reason), Some(approval)) if reason.is_approvable() => {
             rows.ask_one_by_one_until(approval.until, reason).await?
         }

@@ -206,6 +206,10 @@ async fn r_18_an_approval_sweeps_nothing_that_no_list_has_asked_for() {
     let report = synced(&host, &connection).await;
     assert_eq!((report.counts.deals_stopped, report.counts.rows_missing), (0, 700));
     assert!(sweep(&host, &connection).await.withheld.is_some());
+    // The run could not ask, so the approval waits for one that can.
+    host.plain.state().fail_lookups = None;
+    let report = synced(&host, &connection).await;
+    assert_eq!((report.counts.deals_stopped, report.counts.rows_missing), (700, 0));
 }
 
 #[tokio::test]

@@ -254,6 +254,23 @@ async fn syn_8_a_place_that_is_not_taken_any_more_means_reading_the_table_again(
 }
 
 #[tokio::test]
+async fn syn_8_a_run_whose_places_are_refused_time_and_again_is_not_stuck() {
+    let host = host();
+    small_org(&host);
+    host.connect().await;
+    for _ in 0..6 {
+        // A page is read and the next is not there; by the next sync its place is not taken.
+        host.plain.state().fail = Some((Table::Opportunities, 1, Failure::Unavailable));
+        failed(&host).await;
+        host.plain.state().fail = Some((Table::Opportunities, 1, Failure::PlaceNotTaken));
+        host.plain.state().fail_again = Some((Table::Opportunities, 1, Failure::Unavailable));
+        failed(&host).await;
+    }
+    host.plain.state().fail = Some((Table::Opportunities, 1, Failure::PlaceNotTaken));
+    assert_eq!(synced(&host).await.counts.deals_created, 3);
+}
+
+#[tokio::test]
 async fn syn_8_dropping_a_sync_is_as_safe_as_a_crash() {
     let host = host();
     small_org(&host);

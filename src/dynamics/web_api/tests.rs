@@ -157,3 +157,19 @@ async fn r_3_nothing_is_sent_while_the_gate_is_closed() {
         assert_eq!(waited, if throttled { Duration::seconds(9) } else { Duration::ZERO });
     }
 }
+
+#[tokio::test]
+async fn r_27_a_page_that_waits_for_room_keeps_no_other_call_from_sending() {
+    let org = Org::new(|_, _| Ok(answer(200, &[], "{}")));
+    let api = org.api();
+    let all = api.intake.reserve(usize::MAX).await;
+    let page = read_call().taking(1024 * 1024);
+    let pages = futures_util::future::join_all((0..20).map(|_| api.take_in(&page)));
+    tokio::pin!(pages);
+    assert!(futures_util::poll!(&mut pages).is_pending(), "there is no room");
+    api.send(&write_call(Precondition::Absent)).await.unwrap();
+    assert_eq!(org.transport.sent().len(), 1);
+    drop(all);
+    pages.await;
+    assert_eq!(org.transport.sent().len(), 21);
+}

@@ -48,6 +48,8 @@ pub(crate) struct PlainState {
     pub(crate) currencies: Vec<Currency>,
     /// Reading this table fails after so many pages.
     pub(crate) fail: Option<(Table, usize, Failure)>,
+    /// What fails once a place was not taken.
+    pub(crate) fail_again: Option<(Table, usize, Failure)>,
     /// Reading this table raises a notice on its first page.
     pub(crate) notice: Option<(Table, Notice)>,
     /// Pages handed out so far, by table.
@@ -135,7 +137,7 @@ impl PlainCrm {
             && index >= after
         {
             if matches!(failure, Failure::PlaceNotTaken) {
-                state.fail = None;
+                state.fail = state.fail_again.take();
             }
             return Box::pin(async move {
                 if matches!(failure, Failure::NeverAnswers) {

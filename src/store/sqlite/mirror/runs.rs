@@ -145,6 +145,7 @@ pub(crate) fn plan(
     match stands {
         Some(stands) if stands.attempt >= fresh.attempt || !reading => return Ok(stands),
         Some(_) => forget(tx, owner, run, fresh.table)?,
+        None if !reading => return Ok(fresh.clone()),
         None => {}
     }
     let key = || owner.with([uuid(run.as_uuid()), text(fresh.table.as_str())]);
