@@ -163,6 +163,8 @@ impl Scene {
             oracle.nothing_false().await;
             let Some(report) = report else {
                 self.crash();
+                // The sync may have ended well before the crash, and nobody has heard of it.
+                self.crm.sync_now(&workspace(), connection).await.unwrap();
                 continue;
             };
             // A crash that was planned for later must not strike whoever asks for the next run.
