@@ -159,7 +159,7 @@ async fn r_3_nothing_is_sent_while_the_gate_is_closed() {
 }
 
 #[tokio::test]
-async fn r_27_a_page_that_waits_for_room_keeps_no_other_call_from_sending() {
+async fn syn_5_a_page_that_waits_for_room_keeps_no_other_call_from_sending() {
     let org = Org::new(|_, _| Ok(answer(200, &[], "{}")));
     let api = org.api();
     let all = api.intake.reserve(usize::MAX).await;
