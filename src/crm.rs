@@ -457,8 +457,8 @@ impl CrmBuilder {
     }
 
     /// How many bytes of pages may be between the CRM and the store at once, over all connections;
-    /// 48 MiB by default. A page counts its body, which has up to about 10 MB, and half as much again
-    /// while it is decoded and stored; with less, pages wait for each other.
+    /// 48 MiB by default. A page counts a quarter more than its body, which has up to about 10 MB,
+    /// and half as much again in all once it is decoded; with less, pages wait for each other.
     pub const fn bytes_in_flight(mut self, bytes: usize) -> Self {
         self.bytes_in_flight = bytes;
         self

@@ -71,8 +71,8 @@ impl Intake {
     /// Decodes a page away from the runtime's own threads, as many at once as there are cores.
     ///
     /// Pages wait here as bodies while too many are decoded and not stored yet: whoever takes a page
-    /// from a connector drops its bytes before too long. From now on the page counts half as much
-    /// again, for its body and its rows are there together. `None` when the work panicked or the
+    /// from a connector drops its bytes before too long. From now on the page counts a fifth
+    /// more, for its body and its rows are there together. `None` when the work panicked or the
     /// runtime is shutting down. The bytes are held until the work is over, although nobody may be
     /// waiting for it any more.
     pub async fn compute<T: Send + 'static>(
@@ -82,7 +82,7 @@ impl Intake {
     ) -> Option<(T, BytesHeld)> {
         held.decoded = Some(Arc::clone(&self.decoded).acquire_owned().await.ok()?);
         let core = Arc::clone(&self.cores).acquire_owned().await.ok()?;
-        held.overdraw(held.units() / 2);
+        held.overdraw(held.units() / 5);
         let work = move || {
             let done = work();
             drop(core);

@@ -78,9 +78,9 @@ impl Call {
         Self { expect: bytes, ..self }
     }
 
-    /// Takes so many of the bytes in flight while the answer is on its way.
+    /// Takes the share of a page with so many bytes of the bytes in flight.
     pub(crate) fn taking(self, bytes: usize) -> Self {
-        Self { room: bytes, ..self }
+        Self { room: share(bytes), ..self }
     }
 
     /// How many of the bytes in flight it takes.
@@ -151,6 +151,12 @@ impl Call {
             Kind::Once(_) => Idempotency::Once,
         }
     }
+}
+
+/// What a page with a body of so many bytes takes in memory: the buffer is larger, and there are
+/// the line's own and the decompressor's.
+pub(crate) const fn share(bytes: usize) -> usize {
+    bytes + bytes / 4
 }
 
 fn bearer_header(token: &SecretString) -> Result<HeaderValue> {

@@ -13,7 +13,7 @@ use tracing::Instrument;
 use crate::clock::{Clock, Randomness};
 use crate::connector::Split;
 use crate::dynamics::bearer::BearerTokens;
-use crate::dynamics::call::Call;
+use crate::dynamics::call::{Call, share};
 use crate::dynamics::challenge::claims_challenge;
 use crate::dynamics::endpoints::Endpoints;
 use crate::dynamics::error::{Failure, Refusal};
@@ -162,7 +162,7 @@ impl WebApi {
         };
         let mut held = course.held;
         let came = result.as_ref().map_or(0, |response| response.body.len());
-        self.intake.adjust(&mut held, came);
+        self.intake.adjust(&mut held, share(came));
         Answer { result, held }
     }
 

@@ -23,7 +23,7 @@ const GROWTH: usize = 8;
 const MOST_WASTE: usize = 4;
 
 /// What may lie idle. The bytes in flight are bounded elsewhere, and do not know of these.
-const MOST_IDLE: usize = 32 * 1024 * 1024;
+const MOST_IDLE: usize = 8 * 1024 * 1024;
 
 /// Lends buffers.
 #[derive(Clone, Debug, Default)]
