@@ -194,10 +194,10 @@ mod tests {
     fn syn_4_a_buffer_is_kept_for_bodies_of_about_its_size() {
         let bodies = Bodies::default();
         let _other = filled(&bodies, 10);
-        let page = filled(&bodies, 16 * STEP);
+        let page = filled(&bodies, 8 * STEP);
         let place = page.as_ptr();
         drop(page);
-        let (small, large) = (filled(&bodies, STEP), filled(&bodies, 17 * STEP));
+        let (small, large) = (filled(&bodies, STEP), filled(&bodies, 9 * STEP));
         assert!(small.as_ptr() != place && large.as_ptr() != place);
         assert_eq!(filled(&bodies, 5 * STEP).as_ptr(), place);
     }
