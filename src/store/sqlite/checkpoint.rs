@@ -28,11 +28,15 @@ const fn pages(bytes: i64) -> i32 {
     (bytes / schema::PAGE) as i32
 }
 
-/// Starts the thread, and has the writing connection wake it. It ends with that connection.
-pub(crate) fn start(path: &Path, writer: &mut Connection) -> Result<JoinHandle<()>> {
+/// Starts the thread, and has the writing connection wake it. It ends with that connection, and
+/// gives back its own.
+pub(crate) fn start(path: &Path, writer: &mut Connection) -> Result<JoinHandle<Connection>> {
     let connection = schema::open_mover(path)?;
     let (wake, woken) = sync_channel(1);
-    let thread = spawn("fluint-crm-log", move || move_on(&connection, &woken))?;
+    let thread = spawn("fluint-crm-log", move || {
+        move_on(&connection, &woken);
+        connection
+    })?;
     watch(writer, wake).map_err(|trouble| trouble.into_error("watch the database's log"))?;
     Ok(thread)
 }

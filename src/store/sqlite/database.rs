@@ -33,7 +33,7 @@ pub(crate) struct Database {
     writing: Option<JoinHandle<()>>,
     reading: Vec<JoinHandle<()>>,
     /// Ends once the writing thread has.
-    moving: Option<JoinHandle<()>>,
+    moving: Option<JoinHandle<Connection>>,
 }
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
@@ -144,7 +144,10 @@ async fn ask<T: Send + 'static>(
     answered.await.map_err(|_| gone())?.map_err(|trouble| trouble.into_error(operation))
 }
 
-pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+pub(crate) fn spawn<T: Send + 'static>(
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>> {
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(run)
@@ -185,8 +188,13 @@ impl Drop for Database {
             let _ = thread.join();
         }
         drop(self.writer.take());
-        for thread in [self.writing.take(), self.moving.take()].into_iter().flatten() {
+        if let Some(thread) = self.writing.take() {
             let _ = thread.join();
+        }
+        // Two connections that close at once each take the other for the last one, and the log
+        // stays: this one closes when all others have.
+        if let Some(thread) = self.moving.take() {
+            drop(thread.join());
         }
     }
 }
