@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::future::ready;
+use std::pin::pin;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use time::OffsetDateTime;
 
 use crate::connector::Lookup;
@@ -69,15 +71,11 @@ impl Asked {
 impl MissingRows<'_> {
     /// Asks for every missing row in lists, `most` of them, and stores those that are found.
     pub(super) async fn settle_those_in_lists(&self, most: usize) -> Result<Left> {
-        let (mut after, mut lists) = (None, 0);
         let mut left = Left { rows: 0, coverage: Coverage::All };
-        loop {
-            let rows = self.list(after.as_ref()).await?;
-            let Some(last) = rows.last() else { return Ok(left) };
-            after = Some(last.id.clone());
-            let ids: Vec<RecordId> = rows.into_iter().map(|row| row.id).collect();
-            lists += 1;
-            let answers = if lists <= most { self.ask(&ids).await? } else { None };
+        let mut lists = pin!(self.lists().enumerate());
+        while let Some((number, rows)) = lists.next().await {
+            let ids: Vec<RecordId> = rows?.into_iter().map(|row| row.id).collect();
+            let answers = if number < most { self.ask(&ids).await? } else { None };
             if answers.is_none() {
                 left.coverage = Coverage::Some;
             }
@@ -86,6 +84,7 @@ impl MissingRows<'_> {
                 ids.len() as u64 - found.values().map(|rows| rows.len() as u64).sum::<u64>();
             self.settle(found, Vec::new()).await?;
         }
+        Ok(left)
     }
 
     /// Reads each missing row by itself, as far as one run goes, and marks those gone that the CRM
@@ -120,26 +119,19 @@ impl MissingRows<'_> {
         }
         let mut asked = Asked::default();
         self.tell_gone(self.count_until(until).await?).await?;
-        let mut after = None;
-        loop {
-            let rows = self.list(after.as_ref()).await?;
-            let Some(last) = rows.last() else { return Ok(asked) };
-            after = Some(last.id.clone());
+        let mut lists = pin!(self.lists());
+        while let Some(rows) = lists.try_next().await? {
             let old = rows.into_iter().filter(|row| row.since <= until);
             let gone: Vec<RecordId> = old.map(|row| row.id).collect();
             asked.gone += gone.len() as u64;
             self.settle(Found::new(), gone).await?;
         }
+        Ok(asked)
     }
 
     async fn count_until(&self, until: OffsetDateTime) -> Result<u64> {
-        let (mut after, mut count) = (None, 0);
-        loop {
-            let rows = self.list(after.as_ref()).await?;
-            let Some(last) = rows.last() else { return Ok(count) };
-            after = Some(last.id.clone());
-            count += rows.iter().filter(|row| row.since <= until).count() as u64;
-        }
+        let old = |rows: &[MissingRow]| rows.iter().filter(|row| row.since <= until).count() as u64;
+        self.lists().try_fold(0, |count, rows| ready(Ok(count + old(&rows)))).await
     }
 
     /// Reads rows, a sample first: one that is hidden spares asking for the others.
@@ -184,18 +176,23 @@ impl MissingRows<'_> {
         Ok(Some(Asked { gone: 0, found: found(answers), withheld }))
     }
 
-    async fn list(&self, after: Option<&RecordId>) -> Result<Vec<MissingRow>> {
-        let Connection { workspace, id, .. } = self.sync.connection;
-        self.sync.stores.mirror.missing(workspace, *id, self.table, after, LIST).await
+    /// All missing rows, list by list; each list is as of when it is taken.
+    fn lists(&self) -> impl Stream<Item = Result<Vec<MissingRow>>> + Send + '_ {
+        stream::try_unfold(None, move |after: Option<RecordId>| async move {
+            let Connection { workspace, id, .. } = self.sync.connection;
+            let mirror = &self.sync.stores.mirror;
+            let rows = mirror.missing(workspace, *id, self.table, after.as_ref(), LIST).await?;
+            let last = rows.last().map(|row| row.id.clone());
+            Ok(last.map(|last| (rows, Some(last))))
+        })
     }
 
     /// The first missing rows, of those that have been missing since `until` at the latest.
     async fn first(&self, most: usize, until: Option<OffsetDateTime>) -> Result<Vec<RecordId>> {
-        let (mut after, mut ids) = (None, Vec::new());
-        while ids.len() < most {
-            let rows = self.list(after.as_ref()).await?;
-            let Some(last) = rows.last() else { break };
-            after = Some(last.id.clone());
+        let (mut lists, mut ids) = (pin!(self.lists()), Vec::new());
+        while ids.len() < most
+            && let Some(rows) = lists.try_next().await?
+        {
             let old = rows.into_iter().filter(|row| until.is_none_or(|until| row.since <= until));
             ids.extend(old.map(|row| row.id));
         }
