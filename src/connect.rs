@@ -10,35 +10,36 @@
 //! *Assumptions.* The host calls `finish` for the member who is signed in to it, not for whoever
 //! the URL names.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod catch_up;
+mod discover;
+mod moved;
+mod sign_ins;
 
-use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
+use std::sync::Arc;
+
 use time::OffsetDateTime;
 use url::Url;
 
-use crate::connector::{Callback, SignIn, SignedIn, Tokens};
+use crate::connector::{Callback, SignedIn, Tokens};
 use crate::connectors::Connectors;
 use crate::error::{Error, Result};
+use crate::host::Availability;
 use crate::model::{
     Connection, ConnectionChange, ConnectionId, CrmKind, FeedEvent, Health, Identity, MemberId,
-    NewFeedEntry, OrganisationId, Publication, PublicationState, RecordId, WorkspaceId, hex,
+    NewFeedEntry, OrganisationId, RecordId, WorkspaceId,
 };
-use crate::rules::{Debounce, publication_due_at};
-use crate::seal::SealPlace;
-use crate::storage::{Handshake, Stores, Work, WorkItem};
+use crate::rules::{Debounce, HealthEvent, next_health};
+use crate::storage::{SignInPurpose, Stores, Work, WorkItem};
 use crate::vault::{self, LentVault};
 
-/// How long a sign-in may take (CON-2). Entra's own code lives as long.
-const HANDSHAKE_LIFE: Duration = Duration::from_secs(600);
+pub(crate) use catch_up::{resume_publications, tell_connected, tell_filter};
+pub use discover::DiscoverRequest;
+pub(crate) use moved::notice_move;
+pub use sign_ins::{SignInState, UnansweredSignIn};
 
 /// How often a change is tried again after somebody else was first. Each loss means that another
 /// writer got its change in, so many in a row mean that something else is wrong.
 const MAX_LOST_RACES: u32 = 20;
-
-/// Publications looked through in one step: each carries its document.
-const LEDGER_PAGE: u32 = 20;
 
 /// Who wants to connect what.
 ///
@@ -108,53 +109,30 @@ pub enum MirrorFate {
 /// Starts, finishes and ends connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Connect {
-    stores: Stores,
-    connectors: Arc<Connectors>,
-    debounce: Debounce,
+    pub(crate) stores: Stores,
+    pub(crate) connectors: Arc<Connectors>,
+    pub(crate) availability: Arc<dyn Availability>,
+    pub(crate) debounce: Debounce,
 }
 
 impl Connect {
-    pub(crate) const fn new(
-        stores: Stores,
-        connectors: Arc<Connectors>,
-        debounce: Debounce,
-    ) -> Self {
-        Self { stores, connectors, debounce }
+    fn now(&self) -> OffsetDateTime {
+        self.connectors.context().clock.now()
     }
 
     /// Starts a sign-in (CON-2).
     pub(crate) async fn begin(&self, request: ConnectRequest) -> Result<ConnectStarted> {
-        let provider = self.connectors.provider(&request.kind)?;
-        let sign_in = SignIn {
-            address: provider.parse_address(&request.address)?,
-            state: self.secret()?,
-            verifier: self.secret()?,
-            login_hint: request.login_hint,
-        };
-        let authorization = provider.authorize(&sign_in)?;
-        let started_at = self.connectors.context().clock.now();
-        let state_hash = hash(sign_in.state.expose_secret());
-        let verifier = self.connectors.sealer().seal(
-            verifier_place(&request.workspace, &hex(&state_hash)),
-            sign_in.verifier.expose_secret().as_bytes(),
-        )?;
-        let handshake = Handshake {
-            state_hash,
-            workspace: request.workspace,
-            member: request.member,
-            kind: request.kind,
-            address: sign_in.address,
-            verifier,
-            admin_consent: authorization.admin_consent.as_ref().map(ToString::to_string),
-            started_at,
-            expires_at: started_at + HANDSHAKE_LIFE,
-        };
-        self.stores.connections.open_handshake(&handshake).await?;
-        Ok(ConnectStarted {
-            url: authorization.url,
-            admin_consent: authorization.admin_consent,
-            expires_at: handshake.expires_at,
-        })
+        let ConnectRequest { workspace, member, kind, address, login_hint } = request;
+        let provider = self.connectors.provider(&kind)?;
+        let address = provider.parse_address(&address)?;
+        self.demand_available(&workspace, &kind).await?;
+        let mut sign_in = self.fresh_sign_in(address, "")?;
+        sign_in.login_hint = login_hint;
+        sign_in.claims = self.claims_wanted(&workspace, &kind, &sign_in.address).await?;
+        let authorization = provider.authorize(self.connectors.context(), &sign_in).await?;
+        let opening =
+            sign_ins::Opening { workspace, member, kind, purpose: SignInPurpose::Connect };
+        self.open(opening, sign_in, authorization).await
     }
 
     /// Finishes a sign-in (CON-3).
@@ -164,23 +142,12 @@ impl Connect {
         member: &MemberId,
         callback: &Callback,
     ) -> Result<Connection> {
-        let handshake = self.answered_handshake(workspace, member, callback).await?;
-        let opened = self
-            .connectors
-            .sealer()
-            .open(verifier_place(workspace, &hex(&handshake.state_hash)), &handshake.verifier)?;
-        let verifier = String::from_utf8(opened.expose_secret().clone())
-            .map_err(|cause| Error::store("read a sealed sign-in", cause))?;
-        let sign_in = SignIn {
-            address: handshake.address,
-            state: SecretString::from(callback.value("state").unwrap_or_default().to_owned()),
-            verifier: SecretString::from(verifier),
-            login_hint: None,
-        };
+        let purpose = SignInPurpose::Connect;
+        let (kind, sign_in) = self.answered(workspace, member, purpose, callback).await?;
         let context = self.connectors.context();
-        let provider = self.connectors.provider(&handshake.kind)?;
+        let provider = self.connectors.provider(&kind)?;
         let signed_in = provider.finish(context, &sign_in, callback).await?;
-        self.store(workspace, member, handshake.kind, signed_in).await
+        self.store(workspace, member, kind, signed_in).await
     }
 
     /// Connects with tokens that the host got by a sign-in of its own.
@@ -193,6 +160,7 @@ impl Connect {
         let context = self.connectors.context();
         let provider = self.connectors.provider(&kind)?;
         let address = provider.parse_address(&address)?;
+        self.demand_available(&workspace, &kind).await?;
         // Nothing is known of the org but its address until it was asked who the tokens belong to.
         // Its throttle is the address's own, so that no other customer waits for it.
         let nobody = Identity::new(OrganisationId::new(&address)?, RecordId::new("unknown")?);
@@ -211,28 +179,28 @@ impl Connect {
         self.store(&workspace, &member, kind, SignedIn { identity, tokens, address }).await
     }
 
-    /// Takes the sign-in that a callback answers, once, and checks that it may be answered.
-    async fn answered_handshake(
+    /// Refuses to connect where the host does not offer it (CON-7).
+    async fn demand_available(&self, workspace: &WorkspaceId, kind: &CrmKind) -> Result<()> {
+        if self.availability.is_available(workspace, kind).await? {
+            return Ok(());
+        }
+        let reason = "This integration is not enabled for your workspace. Please contact support.";
+        Err(Error::invalid_input("integration", reason))
+    }
+
+    /// What the identity provider wants to see proved when this org is connected again.
+    async fn claims_wanted(
         &self,
         workspace: &WorkspaceId,
-        member: &MemberId,
-        callback: &Callback,
-    ) -> Result<Handshake> {
-        let refuse = |reason: &'static str| Err(Error::invalid_input("sign-in answer", reason));
-        let Some(state) = callback.value("state").filter(|state| !state.is_empty()) else {
-            return refuse("It carries no state. Please start connecting again.");
-        };
-        let taken = self.stores.connections.take_handshake(&hash(state)).await?;
-        let Some(handshake) = taken else {
-            return refuse("It was used already, or never asked for. Please start again.");
-        };
-        if handshake.workspace != *workspace || handshake.member != *member {
-            return refuse("It was started by somebody else. Please start connecting again.");
-        }
-        if handshake.expires_at <= self.connectors.context().clock.now() {
-            return refuse("It took longer than ten minutes. Please start connecting again.");
-        }
-        Ok(handshake)
+        kind: &CrmKind,
+        address: &str,
+    ) -> Result<Option<String>> {
+        let connections = self.stores.connections.connections(workspace).await?;
+        let before = connections.into_iter().find(|c| c.kind == *kind && c.address == address);
+        Ok(match before.map(|connection| connection.health) {
+            Some(Health::NeedsReconnect { claims, .. }) => claims,
+            _ => None,
+        })
     }
 
     /// Stores a finished sign-in: as the workspace's connection to that org, or as a new one.
@@ -257,10 +225,15 @@ impl Connect {
         );
         let sealer = self.connectors.sealer();
         let tokens = vault::seal(sealer, workspace, connection.id, &signed_in.tokens)?;
+        let before = self.stores.connections.connections(workspace).await?;
+        let before = before.into_iter().find(|before| before.id == connection.id);
         let connection = self.stores.connections.connect(&connection, &tokens).await?;
         let pull = Work { workspace: workspace.clone(), item: WorkItem::Pull(connection.id) };
         self.stores.due.schedule(&pull, now).await?;
         tell_connected(&self.stores, &connection).await?;
+        if let Some(before) = before.filter(|before| before.address != connection.address) {
+            moved::tell_changed(&self.stores, &connection, &before.address, now).await?;
+        }
         resume_publications(&self.stores, &connection, &self.debounce, now).await?;
         Ok(connection)
     }
@@ -287,13 +260,6 @@ impl Connect {
         };
         self.stores.feed.append(workspace, id, &[entry], None).await
     }
-
-    /// A fresh secret of 256 bits, as 64 hexadecimal digits: fit for a state and a PKCE verifier.
-    fn secret(&self) -> Result<SecretString> {
-        let mut bytes = [0; 32];
-        self.connectors.context().randomness.fill_secret(&mut bytes)?;
-        Ok(SecretString::from(hex(&bytes)))
-    }
 }
 
 /// A connection of a workspace by its id.
@@ -307,6 +273,28 @@ pub(crate) async fn find(
         .into_iter()
         .find(|connection| connection.id == id)
         .ok_or_else(|| Error::not_found(format!("connection {id}")))
+}
+
+/// Moves a connection's health on after an event, from whatever state it is in by then.
+pub(crate) async fn change_health(
+    stores: &Stores,
+    workspace: &WorkspaceId,
+    id: ConnectionId,
+    event: &HealthEvent,
+) -> Result<Connection> {
+    let mut lost = 0;
+    loop {
+        let now = find(stores, workspace, id).await?;
+        let health = next_health(&now.health, event);
+        if health == now.health {
+            return Ok(now);
+        }
+        let moved = ConnectionChange::Health(health);
+        match stores.connections.change(workspace, id, now.revision, &moved).await {
+            Err(Error::Conflict { .. }) if lost < MAX_LOST_RACES => lost += 1,
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Changes a connection whatever else changes on it at the same time.
@@ -324,73 +312,4 @@ pub(crate) async fn change(
             outcome => return outcome,
         }
     }
-}
-
-/// Tells the feed about the connection. Safe to repeat: every sync does, so that a crash right
-/// after connecting loses no line.
-pub(crate) async fn tell_connected(stores: &Stores, connection: &Connection) -> Result<()> {
-    let entry = NewFeedEntry {
-        key: format!("connected/{}", connection.connected_at.unix_timestamp_nanos()),
-        at: connection.connected_at,
-        event: FeedEvent::Connected { address: connection.address.clone() },
-    };
-    stores.feed.append(&connection.workspace, connection.id, &[entry], None).await
-}
-
-/// Tells the feed which filter was set last. Safe to repeat, as [`tell_connected`].
-pub(crate) async fn tell_filter(
-    stores: &Stores,
-    connection: &Connection,
-    at: OffsetDateTime,
-) -> Result<()> {
-    if connection.filter_revision == 0 {
-        return Ok(());
-    }
-    let entry = NewFeedEntry {
-        key: format!("filter/{}", connection.filter_revision),
-        at,
-        event: FeedEvent::FilterChanged { stages: connection.filter.iter().count() },
-    };
-    stores.feed.append(&connection.workspace, connection.id, &[entry], None).await
-}
-
-/// Makes everything due that is held back though the connection works (CON-7). Every sync does
-/// it, too, so that a crash between accepting a document and scheduling it loses nothing.
-pub(crate) async fn resume_publications(
-    stores: &Stores,
-    connection: &Connection,
-    debounce: &Debounce,
-    now: OffsetDateTime,
-) -> Result<()> {
-    let Connection { workspace, id, .. } = connection;
-    let mut after = None;
-    loop {
-        let page = stores.publications.list(workspace, *id, after, LEDGER_PAGE).await?;
-        let Some(last) = page.last() else { return Ok(()) };
-        after = Some(last.key.publication());
-        let waits = |publication: &&Publication| {
-            // What waits after a failed try has its own time already.
-            publication.is_pending()
-                && match publication.state {
-                    PublicationState::Held { .. } => true,
-                    PublicationState::Waiting => publication.attempts == 0,
-                    PublicationState::Parked { .. } | PublicationState::Published => false,
-                }
-        };
-        for publication in page.iter().filter(waits) {
-            let item = WorkItem::Publish(publication.key.publication());
-            let work = Work { workspace: workspace.clone(), item };
-            let (first, last) = (publication.first_pending_at, publication.last_pending_at);
-            let due = publication_due_at(first, last, debounce);
-            stores.due.schedule(&work, due.max(now)).await?;
-        }
-    }
-}
-
-fn verifier_place<'a>(workspace: &'a WorkspaceId, owner: &'a str) -> SealPlace<'a> {
-    SealPlace { workspace: workspace.as_str(), owner, field: "verifier" }
-}
-
-fn hash(text: &str) -> [u8; 32] {
-    Sha256::digest(text.as_bytes()).into()
 }

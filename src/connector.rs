@@ -4,6 +4,8 @@
 //! and opens a [`CrmConnector`] for one connection. Nothing above these traits knows a vendor, so
 //! adding a CRM adds a provider and changes nothing else.
 
+mod sign_in;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,6 +30,11 @@ use crate::model::{
 };
 use crate::storage::{Gates, TokenVersion};
 use crate::walk::{ChainPlan, Page, ResumeToken, TablePlan};
+
+pub(crate) use sign_in::{ADMIN_CONSENT_STATE, DISCOVERY_STATE};
+pub use sign_in::{
+    Authorization, Callback, CallbackKind, OrgDirectory, OrgDiscovery, OrgListing, SignIn, SignedIn,
+};
 
 /// Pages of one table, in the order in which they were read.
 pub type PageStream<'a, R> = BoxStream<'a, Result<Page<R>>>;
@@ -144,8 +151,8 @@ pub trait CrmConnector: fmt::Debug + Send + Sync {
 /// One kind of CRM: addresses, sign-in, and opening connectors.
 ///
 /// # Contract
-/// * [`parse_address`](CrmProvider::parse_address) and [`authorize`](CrmProvider::authorize) do no
-///   I/O. An address that they refuse opens no socket.
+/// * [`parse_address`](CrmProvider::parse_address) does no I/O: an address that it refuses opens no
+///   socket. [`authorize`](CrmProvider::authorize) sends no credential.
 /// * [`finish`](CrmProvider::finish) redeems the code once. It is called at most once per sign-in;
 ///   dropping it loses the sign-in, never half-stores it.
 #[async_trait]
@@ -162,11 +169,18 @@ pub trait CrmProvider: fmt::Debug + Send + Sync {
     /// [`Error::InvalidInput`](crate::Error::InvalidInput) with a sentence for the person who typed it.
     fn parse_address(&self, input: &str) -> Result<String>;
 
-    /// Builds the URL to send the browser to.
+    /// Builds the URL to send the browser to. May ask the org, without any credential, where its
+    /// people sign in.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`](crate::Error::InvalidInput) or [`Error::Config`](crate::Error::Config); nothing was sent.
-    fn authorize(&self, request: &SignIn) -> Result<Authorization>;
+    /// [`Error::InvalidInput`](crate::Error::InvalidInput) when there is no such org,
+    /// [`Error::NeedsAdmin`](crate::Error::NeedsAdmin) when it refuses us,
+    /// [`Error::Config`](crate::Error::Config).
+    async fn authorize(
+        &self,
+        context: &ConnectorContext,
+        request: &SignIn,
+    ) -> Result<Authorization>;
 
     /// Redeems the callback's code and asks the CRM who signed in.
     ///
@@ -178,6 +192,27 @@ pub trait CrmProvider: fmt::Debug + Send + Sync {
         request: &SignIn,
         callback: &Callback,
     ) -> Result<SignedIn>;
+
+    /// Reads what comes back from the page of [`Authorization::admin_consent`]: `Ok` when the
+    /// administrator approved the app. It proves nothing; a sign-in has to.
+    ///
+    /// # Errors
+    /// What the administrator did instead, as for a sign-in.
+    fn read_admin_consent(&self, callback: &Callback) -> Result<()> {
+        match callback.value("error") {
+            None => Ok(()),
+            Some(_) => Err(crate::error::Error::NeedsAdmin {
+                reason: "The administrator did not approve the app.".into(),
+                link: None,
+                source: None,
+            }),
+        }
+    }
+
+    /// The directory of orgs, where the CRM has one.
+    fn discovery(&self) -> Option<&dyn OrgDiscovery> {
+        None
+    }
 
     /// Opens the connector of a stored connection.
     ///
@@ -250,82 +285,6 @@ pub struct ChainRequest {
     pub plan: ChainPlan,
     /// Where an earlier run came to; `None` reads from the start.
     pub from: Option<ResumeToken>,
-}
-
-/// A sign-in under way: what the provider needs again when the browser comes back.
-#[derive(Debug)]
-#[expect(clippy::exhaustive_structs, reason = "providers of other crates take it apart")]
-pub struct SignIn {
-    /// The org's canonical address.
-    pub address: String,
-    /// The value that the provider must send as `state`.
-    pub state: SecretString,
-    /// The PKCE code verifier.
-    pub verifier: SecretString,
-    /// An e-mail address to prefill, when the host knows one.
-    pub login_hint: Option<String>,
-}
-
-/// Where to send the browser.
-#[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "providers of other crates build it")]
-pub struct Authorization {
-    /// The CRM's sign-in page.
-    pub url: Url,
-    /// Where an administrator can approve the app for everybody, when there is such a page.
-    pub admin_consent: Option<Url>,
-}
-
-/// The query parameters of the redirect back to the host.
-///
-/// `Debug` prints the names only: the code is a secret.
-#[derive(Clone, Default)]
-pub struct Callback(BTreeMap<String, SecretString>);
-
-impl Callback {
-    /// Takes the parameters as decoded pairs; of a repeated name the first counts.
-    pub fn new<N, V>(pairs: impl IntoIterator<Item = (N, V)>) -> Self
-    where
-        N: Into<String>,
-        V: Into<String>,
-    {
-        let mut parameters = BTreeMap::new();
-        for (name, value) in pairs {
-            parameters.entry(name.into()).or_insert_with(|| SecretString::from(value.into()));
-        }
-        Self(parameters)
-    }
-
-    /// Takes the parameters from the URL that the browser asked for.
-    #[must_use]
-    pub fn from_url(url: &Url) -> Self {
-        Self::new(url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())))
-    }
-
-    /// The value of a parameter.
-    #[must_use]
-    pub fn value(&self, name: &str) -> Option<&str> {
-        use secrecy::ExposeSecret;
-        self.0.get(name).map(ExposeSecret::expose_secret)
-    }
-}
-
-impl fmt::Debug for Callback {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
-/// What a finished sign-in brought.
-#[derive(Debug)]
-#[expect(clippy::exhaustive_structs, reason = "providers of other crates build it")]
-pub struct SignedIn {
-    /// Who the CRM says we are.
-    pub identity: Identity,
-    /// The tokens, not yet sealed.
-    pub tokens: Tokens,
-    /// The org's address as the CRM confirmed it.
-    pub address: String,
 }
 
 /// The tokens of a connection. `Debug` shows none of them.
@@ -473,12 +432,5 @@ mod tests {
         shared::<dyn CrmConnector>();
         shared::<dyn CrmProvider>();
         shared::<dyn TokenVault>();
-    }
-
-    #[test]
-    fn con_9_a_callback_never_prints_its_values() {
-        let callback = Callback::new([("code", "marker-secret"), ("state", "other")]);
-        assert_eq!(format!("{callback:?}"), r#"{"code", "state"}"#);
-        assert_eq!(callback.value("code"), Some("marker-secret"));
     }
 }

@@ -54,6 +54,11 @@ impl Connectors {
         &self.sealer
     }
 
+    /// The registered kinds of CRM.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = &CrmKind> {
+        self.providers.keys()
+    }
+
     /// The provider of a kind of CRM.
     pub(crate) fn provider(&self, kind: &CrmKind) -> Result<&Arc<dyn CrmProvider>> {
         self.providers.get(kind).ok_or_else(|| {
@@ -71,6 +76,16 @@ impl Connectors {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
+    /// The tokens of a connection.
+    pub(crate) fn vault(&self, connection: &Connection) -> StoreVault {
+        StoreVault::new(
+            Arc::clone(&self.connections),
+            self.sealer.clone(),
+            connection.workspace.clone(),
+            connection.id,
+        )
+    }
+
     /// The connector of a connection, opened if it is not open yet or was connected anew since.
     pub(crate) fn open(&self, connection: &Connection) -> Result<Arc<dyn CrmConnector>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -80,12 +95,7 @@ impl Connectors {
         {
             return Ok(Arc::clone(&found.connector));
         }
-        let vault = StoreVault::new(
-            Arc::clone(&self.connections),
-            self.sealer.clone(),
-            connection.workspace.clone(),
-            connection.id,
-        );
+        let vault = self.vault(connection);
         let connector =
             self.provider(&connection.kind)?.open(&self.context, connection, Arc::new(vault))?;
         if open.len() >= MAX_OPEN {
@@ -104,5 +114,5 @@ impl Connectors {
 /// What is answered for a connection that does not work.
 pub(crate) fn not_working() -> Error {
     let reason = "This connection does not work at the moment. Connect it again.";
-    Error::Unauthenticated { reason: reason.into(), source: None }
+    Error::unauthenticated(reason)
 }

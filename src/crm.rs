@@ -10,12 +10,16 @@ use time::OffsetDateTime;
 
 use crate::assistant::Tools;
 use crate::clock::{Clock, Randomness, SystemClock};
-use crate::connect::{self, Connect, ConnectRequest, ConnectStarted, MirrorFate};
-use crate::connector::{Callback, ConnectorContext, CrmProvider, Split, Tokens};
+use crate::connect::{
+    self, Connect, ConnectRequest, ConnectStarted, DiscoverRequest, MirrorFate, UnansweredSignIn,
+};
+use crate::connector::{
+    Callback, ConnectorContext, CrmProvider, OrgDirectory, OrgListing, Split, Tokens,
+};
 use crate::connectors::Connectors;
 use crate::documents::{PublishOptions, PublishTarget, Published, Publisher};
 use crate::error::{Error, Result};
-use crate::host::{KeyRing, Members, NoObserver, Observer};
+use crate::host::{AlwaysAvailable, Availability, KeyRing, Members, NoObserver, Observer};
 use crate::intake::Intake;
 use crate::model::{
     ChangeSeq, Connection, ConnectionChange, ConnectionId, CrmKind, Deal, DealChange, DealId,
@@ -25,9 +29,7 @@ use crate::model::{
 use crate::scheduler::{Budget, RunReport, Scheduler};
 use crate::seal::Sealer;
 use crate::settings::Settings;
-use crate::storage::{
-    GateKey, Handshake, PullProgress, Query, StageChoice, Stores, Sweep, SweepDecision,
-};
+use crate::storage::{GateKey, PullProgress, Query, StageChoice, Stores, Sweep, SweepDecision};
 
 /// Connects workspaces to their CRMs, keeps them in sync, publishes documents, answers questions.
 ///
@@ -61,6 +63,7 @@ impl Crm {
             clock: Arc::new(SystemClock::new()),
             randomness: Arc::new(Randomness::from_machine()),
             observer: Arc::new(NoObserver::default()),
+            availability: Arc::new(AlwaysAvailable::default()),
             providers: Vec::new(),
             publishing: PublishOptions::default(),
             split: Split::default(),
@@ -106,14 +109,91 @@ impl Crm {
         self.connect.adopt(request, tokens).await
     }
 
-    /// The sign-ins of a workspace that nobody has answered, the newest first. One past its end
-    /// often means that the CRM's page asked for an administrator's approval, which never comes
-    /// back to the host: show [`Handshake::admin_consent`].
+    /// The sign-ins of a workspace that nobody has answered in the last day, the newest first. One
+    /// that has expired often means that the CRM's page asked for an administrator's approval, which
+    /// never comes back to the host: show [`UnansweredSignIn::message`] and its link.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn unanswered_sign_ins(&self, workspace: &WorkspaceId) -> Result<Vec<Handshake>> {
-        self.stores.connections.handshakes(workspace).await
+    pub async fn unanswered_sign_ins(
+        &self,
+        workspace: &WorkspaceId,
+    ) -> Result<Vec<UnansweredSignIn>> {
+        self.connect.unanswered(workspace).await
+    }
+
+    /// Reads the answer of the page where an administrator approves the app; see
+    /// [`Callback::kind`]. Connections of the workspace that wait for the approval are tried again at
+    /// once, and handed back. Whoever came back need not be a member: the answer proves nothing and
+    /// connects nothing.
+    ///
+    /// # Errors
+    /// What the administrator did instead of approving, see [`Error::customer_message`].
+    pub async fn finish_admin_consent(
+        &self,
+        workspace: &WorkspaceId,
+        kind: &CrmKind,
+        callback: &Callback,
+    ) -> Result<Vec<Connection>> {
+        self.connect.finish_admin_consent(workspace, kind, callback).await
+    }
+
+    /// The directories that list a person's orgs, the usual one first; none where the CRM has no
+    /// such thing. Microsoft keeps one for each of its clouds.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when no provider for that CRM is registered.
+    pub fn org_directories(&self, kind: &CrmKind) -> Result<Vec<OrgDirectory>> {
+        self.connect.directories(kind)
+    }
+
+    /// Starts a sign-in that lists the person's orgs, for a page that asks "which of your orgs?":
+    /// gives the URL to send the browser to. Connecting the chosen one is
+    /// [`begin_connect`](Self::begin_connect) with its address; the person is signed in by then.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] when the CRM has no directory; [`Error::InvalidInput`] when it has no
+    /// such directory.
+    pub async fn begin_discovery(&self, request: DiscoverRequest) -> Result<ConnectStarted> {
+        self.connect.begin_discovery(request).await
+    }
+
+    /// Lists the orgs of whoever signed in, with the parameters of the redirect back to the host. No
+    /// token of that sign-in is kept.
+    ///
+    /// # Errors
+    /// As [`finish_connect`](Self::finish_connect).
+    pub async fn finish_discovery(
+        &self,
+        workspace: &WorkspaceId,
+        member: &MemberId,
+        callback: &Callback,
+    ) -> Result<Vec<OrgListing>> {
+        self.connect.finish_discovery(workspace, member, callback).await
+    }
+
+    /// Which of the registered kinds of CRM a workspace may connect; for the others a page says
+    /// "contact support".
+    ///
+    /// # Errors
+    /// What [`Availability`] says.
+    pub async fn integrations(&self, workspace: &WorkspaceId) -> Result<Vec<(CrmKind, bool)>> {
+        self.connect.integrations(workspace).await
+    }
+
+    /// Follows an org to its new address, [`Connection::moved_to`], once a member has confirmed it.
+    /// The org there is asked first whether it is the same organisation. A sync is due at once.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] when it is not the address that was found, or another organisation
+    /// answers there; what the CRM says, see [`Error::remedy`].
+    pub async fn confirm_address(
+        &self,
+        workspace: &WorkspaceId,
+        id: ConnectionId,
+        address: &str,
+    ) -> Result<Connection> {
+        self.connect.confirm_address(workspace, id, address).await
     }
 
     /// The connections of a workspace.
@@ -412,6 +492,7 @@ pub struct CrmBuilder {
     clock: Arc<dyn Clock>,
     randomness: Arc<Randomness>,
     observer: Arc<dyn Observer>,
+    availability: Arc<dyn Availability>,
     providers: Vec<Arc<dyn CrmProvider>>,
     publishing: PublishOptions,
     split: Split,
@@ -440,6 +521,12 @@ impl CrmBuilder {
     /// Hears of progress and of what an operator should know; nobody by default.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = observer;
+        self
+    }
+
+    /// Says which integrations a workspace may connect; every registered one by default.
+    pub fn availability(mut self, availability: Arc<dyn Availability>) -> Self {
+        self.availability = availability;
         self
     }
 
@@ -496,7 +583,12 @@ impl CrmBuilder {
             Publisher::new(self.stores.clone(), Arc::clone(&self.clock), self.publishing);
         Ok(Crm {
             connectors: Arc::clone(&connectors),
-            connect: Connect::new(self.stores.clone(), Arc::clone(&connectors), debounce),
+            connect: Connect {
+                stores: self.stores.clone(),
+                connectors: Arc::clone(&connectors),
+                availability: self.availability,
+                debounce,
+            },
             settings: Settings::new(self.stores.clone(), Arc::clone(&self.clock)),
             scheduler: Scheduler {
                 stores: self.stores.clone(),

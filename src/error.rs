@@ -115,6 +115,9 @@ pub enum Error {
     Unauthenticated {
         /// Why, as a sentence for the customer.
         reason: Cow<'static, str>,
+        /// What the identity provider wants to see proved at the next sign-in (the `claims`
+        /// parameter of OpenID Connect, JSON), when it said so.
+        claims: Option<String>,
         /// The cause, when there is one.
         source: Option<BoxError>,
     },
@@ -193,6 +196,11 @@ impl Error {
     /// Builds [`Error::StaleClaim`].
     pub fn stale_claim(work: impl Into<Cow<'static, str>>) -> Self {
         Self::StaleClaim { work: work.into() }
+    }
+
+    /// Builds [`Error::Unauthenticated`] without claims and cause.
+    pub fn unauthenticated(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::Unauthenticated { reason: reason.into(), claims: None, source: None }
     }
 
     /// Builds [`Error::Unsupported`].

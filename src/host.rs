@@ -8,7 +8,9 @@ use secrecy::SecretBox;
 use time::OffsetDateTime;
 
 use crate::error::{Error, Result};
-use crate::model::{ConnectionId, EmailAddress, Member, MemberId, RunId, Table, WorkspaceId};
+use crate::model::{
+    ConnectionId, CrmKind, EmailAddress, Member, MemberId, RunId, Table, WorkspaceId,
+};
 
 /// Tells who the members of a workspace are.
 ///
@@ -166,6 +168,29 @@ impl KeyRing for StaticKeys {
 
     fn by_id(&self, id: &str) -> Option<Arc<SealingKey>> {
         std::iter::once(&self.1).chain(&self.0).find(|key| key.id() == id).map(Arc::clone)
+    }
+}
+
+/// Says which integrations a workspace may connect: a plan, a region, a staged release.
+#[async_trait]
+pub trait Availability: fmt::Debug + Send + Sync {
+    /// Whether the workspace may connect orgs of this kind of CRM. Asked whenever a member starts
+    /// to; what is connected already goes on.
+    ///
+    /// # Errors
+    /// Connecting fails with this error.
+    async fn is_available(&self, workspace: &WorkspaceId, kind: &CrmKind) -> Result<bool>;
+}
+
+/// A host that offers every registered integration to every workspace.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct AlwaysAvailable;
+
+#[async_trait]
+impl Availability for AlwaysAvailable {
+    async fn is_available(&self, _workspace: &WorkspaceId, _kind: &CrmKind) -> Result<bool> {
+        Ok(true)
     }
 }
 

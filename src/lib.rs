@@ -29,7 +29,9 @@ mod scheduler;
 mod crm;
 
 pub use clock::{Clock, Randomness, SystemClock};
-pub use connect::{ConnectRequest, ConnectStarted, MirrorFate};
+pub use connect::{
+    ConnectRequest, ConnectStarted, DiscoverRequest, MirrorFate, SignInState, UnansweredSignIn,
+};
 pub use crm::{Crm, CrmBuilder};
 pub use error::{BoxError, Error, Remedy, Result};
 pub use intake::{BytesHeld, Intake};

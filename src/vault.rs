@@ -116,7 +116,7 @@ impl TokenVault for LentVault {
 /// What is answered for a connection whose tokens were erased.
 pub(crate) fn disconnected() -> Error {
     let reason = "This connection was disconnected. Connect it again.";
-    Error::Unauthenticated { reason: reason.into(), source: None }
+    Error::unauthenticated(reason)
 }
 
 /// A second copy of tokens, for the two places that need one while an org is connected.

@@ -161,9 +161,8 @@ pub(crate) const fn share(bytes: usize) -> usize {
 
 fn bearer_header(token: &SecretString) -> Result<HeaderValue> {
     let value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()));
-    let mut value = value.map_err(|_| Error::Unauthenticated {
-        reason: "The stored sign-in cannot be used. Please connect again.".into(),
-        source: None,
+    let mut value = value.map_err(|_| {
+        Error::unauthenticated("The stored sign-in cannot be used. Please connect again.")
     })?;
     value.set_sensitive(true);
     Ok(value)

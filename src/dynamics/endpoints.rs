@@ -1,8 +1,11 @@
-//! Where to talk to: sign-in, token and Web API URLs of one org.
+//! Where to talk to: sign-in, token and service URLs of one org, or of one directory of orgs.
 
 use url::Url;
 
-use crate::dynamics::org_url::OrgUrl;
+use crate::connector::ADMIN_CONSENT_STATE;
+use crate::dynamics::directory::Directory;
+use crate::dynamics::kind::DYNAMICS;
+use crate::dynamics::org_url::{Cloud, OrgUrl};
 use crate::error::{Error, Result};
 use crate::http::client::is_loopback;
 
@@ -15,24 +18,41 @@ const ANY_TENANT: &str = "organizations";
 /// A nextLink beyond this length is not followed: servers refuse longer request lines.
 const MAX_LINK_BYTES: usize = 32 * 1024;
 
-/// What an administrator's consent page hands back as `state`. It is no secret and stands for no
-/// sign-in: the link outlives every sign-in and may be opened by anybody.
-pub(crate) const ADMIN_CONSENT_STATE: &str = "admin-consent";
+/// The path of the directory of orgs.
+const DIRECTORY_PATH: [&str; 3] = ["api", "discovery", "v2.0"];
 
-/// The URLs of one org, in production or on a fake at the loopback address.
+/// The URLs of one site, in production or on a fake at the loopback address.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoints {
-    org: OrgUrl,
+    site: Site,
     authority: Url,
     service_root: Url,
     reach: Reach,
 }
 
+/// What is talked to.
+#[derive(Clone, Debug)]
+enum Site {
+    Directory(&'static Directory),
+    Org(OrgUrl),
+}
+
+/// What to make of an authority that an org names in its challenge.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Trust {
+    /// It is one of Microsoft's, of another cloud than the org's address says.
+    OtherCloud,
+    /// It is the one that the org's address stands for.
+    Ours,
+    /// It is nobody we know.
+    Unknown,
+}
+
 /// Which service answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Reach {
-    /// The org itself, by either of its hosts.
-    Org,
+    /// The site itself; an org by either of its hosts.
+    Site,
     /// A stand-in at exactly the origin of the service root.
     Loopback,
 }
@@ -81,39 +101,80 @@ impl Endpoints {
     /// # Errors
     /// [`Error::Config`] when an override cannot be a base.
     pub(crate) fn new(org: OrgUrl, overrides: &Overrides) -> Result<Self> {
+        let base = org.api_base().clone();
+        Self::of(Site::Org(org), base, &SERVICE_PATH, overrides)
+    }
+
+    /// The endpoints of a directory of orgs.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when an override cannot be a base.
+    pub(crate) fn directory(directory: &'static Directory, overrides: &Overrides) -> Result<Self> {
+        let base = Url::parse(directory.address).map_err(|_| not_a_base("directory"))?;
+        Self::of(Site::Directory(directory), base, &DIRECTORY_PATH, overrides)
+    }
+
+    fn of(site: Site, base: Url, path: &[&str], overrides: &Overrides) -> Result<Self> {
         let authority = match &overrides.authority {
             Some(base) => base.clone(),
             None => {
-                let host = org.cloud().authority_host();
+                let host = site.cloud().authority_host();
                 Url::parse(&format!("https://{host}/")).map_err(|_| not_a_base("authority_base"))?
             }
         };
         let (base, reach) = match &overrides.org {
-            Some(base) => (base, Reach::Loopback),
-            None => (org.api_base(), Reach::Org),
+            Some(stand_in) => (stand_in.clone(), Reach::Loopback),
+            None => (base, Reach::Site),
         };
-        let mut service_root = below(base, "org_base", &SERVICE_PATH)?;
+        let mut service_root = below(&base, "org_base", path)?;
         // The last, empty segment ends the path with a slash.
         service_root.path_segments_mut().map_err(|()| not_a_base("org_base"))?.push("");
-        Ok(Self { org, authority, service_root, reach })
+        Ok(Self { site, authority, service_root, reach })
     }
 
-    /// The org.
-    pub(crate) const fn org(&self) -> &OrgUrl {
-        &self.org
+    /// The canonical address of the site.
+    pub(crate) fn address(&self) -> String {
+        match &self.site {
+            Site::Directory(directory) => directory.address.to_owned(),
+            Site::Org(org) => org.canonical(),
+        }
     }
 
-    /// The host that people open, which also names the org in logs.
+    /// The host that people open, which also names the site in logs.
     pub(crate) fn org_host(&self) -> &str {
-        self.org.web_base().host_str().unwrap_or_default()
+        match &self.site {
+            Site::Directory(directory) => directory.host(),
+            Site::Org(org) => org.web_base().host_str().unwrap_or_default(),
+        }
     }
 
-    /// The page that signs a user in.
+    /// Whether an authority that the org names is the one that signs its people in.
+    pub(crate) fn trust(&self, authority: &Url) -> Trust {
+        if authority.origin() == self.authority.origin() {
+            return Trust::Ours;
+        }
+        let known = authority.scheme() == "https" && authority.port().is_none();
+        let named = authority.host_str().filter(|_| known).and_then(Cloud::of_authority);
+        match named {
+            Some(cloud) if cloud == self.site.cloud() => Trust::Ours,
+            Some(_) => Trust::OtherCloud,
+            None => Trust::Unknown,
+        }
+    }
+
+    /// The root of the service, as it is asked without a credential.
+    pub(crate) const fn service_root(&self) -> &Url {
+        &self.service_root
+    }
+
+    /// The page that signs a user in: at the org's tenant once it is known, so that a guest is not
+    /// sent to the tenant of home.
     ///
     /// # Errors
     /// [`Error::Config`] as in [`new`](Endpoints::new).
-    pub(crate) fn authorize_url(&self) -> Result<Url> {
-        below(&self.authority, "authority_base", &[ANY_TENANT, "oauth2", "v2.0", "authorize"])
+    pub(crate) fn authorize_url(&self, tenant: Option<&str>) -> Result<Url> {
+        let tenant = tenant.unwrap_or(ANY_TENANT);
+        below(&self.authority, "authority_base", &[tenant, "oauth2", "v2.0", "authorize"])
     }
 
     /// Where codes and refresh tokens are redeemed: at the user's tenant once it is known.
@@ -129,14 +190,19 @@ impl Endpoints {
     ///
     /// # Errors
     /// [`Error::Config`] as in [`new`](Endpoints::new).
-    pub(crate) fn admin_consent_url(&self, client_id: &str, redirect_uri: &str) -> Result<Url> {
-        let page = [ANY_TENANT, "v2.0", "adminconsent"];
+    pub(crate) fn admin_consent_url(
+        &self,
+        tenant: Option<&str>,
+        client_id: &str,
+        redirect_uri: &str,
+    ) -> Result<Url> {
+        let page = [tenant.unwrap_or(ANY_TENANT), "v2.0", "adminconsent"];
         let mut url = below(&self.authority, "authority_base", &page)?;
         url.query_pairs_mut()
             .append_pair("client_id", client_id)
-            .append_pair("scope", &format!("https://{}/.default", self.org.api_host()))
+            .append_pair("scope", &format!("{}/.default", self.resource()))
             .append_pair("redirect_uri", redirect_uri)
-            .append_pair("state", ADMIN_CONSENT_STATE);
+            .append_pair("state", &format!("{ADMIN_CONSENT_STATE}{}", DYNAMICS.as_str()));
         Ok(url)
     }
 
@@ -144,13 +210,21 @@ impl Endpoints {
     ///
     /// With an override it still names the real org: a token is never asked for a loopback name.
     pub(crate) fn scope(&self) -> String {
-        format!("https://{}/user_impersonation openid profile offline_access", self.org.api_host())
+        format!("{}/user_impersonation openid profile offline_access", self.resource())
+    }
+
+    /// What tokens are for: exactly the host that is called.
+    fn resource(&self) -> String {
+        match &self.site {
+            Site::Directory(directory) => directory.address.to_owned(),
+            Site::Org(org) => format!("https://{}", org.api_host()),
+        }
     }
 
     /// The issuer that an id_token of this tenant must name, unless the authority is a stand-in
     /// (which signs with whatever name it likes).
     pub(crate) fn issuer(&self, tenant: &str) -> Option<String> {
-        let host = self.org.cloud().authority_host();
+        let host = self.site.cloud().authority_host();
         (self.authority.host_str() == Some(host)).then(|| format!("https://{host}/{tenant}/v2.0"))
     }
 
@@ -169,9 +243,9 @@ impl Endpoints {
     /// Whether a link that the service handed out may be followed: the same org, by either of its
     /// hosts, below the same path. With an override, exactly that origin.
     pub(crate) fn accepts(&self, next_link: &Url) -> bool {
-        let same_origin = match self.reach {
-            Reach::Org => self.org.is_same_org(next_link),
-            Reach::Loopback => {
+        let same_origin = match (self.reach, &self.site) {
+            (Reach::Site, Site::Org(org)) => org.is_same_org(next_link),
+            _ => {
                 next_link.origin() == self.service_root.origin()
                     && next_link.username().is_empty()
                     && next_link.password().is_none()
@@ -185,12 +259,22 @@ impl Endpoints {
 
     /// The page of a record, for a person to open. Always on the real org.
     pub(crate) fn record_url(&self, table: &str, id: &str) -> Option<Url> {
-        let mut url = self.org.web_base().join("main.aspx").ok()?;
+        let Site::Org(org) = &self.site else { return None };
+        let mut url = org.web_base().join("main.aspx").ok()?;
         url.query_pairs_mut()
             .append_pair("etn", table)
             .append_pair("pagetype", "entityrecord")
             .append_pair("id", id);
         Some(url)
+    }
+}
+
+impl Site {
+    const fn cloud(&self) -> Cloud {
+        match self {
+            Self::Directory(directory) => directory.cloud,
+            Self::Org(org) => org.cloud(),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::connector::Callback;
+use crate::dynamics::claims;
 use crate::error::Error;
 use crate::http::transport::Response;
 
@@ -34,6 +35,8 @@ pub(crate) struct EntraFailure {
     suberror: String,
     codes: Vec<u32>,
     correlation: Option<Uuid>,
+    /// What has to be proved at the next sign-in page (JSON).
+    claims: Option<String>,
 }
 
 /// Who has to act (CON-4).
@@ -94,6 +97,9 @@ impl EntraFailure {
             suberror: token(text("suberror")),
             codes: unique(codes),
             correlation: Uuid::try_parse(text("correlation_id")).ok(),
+            claims: Some(text("claims"))
+                .filter(|claims| claims::is_usable(claims))
+                .map(str::to_owned),
         }
     }
 
@@ -107,6 +113,7 @@ impl EntraFailure {
             suberror: token(callback.value("error_subcode").unwrap_or_default()),
             codes: unique(codes_in(description)),
             correlation: None,
+            claims: None,
         })
     }
 
@@ -182,6 +189,16 @@ impl EntraFailure {
     ) -> Error {
         let (class, sentence) = self.verdict();
         match class {
+            // A policy that says what it wants proved may let the person in who proves it: the
+            // sign-in page is the judge of that.
+            Class::AskAdmin(AdminStep::Other) | Class::SignInAgain if self.claims.is_some() => {
+                Error::Unauthenticated {
+                    reason: if class == Class::SignInAgain { sentence } else { table::PROVE }
+                        .into(),
+                    claims: self.claims.clone(),
+                    source: Some(Box::new(self)),
+                }
+            }
             Class::AskAdmin(step) => Error::NeedsAdmin {
                 reason: sentence.into(),
                 link: consent.filter(|_| step == AdminStep::Approve).map(Box::new),
@@ -193,9 +210,11 @@ impl EntraFailure {
                 reason: sentence.into(),
                 source: Some(Box::new(self)),
             },
-            Class::SignInAgain => {
-                Error::Unauthenticated { reason: sentence.into(), source: Some(Box::new(self)) }
-            }
+            Class::SignInAgain => Error::Unauthenticated {
+                reason: sentence.into(),
+                claims: None,
+                source: Some(Box::new(self)),
+            },
             Class::TryAgain => Error::Unavailable {
                 operation: operation.into(),
                 retry_at,

@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
+use crate::dynamics::code::Code;
+use crate::dynamics::refusals;
 use crate::error::{Error, Result};
 use crate::http::retry::Hint;
 use crate::http::transport::Response;
@@ -19,59 +21,6 @@ const ERROR_BEGINS_WITHIN: usize = 256;
 
 /// An error body beyond this is no error body of the service.
 const MAX_ERROR_BYTES: usize = 256 * 1024;
-
-/// An error code of the service, whether it was printed as hex or as a signed decimal.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Code(pub(crate) u32);
-
-impl Code {
-    pub(crate) const OBJECT_DOES_NOT_EXIST: Self = Self(0x8004_0217);
-    pub(crate) const UNKNOWN_SEGMENT: Self = Self(0x8006_0888);
-    pub(crate) const UNKNOWN_TABLE: Self = Self(0x8004_1102);
-    pub(crate) const UNKNOWN_COLUMN: Self = Self(0x8004_1103);
-    pub(crate) const PRIVILEGE_DENIED: Self = Self(0x8004_0220);
-    pub(crate) const NO_ROLES: Self = Self(0x8004_2F09);
-    pub(crate) const FILE_TOO_LARGE: Self = Self(0x8004_4A02);
-    pub(crate) const FILE_BLOCKED: Self = Self(0x8004_3E09);
-    pub(crate) const TYPE_NOT_ALLOWED: Self = Self(0x8007_2521);
-    pub(crate) const TYPE_BLOCKED: Self = Self(0x8007_2522);
-    const NOT_A_MEMBER: Self = Self(0x8007_2560);
-    const NO_LICENCE: Self = Self(0x8004_D24B);
-    const USER_DISABLED: Self = Self(0x8004_0225);
-    const USER_DISABLED_TICKET: Self = Self(0x8004_A112);
-    const ADMIN_ONLY_MODE: Self = Self(0x8004_A113);
-    const ORG_DISABLED: Self = Self(0x8004_A104);
-    const APP_RESTRICTED: Self = Self(0x8009_5FFC);
-
-    /// Failures that pass by themselves: unexpected error, SQL error, SQL timeout, deadlock.
-    const TRANSIENT: [Self; 4] =
-        [Self(0x8004_0216), Self(0x8004_4150), Self(0x8004_4151), Self(0x8004_0255)];
-
-    /// .NET's own code for any exception; it passes when it is the database's.
-    const EXCEPTION: Self = Self(0x8013_1501);
-
-    /// Service protection (execution time, number and concurrency of requests), and the general
-    /// throttle.
-    const THROTTLES: [Self; 4] =
-        [Self(0x8007_2321), Self(0x8007_2322), Self(0x8007_2326), Self(0x8005_F103)];
-
-    /// Reads `0x80040217`, `-2147220969` or `2147746327`.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
-        if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-            return u32::from_str_radix(hex, 16).ok().map(Self);
-        }
-        let number: i64 = text.parse().ok()?;
-        let code = u32::try_from(number).or_else(|_| i32::try_from(number).map(i32::cast_unsigned));
-        code.ok().filter(|code| *code != 0).map(Self)
-    }
-}
-
-impl std::fmt::Display for Code {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "0x{:08X}", self.0)
-    }
-}
 
 /// An answer that is an error.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -183,10 +132,9 @@ impl Refusal {
                 retry_at: None,
                 source: Some(format!("{}: {}", self.label(), self.message).into()),
             },
-            StatusCode::UNAUTHORIZED => Error::Unauthenticated {
-                reason: "Dynamics no longer accepts this sign-in. Please connect again.".into(),
-                source: None,
-            },
+            StatusCode::UNAUTHORIZED => Error::unauthenticated(
+                "Dynamics no longer accepts this sign-in. Please connect again.",
+            ),
             StatusCode::FORBIDDEN => {
                 Error::PermissionDenied { operation, privilege: self.privilege(), source: None }
             }
@@ -209,56 +157,18 @@ impl Refusal {
 
     /// The refusals that a code, or the IP firewall's words, say more about than the status.
     fn by_code(&self, operation: Cow<'static, str>) -> Option<Error> {
-        let admin = |reason: &'static str| {
-            Some(Error::NeedsAdmin { reason: reason.into(), link: None, source: None })
-        };
-        if self.message.contains("access to your IP is blocked") {
-            return admin(
-                "The IP firewall of your Dynamics environment blocks Fluint. Ask your Power \
-                 Platform administrator to allow Fluint's addresses.",
-            );
+        if let Some(row) = refusals::find(self.code, self.status, &self.message) {
+            return Some(Error::NeedsAdmin {
+                reason: row.sentence.into(),
+                link: None,
+                source: Some(format!("{}: {}", self.label(), self.message).into()),
+            });
         }
         match self.code? {
-            Code::NOT_A_MEMBER => admin(
-                "The connected user is not a member of this Dynamics environment. Ask your \
-                 administrator to add the user, or connect with another one.",
-            ),
-            Code::NO_LICENCE => admin(
-                "The connected user has no Dynamics licence. Ask your administrator to assign one.",
-            ),
-            Code::NO_ROLES => admin(
-                "The connected user has no security role in Dynamics. Ask your administrator to \
-                 assign one.",
-            ),
-            Code::USER_DISABLED | Code::USER_DISABLED_TICKET => admin(
-                "The connected user is disabled in Dynamics. Ask your administrator to enable the \
-                 user, or connect with another one.",
-            ),
-            Code::ORG_DISABLED => admin(
-                "Your Dynamics environment is disabled. Ask your Power Platform administrator to \
-                 enable it.",
-            ),
-            Code::APP_RESTRICTED => admin(
-                "Your Dynamics environment allows only listed apps. Ask your Power Platform \
-                 administrator to allow Fluint; the change takes up to an hour.",
-            ),
-            Code::UNKNOWN_TABLE => admin(
-                "A table is missing in your Dynamics environment. Ask your administrator whether \
-                 the Dynamics 365 Sales app is installed there.",
-            ),
-            Code::UNKNOWN_SEGMENT if self.status == StatusCode::NOT_FOUND => admin(
-                "A table is missing in your Dynamics environment. Ask your administrator whether \
-                 the Dynamics 365 Sales app is installed there.",
-            ),
             Code::PRIVILEGE_DENIED => Some(Error::PermissionDenied {
                 operation,
                 privilege: self.privilege(),
                 source: None,
-            }),
-            Code::ADMIN_ONLY_MODE => Some(Error::Unavailable {
-                operation,
-                retry_at: None,
-                source: Some("the environment is in administration mode".into()),
             }),
             Code::OBJECT_DOES_NOT_EXIST => {
                 Some(Error::NotFound { what: "the record in Dynamics".into() })

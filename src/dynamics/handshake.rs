@@ -9,9 +9,10 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::connector::{Authorization, Callback, ConnectorContext, SignIn, SignedIn, Tokens};
+use crate::dynamics::claims;
 use crate::dynamics::credentials::AppRegistration;
 use crate::dynamics::endpoints::Endpoints;
-use crate::dynamics::entra_error::EntraFailure;
+use crate::dynamics::entra_error::{Class, EntraFailure};
 use crate::dynamics::token_endpoint::{ExchangeError, Grant, Granted, TokenEndpoint};
 use crate::dynamics::who_am_i;
 use crate::error::{Error, Result};
@@ -23,7 +24,15 @@ const OPERATION: &str = "sign in";
 /// Codes and id_tokens beyond this are not looked at; Entra's have one or two KiB.
 const MAX_TOKEN_BYTES: usize = 64 * 1024;
 
-/// One app's way into one org.
+/// A code that was redeemed.
+#[derive(Debug)]
+pub(crate) struct Redeemed {
+    pub(crate) granted: Granted,
+    /// The tenant that the user signed in to.
+    pub(crate) tenant: String,
+}
+
+/// One app's way into one org, or into a directory of orgs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Handshake<'a> {
     pub(crate) app: &'a AppRegistration,
@@ -31,12 +40,16 @@ pub(crate) struct Handshake<'a> {
 }
 
 impl Handshake<'_> {
-    /// The URL to send the browser to; sends nothing (CON-2).
+    /// The URL to send the browser to, at the org's tenant when it is known; sends nothing (CON-2).
     ///
     /// # Errors
     /// [`Error::Config`] when the authority cannot be a base.
-    pub(crate) fn authorize(&self, sign_in: &SignIn) -> Result<Authorization> {
-        let mut url = self.endpoints.authorize_url()?;
+    pub(crate) fn authorize(
+        &self,
+        sign_in: &SignIn,
+        tenant: Option<String>,
+    ) -> Result<Authorization> {
+        let mut url = self.endpoints.authorize_url(tenant.as_deref())?;
         {
             let mut query = url.query_pairs_mut();
             query
@@ -47,12 +60,14 @@ impl Handshake<'_> {
                 .append_pair("scope", &self.endpoints.scope())
                 .append_pair("state", sign_in.state.expose_secret())
                 .append_pair("code_challenge", &challenge(&sign_in.verifier))
-                .append_pair("code_challenge_method", "S256");
+                .append_pair("code_challenge_method", "S256")
+                .append_pair("claims", &claims::with_capability(sign_in.claims.as_deref()));
             if let Some(hint) = &sign_in.login_hint {
                 query.append_pair("login_hint", hint);
             }
         }
-        Ok(Authorization { url, admin_consent: self.at_any_tenant().consent_page() })
+        let admin_consent = self.token_endpoint(tenant.as_deref()).consent_page();
+        Ok(Authorization { url, admin_consent, tenant })
     }
 
     /// Redeems the callback's code, once, and asks the org who signed in (CON-3).
@@ -66,13 +81,9 @@ impl Handshake<'_> {
         sign_in: &SignIn,
         callback: &Callback,
     ) -> Result<SignedIn> {
-        let consent = self.at_any_tenant().consent_page();
-        let code = read_callback(callback, context, consent)?;
-        let grant = Grant::Code { code: &code, verifier: &sign_in.verifier };
-        let exchanged = self.at_any_tenant().exchange(transport, context, grant).await;
-        let granted = exchanged.map_err(|ExchangeError { error, .. }| error)?;
+        let redeemed = self.redeem(transport, context, sign_in, callback).await?;
+        let Redeemed { granted, tenant } = redeemed;
         let expires_at = granted.expires_at(context.clock.now());
-        let tenant = self.verify(&granted)?;
         let mut identity =
             who_am_i::ask(transport, context, self.endpoints, &granted.access).await?;
         identity.tenant = Some(tenant);
@@ -86,13 +97,49 @@ impl Handshake<'_> {
                 expires_at: Some(expires_at),
                 refresh: Some(refresh),
             },
-            address: self.endpoints.org().canonical(),
+            address: self.endpoints.address(),
         })
     }
 
-    /// The endpoint for any work account: before the sign-in nobody knows the user's tenant.
-    const fn at_any_tenant(&self) -> TokenEndpoint<'_> {
-        TokenEndpoint { app: self.app, endpoints: self.endpoints, tenant: None }
+    /// Redeems the callback's code, once, and checks who signed in.
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish).
+    pub(crate) async fn redeem(
+        &self,
+        transport: &dyn Transport,
+        context: &ConnectorContext,
+        sign_in: &SignIn,
+        callback: &Callback,
+    ) -> Result<Redeemed> {
+        let bound_to = sign_in.tenant.as_deref();
+        let endpoint = self.token_endpoint(bound_to);
+        let code = read_callback(callback, context, endpoint.consent_page())?;
+        self.check_issuer(callback, bound_to)?;
+        let grant = Grant::Code { code: &code, verifier: &sign_in.verifier };
+        let exchanged = endpoint.exchange(transport, context, grant).await;
+        let granted = exchanged.map_err(|ExchangeError { error, .. }| error)?;
+        let tenant = self.verify(&granted)?;
+        if bound_to.is_some_and(|bound_to| bound_to != tenant) {
+            return Err(again(OTHER_TENANT));
+        }
+        Ok(Redeemed { granted, tenant })
+    }
+
+    /// The token endpoint of the org's tenant; of any work account while nobody knows it.
+    const fn token_endpoint<'a>(&'a self, tenant: Option<&'a str>) -> TokenEndpoint<'a> {
+        TokenEndpoint { app: self.app, endpoints: self.endpoints, tenant }
+    }
+
+    /// Refuses a redirect that another issuer sent (RFC 9207), where it names its issuer at all.
+    fn check_issuer(&self, callback: &Callback, tenant: Option<&str>) -> Result<()> {
+        let expected = tenant.and_then(|tenant| self.endpoints.issuer(tenant));
+        match (callback.value("iss"), expected) {
+            (Some(named), Some(expected)) if named != expected => {
+                Err(Error::unexpected(OPERATION, "an answer of another issuer"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Checks the id_token and gives the tenant that the user signed in to.
@@ -116,6 +163,10 @@ impl Handshake<'_> {
         }
     }
 }
+
+const OTHER_TENANT: &str = "\
+    You signed in to another company than the org's. Connect again with an account that the org's \
+    company knows.";
 
 /// The PKCE challenge of a verifier (S256).
 fn challenge(verifier: &SecretString) -> String {
@@ -143,8 +194,30 @@ fn read_callback(
     }
 }
 
+/// What an administrator did at the page where the app is approved. What it says about the tenant
+/// proves nothing; a user has to sign in.
+pub(crate) fn read_admin_consent(callback: &Callback) -> Result<()> {
+    match EntraFailure::from_callback(callback) {
+        None if callback.value("admin_consent").is_some() => Ok(()),
+        None => Err(Error::invalid_input("approval", "It is no answer of the approval page.")),
+        Some(failure) if failure.class() == Class::TryAgain => Err(Error::Unavailable {
+            operation: "approve the app".into(),
+            retry_at: None,
+            source: Some(Box::new(failure)),
+        }),
+        Some(failure) => Err(Error::NeedsAdmin {
+            reason: NOT_APPROVED.into(),
+            link: None,
+            source: Some(Box::new(failure)),
+        }),
+    }
+}
+
+const NOT_APPROVED: &str = "The administrator did not approve the app. Open the approval link \
+     again and choose Accept, or ask another administrator.";
+
 fn again(reason: &'static str) -> Error {
-    Error::Unauthenticated { reason: reason.into(), source: None }
+    Error::unauthenticated(reason)
 }
 
 #[derive(Deserialize)]

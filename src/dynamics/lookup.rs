@@ -9,8 +9,9 @@ use uuid::Uuid;
 
 use crate::connector::Lookup;
 use crate::dynamics::call::Call;
+use crate::dynamics::code::Code;
 use crate::dynamics::decode::{BodyFault, Converted, Source, page, row};
-use crate::dynamics::error::{Code, Failure};
+use crate::dynamics::error::Failure;
 use crate::dynamics::paging::operation;
 use crate::dynamics::stages::Instances;
 use crate::dynamics::tables::accounts::Accounts;

@@ -5,8 +5,13 @@
 
 mod provider;
 mod org_url;
+mod kind;
+mod directory;
 mod endpoints;
+mod locate;
+mod claims;
 mod handshake;
+mod discovery;
 mod token_endpoint;
 mod tokens;
 mod credentials;
@@ -18,6 +23,8 @@ mod parts;
 mod connector;
 mod challenge;
 mod call;
+mod code;
+mod refusals;
 mod error;
 mod web_api;
 mod wire;
@@ -38,7 +45,8 @@ mod test_bench;
 #[cfg(feature = "testkit")]
 #[doc(hidden)]
 pub use decode::measured::decode_page;
-pub use provider::{DYNAMICS, DynamicsProvider, DynamicsProviderBuilder};
+pub use kind::DYNAMICS;
+pub use provider::{DynamicsProvider, DynamicsProviderBuilder};
 /// The HTTP client that [`DynamicsProviderBuilder::http_client`] takes, in the version that fits.
 #[doc(no_inline)]
 pub use reqwest;

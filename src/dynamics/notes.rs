@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::dynamics::call::{Call, Precondition};
-use crate::dynamics::error::{Code, Failure, Refusal};
+use crate::dynamics::code::Code;
+use crate::dynamics::error::{Failure, Refusal};
 use crate::dynamics::processes::json;
 use crate::dynamics::web_api::WebApi;
 use crate::error::{Error, Result};

@@ -53,6 +53,17 @@ impl Cloud {
     }
 }
 
+impl Cloud {
+    /// The cloud whose users this host signs in; China's has an older name, too.
+    pub(crate) fn of_authority(host: &str) -> Option<Self> {
+        if host == "login.chinacloudapi.cn" {
+            return Some(Self::China);
+        }
+        let all = [Self::Public, Self::UsGovernment, Self::China];
+        all.into_iter().find(|cloud| cloud.authority_host() == host)
+    }
+}
+
 impl Suffix {
     fn parse(text: &str) -> Option<Self> {
         match text {

@@ -22,10 +22,11 @@ use url::{Position as UrlPosition, Url};
 
 use crate::connector::{ChainRequest, PageStream};
 use crate::dynamics::call::Call;
+use crate::dynamics::code::Code;
 use crate::dynamics::decode::peek::next_link;
 use crate::dynamics::decode::{BodyFault, Decoded, Source, page};
 use crate::dynamics::endpoints::Endpoints;
-use crate::dynamics::error::{Code, Failure, Refusal};
+use crate::dynamics::error::{Failure, Refusal};
 use crate::dynamics::ranges::first_page;
 use crate::dynamics::web_api::{Answer, WebApi};
 use crate::error::{Error, Result};

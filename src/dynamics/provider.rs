@@ -9,23 +9,23 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::connector::{
-    Authorization, Callback, ConnectorContext, CrmConnector, CrmProvider, SignIn, SignedIn,
-    TokenVault,
+    Authorization, Callback, ConnectorContext, CrmConnector, CrmProvider, OrgDiscovery, SignIn,
+    SignedIn, TokenVault,
 };
 use crate::dynamics::connector::DynamicsConnector;
 use crate::dynamics::credentials::{AppRegistration, ClientCredential};
+use crate::dynamics::directory::Directory;
 use crate::dynamics::endpoints::{Endpoints, Overrides};
-use crate::dynamics::handshake::Handshake;
-use crate::dynamics::org_url::OrgUrl;
+use crate::dynamics::handshake::{self, Handshake};
+use crate::dynamics::kind::DYNAMICS;
+use crate::dynamics::locate;
+use crate::dynamics::org_url::{Cloud, OrgUrl};
 use crate::dynamics::parts::ConnectorParts;
 use crate::dynamics::tokens::{Flights, TokenSource};
 use crate::error::{Error, Result};
 use crate::http::client::{HttpClient, Reach, is_loopback};
 use crate::http::transport::Transport;
 use crate::model::{Connection, CrmKind};
-
-/// Dynamics 365 as a kind of CRM.
-pub const DYNAMICS: CrmKind = CrmKind::new("dynamics");
 
 /// The interval between two syncs. A full pull is the only kind of sync there is, and a big org's
 /// takes an hour, so it is longer than other CRMs'.
@@ -64,6 +64,28 @@ impl DynamicsProvider {
 
     fn endpoints(&self, address: &str) -> Result<Endpoints> {
         Endpoints::new(OrgUrl::parse(address)?, &self.overrides)
+    }
+
+    /// The endpoints of a directory of orgs, by its address.
+    pub(crate) fn directory_endpoints(&self, address: &str) -> Result<Endpoints> {
+        let directory = Directory::named(address).ok_or_else(|| {
+            Error::invalid_input("directory of orgs", "There is no directory at this address.")
+        })?;
+        Endpoints::directory(directory, &self.overrides)
+    }
+
+    pub(crate) fn transport(&self) -> &dyn Transport {
+        &*self.transport
+    }
+
+    /// The app as the site's cloud knows it.
+    pub(crate) fn app(&self, _endpoints: &Endpoints) -> Result<&AppRegistration> {
+        Ok(&self.app)
+    }
+
+    /// Whether the app is registered in a cloud.
+    pub(crate) fn serves(&self, cloud: Cloud) -> bool {
+        cloud == Cloud::Public
     }
 
     /// The parts of a stored connection's connector.
@@ -115,9 +137,15 @@ impl CrmProvider for DynamicsProvider {
         Ok(OrgUrl::parse(input)?.canonical())
     }
 
-    fn authorize(&self, request: &SignIn) -> Result<Authorization> {
+    async fn authorize(
+        &self,
+        context: &ConnectorContext,
+        request: &SignIn,
+    ) -> Result<Authorization> {
         let endpoints = self.endpoints(&request.address)?;
-        Handshake { app: &self.app, endpoints: &endpoints }.authorize(request)
+        let handshake = Handshake { app: self.app(&endpoints)?, endpoints: &endpoints };
+        let tenant = locate::tenant(&*self.transport, context, &endpoints).await?;
+        handshake.authorize(request, tenant)
     }
 
     async fn finish(
@@ -127,8 +155,16 @@ impl CrmProvider for DynamicsProvider {
         callback: &Callback,
     ) -> Result<SignedIn> {
         let endpoints = self.endpoints(&request.address)?;
-        let handshake = Handshake { app: &self.app, endpoints: &endpoints };
+        let handshake = Handshake { app: self.app(&endpoints)?, endpoints: &endpoints };
         handshake.finish(&*self.transport, context, request, callback).await
+    }
+
+    fn read_admin_consent(&self, callback: &Callback) -> Result<()> {
+        handshake::read_admin_consent(callback)
+    }
+
+    fn discovery(&self) -> Option<&dyn OrgDiscovery> {
+        Some(self)
     }
 
     fn open(

@@ -4,8 +4,9 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use crate::dynamics::call::Call;
+use crate::dynamics::code::Code;
 use crate::dynamics::decode::{Converted, Source};
-use crate::dynamics::error::{Code, Failure, Refusal};
+use crate::dynamics::error::{Failure, Refusal};
 use crate::dynamics::plan::{Unreadable, Words};
 use crate::dynamics::processes::{Process, Processes, StartsOn, active_processes, json};
 use crate::dynamics::tables::version;

@@ -162,7 +162,9 @@ impl TokenEndpoint<'_> {
 
     /// Where an administrator can approve the app.
     pub(crate) fn consent_page(&self) -> Option<Url> {
-        self.endpoints.admin_consent_url(&self.app.client_id, &self.app.redirect_uri).ok()
+        self.endpoints
+            .admin_consent_url(self.tenant, &self.app.client_id, &self.app.redirect_uri)
+            .ok()
     }
 }
 

@@ -172,11 +172,7 @@ impl TokenSource {
         claims: Option<&str>,
     ) -> Result<Held, ExchangeError> {
         let Some(token) = &stored.tokens.refresh else {
-            return Err(Error::Unauthenticated {
-                reason: "Your sign-in has ended. Connect again.".into(),
-                source: None,
-            }
-            .into());
+            return Err(Error::unauthenticated("Your sign-in has ended. Connect again.").into());
         };
         let endpoint = TokenEndpoint {
             app: &self.app,

@@ -26,6 +26,18 @@ const MAX_MESSAGE_CHARS: usize = 200;
 /// # Errors
 /// [`Error::UnexpectedResponse`] when the token fits into no header.
 pub(crate) fn request(endpoints: &Endpoints, access: &SecretString) -> Result<Request> {
+    question(endpoints, "WhoAmI", access)
+}
+
+/// Builds a question to the service; sends nothing.
+///
+/// # Errors
+/// As [`request`].
+pub(crate) fn question(
+    endpoints: &Endpoints,
+    path: &str,
+    access: &SecretString,
+) -> Result<Request> {
     let bearer = format!("Bearer {}", access.expose_secret());
     let mut bearer = HeaderValue::from_str(&bearer)
         .map_err(|_| Error::unexpected(OPERATION, "a token that fits into no header"))?;
@@ -37,7 +49,7 @@ pub(crate) fn request(endpoints: &Endpoints, access: &SecretString) -> Result<Re
     headers.insert(HeaderName::from_static("odata-maxversion"), version.clone());
     headers.insert(HeaderName::from_static("odata-version"), version);
     headers.insert(IF_NONE_MATCH, HeaderValue::from_static("null"));
-    let url = endpoints.web_api("WhoAmI")?;
+    let url = endpoints.web_api(path)?;
     Ok(Request { method: Method::GET, url, headers, body: Bytes::new(), expect: 0 })
 }
 
@@ -111,12 +123,10 @@ struct RefusalError {
 fn refusal(response: &Response, now: OffsetDateTime) -> Error {
     let retry_at = resend::retry_after(&response.headers, now);
     match response.status.as_u16() {
-        401 => Error::Unauthenticated {
-            reason: "The org did not accept this sign-in. Check that your account belongs to the \
-                     org, then connect again."
-                .into(),
-            source: None,
-        },
+        401 => Error::unauthenticated(
+            "The org did not accept this sign-in. Check that your account belongs to the \
+                     org, then connect again.",
+        ),
         403 => forbidden(response),
         // What Microsoft's own client reads as "no such endpoint".
         400 | 404 | 410 => Error::invalid_input(

@@ -54,6 +54,10 @@ pub struct Connection {
     /// The org's address in the connector's canonical form, such as
     /// `https://contoso.crm4.dynamics.com`.
     pub address: String,
+    /// Where the org seems to have moved to, in the same form: found in the CRM's own directory when
+    /// the org stopped answering, and followed only once a member confirms it.
+    #[serde(default)]
+    pub moved_to: Option<String>,
     /// Who the CRM says we are.
     pub identity: Identity,
     /// The member who connected it.
@@ -93,6 +97,7 @@ impl Connection {
             workspace,
             kind,
             address,
+            moved_to: None,
             identity,
             connected_by,
             connected_at,
@@ -172,6 +177,10 @@ pub enum Health {
     NeedsReconnect {
         /// Why, as a sentence for the settings page.
         why: String,
+        /// What the identity provider wants to see proved at the next sign-in, when it said so
+        /// (JSON). [`Crm::begin_connect`](crate::Crm::begin_connect) passes it on.
+        #[serde(default)]
+        claims: Option<String>,
     },
 }
 
@@ -190,6 +199,8 @@ pub const MIN_INTERVAL: Duration = Duration::from_secs(15 * 60);
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ConnectionChange {
+    /// The address that a member confirmed.
+    Address(String),
     /// A new stage filter; it applies from the next sync on.
     Filter(StageFilter),
     /// Another state of health. [`Health::Disconnected`] erases the tokens in the same step.
@@ -200,6 +211,8 @@ pub enum ConnectionChange {
     Interval(Option<Duration>),
     /// How many syncs failed in a row.
     Failures(u32),
+    /// Where the org seems to have moved to.
+    MovedTo(Option<String>),
 }
 
 impl ConnectionChange {
@@ -212,6 +225,10 @@ impl ConnectionChange {
     pub fn apply(&self, to: &Connection) -> Result<Connection> {
         let mut changed = to.clone();
         match self {
+            Self::Address(address) => {
+                changed.address.clone_from(address);
+                changed.moved_to = None;
+            }
             Self::Filter(filter) => {
                 changed.filter = filter.clone();
                 changed.filter_revision = to.revision + 1;
@@ -226,6 +243,7 @@ impl ConnectionChange {
             }
             Self::Interval(interval) => changed.interval = *interval,
             Self::Failures(failures) => changed.failures = *failures,
+            Self::MovedTo(address) => changed.moved_to.clone_from(address),
         }
         changed.revision += 1;
         Ok(changed)

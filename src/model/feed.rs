@@ -40,6 +40,13 @@ pub struct NewFeedEntry {
 #[serde(rename_all = "snake_case", tag = "event")]
 #[non_exhaustive]
 pub enum FeedEvent {
+    /// The org is used at another address from now on, as a member confirmed.
+    AddressChanged {
+        /// The address before.
+        from: String,
+        /// The address now.
+        to: String,
+    },
     /// A member connected the org.
     Connected {
         /// The org's address.
@@ -146,6 +153,12 @@ pub enum FeedEvent {
         /// Why, with a hint when there is one.
         reason: SkipReason,
     },
+    /// The org does not answer at its address any more, and the CRM's directory names another one. A
+    /// member has to confirm it: [`Crm::confirm_address`](crate::Crm::confirm_address).
+    OrgMoved {
+        /// The address that the directory names.
+        to: String,
+    },
     /// Something could not be read in full; what is known stays.
     ReadDegraded {
         /// The table.
@@ -227,6 +240,7 @@ impl fmt::Display for FeedEvent {
     /// Prints the line as a customer reads it, in English.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::AddressChanged { from, to } => write!(f, "Address changed from {from} to {to}"),
             Self::Connected { address } => write!(f, "Connected to {address}"),
             Self::DealCreated { name, .. } => write!(f, "Deal created: {name}"),
             Self::DealEnded { name, outcome, .. } => {
@@ -269,6 +283,9 @@ impl fmt::Display for FeedEvent {
                 let name = name.as_deref().unwrap_or(opportunity.as_str());
                 write!(f, "Opportunity skipped: {name}, because {reason}")?;
                 reason.hint().map_or(Ok(()), |hint| write!(f, "; {hint}"))
+            }
+            Self::OrgMoved { to } => {
+                write!(f, "The org seems to have moved to {to}. Confirm the address to go on.")
             }
             Self::ReadDegraded { table, message } => write!(f, "Read {table} in part: {message}"),
             Self::RowsGone { table, rows, .. } => {

@@ -8,6 +8,8 @@ use crate::model::Health;
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum HealthEvent {
+    /// A member confirmed the org's new address, and the same organisation answered there.
+    AddressConfirmed,
     /// An administrator came back from the approval page.
     AdminApproved,
     /// The identity provider says that an administrator has to approve the app.
@@ -26,6 +28,8 @@ pub enum HealthEvent {
     SignInRejected {
         /// Why, as a sentence for the settings page.
         why: String,
+        /// What the identity provider wants to see proved at the next sign-in.
+        claims: Option<String>,
     },
     /// The CRM answered with a token that was issued after health last changed.
     Worked,
@@ -34,19 +38,21 @@ pub enum HealthEvent {
 /// The health of a connection after an event.
 ///
 /// Trouble only ever moves right, towards the state that asks for more; only a member's connecting
-/// leads back from everywhere. So an answer that arrives late, from work begun before the trouble,
+/// leads back from everywhere, and a member's word about a new address from all but the last. So an answer that arrives late, from work begun before the trouble,
 /// can neither hide it nor bring a disconnected connection back to life.
 ///
 /// ```text
 /// Connected --- AdminApprovalMissing ---> NeedsAdminApproval --- SignInRejected, ---> NeedsReconnect
-///   |   <------ AdminApproved, Worked --------'              OrganisationChanged        ^
-///   '------------- SignInRejected, OrganisationChanged ---------------------------------'
+///   |   <------ AdminApproved, Worked --------'              OrganisationChanged        ^    |
+///   '------------- SignInRejected, OrganisationChanged ---------------------------------'    |
+///       <--------- AddressConfirmed ---------------------------------------------------------'
 ///
 /// any state --- Disconnected ---> Disconnected        any state --- Connected ---> Connected
 /// ```
 ///
 /// | event                  | Connected          | NeedsAdminApproval | NeedsReconnect | Disconnected |
 /// |------------------------|--------------------|--------------------|----------------|--------------|
+/// | `AddressConfirmed`     | Connected          | Connected          | Connected      | Disconnected |
 /// | `AdminApproved`        | Connected          | Connected          | NeedsReconnect | Disconnected |
 /// | `AdminApprovalMissing` | NeedsAdminApproval | NeedsAdminApproval | NeedsReconnect | Disconnected |
 /// | `Connected`            | Connected          | Connected          | Connected      | Connected    |
@@ -55,6 +61,11 @@ pub enum HealthEvent {
 /// | `SignInRejected`       | NeedsReconnect     | NeedsReconnect     | NeedsReconnect | Disconnected |
 /// | `Worked`               | Connected          | Connected          | NeedsReconnect | Disconnected |
 ///
+/// What each state does: `Connected` syncs and publishes. In `NeedsAdminApproval` publications are
+/// held, and instead of syncs the CRM is asked once an hour whether it works now. In
+/// `NeedsReconnect` nothing is sent at all; publications are held. In `Disconnected` the tokens are
+/// gone, too. Nothing queued is lost in any of them, and connecting again resumes everything.
+///
 /// `NeedsReconnect` keeps its first reason, which is the cause; `NeedsAdminApproval` takes a newer
 /// link and keeps the old one when there is none.
 #[must_use]
@@ -62,10 +73,13 @@ pub fn next_health(now: &Health, event: &HealthEvent) -> Health {
     match (now, event) {
         (_, HealthEvent::Connected) => Health::Connected,
         (_, HealthEvent::Disconnected) | (Health::Disconnected, _) => Health::Disconnected,
+        (_, HealthEvent::AddressConfirmed) => Health::Connected,
         (Health::NeedsReconnect { .. }, _) => now.clone(),
-        (_, HealthEvent::SignInRejected { why }) => Health::NeedsReconnect { why: why.clone() },
+        (_, HealthEvent::SignInRejected { why, claims }) => {
+            Health::NeedsReconnect { why: why.clone(), claims: claims.clone() }
+        }
         (_, HealthEvent::OrganisationChanged) => {
-            Health::NeedsReconnect { why: OTHER_ORGANISATION.to_owned() }
+            Health::NeedsReconnect { why: OTHER_ORGANISATION.to_owned(), claims: None }
         }
         (
             Health::NeedsAdminApproval { link: before },
@@ -90,11 +104,11 @@ mod tests {
     }
 
     fn rejected(why: &str) -> HealthEvent {
-        HealthEvent::SignInRejected { why: why.to_owned() }
+        HealthEvent::SignInRejected { why: why.to_owned(), claims: None }
     }
 
     fn reconnect(why: &str) -> Health {
-        Health::NeedsReconnect { why: why.to_owned() }
+        Health::NeedsReconnect { why: why.to_owned(), claims: None }
     }
 
     /// CON-7: the table of the documentation, cell by cell, as literals.
@@ -105,6 +119,7 @@ mod tests {
         let missing = HealthEvent::AdminApprovalMissing { link: link("https://a.example/") };
         let (up, down) = (Health::Connected, Health::Disconnected);
         let table = [
+            (HealthEvent::AddressConfirmed, [&up, &up, &up, &down]),
             (HealthEvent::AdminApproved, [&up, &up, &reconnect("old"), &down]),
             (missing, [&approval, &approval, &reconnect("old"), &down]),
             (HealthEvent::Connected, [&up, &up, &up, &up]),

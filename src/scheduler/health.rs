@@ -72,7 +72,7 @@ impl Scheduler {
 /// Why nothing runs on a connection, with the next step, as a sentence.
 pub(super) fn explain(health: &Health) -> String {
     match health {
-        Health::NeedsReconnect { why } => why.clone(),
+        Health::NeedsReconnect { why, .. } => why.clone(),
         Health::NeedsAdminApproval { .. } => {
             "An administrator must approve the connection first.".to_owned()
         }
@@ -89,9 +89,10 @@ pub(super) fn explain(health: &Health) -> String {
 /// growing gaps, so that it heals by itself once it is mended.
 fn health_event(error: &Error) -> Option<HealthEvent> {
     match error {
-        Error::Unauthenticated { .. } => {
-            Some(HealthEvent::SignInRejected { why: error.customer_message() })
-        }
+        Error::Unauthenticated { claims, .. } => Some(HealthEvent::SignInRejected {
+            why: error.customer_message(),
+            claims: claims.clone(),
+        }),
         Error::NeedsAdmin { link: Some(link), .. } => {
             Some(HealthEvent::AdminApprovalMissing { link: Some((**link).clone()) })
         }

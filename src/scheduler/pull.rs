@@ -10,7 +10,7 @@ use crate::connectors::not_working;
 use crate::error::{Error, Remedy, Result};
 use crate::host::Observer;
 use crate::model::{Connection, ConnectionChange, ConnectionId, FeedEvent, Health, NewFeedEntry};
-use crate::rules::{SyncOutcome, effective_interval, next_sync};
+use crate::rules::{HealthEvent, SyncOutcome, effective_interval, next_sync};
 use crate::scheduler::Scheduler;
 use crate::storage::Claim;
 use crate::sync::{Sync, SyncReport};
@@ -23,10 +23,13 @@ impl Scheduler {
         id: ConnectionId,
         lease: Duration,
     ) -> Result<SyncReport> {
-        let connection = self.claimed_connection(claim, id).await?;
+        let mut connection = self.claimed_connection(claim, id).await?;
+        if matches!(connection.health, Health::NeedsAdminApproval { .. }) {
+            connection = self.ask_again(&connection).await?;
+        }
         if !connection.health.is_working() {
-            // Reconnecting makes it due again.
-            self.stores.due.complete(claim, None).await?;
+            // Connecting again makes it due at once.
+            self.stores.due.complete(claim, self.next_try(&connection.health)).await?;
             return Err(not_working());
         }
         let outcome = self.sync(claim, &connection, lease).await;
@@ -94,13 +97,40 @@ impl Scheduler {
         if self.read_again(connection).await?.health != Health::Disconnected {
             self.tell_failure(connection, error).await?;
         }
+        if may_have_moved(error, connection.failures) {
+            connect::notice_move(&self.stores, &self.connectors, connection).await?;
+        }
         let health = self.judge_health(connection, error).await?;
         if !health.is_working() {
-            return Ok(None);
+            return Ok(self.next_try(&health));
         }
         let failures = connection.failures.saturating_add(1);
         self.change(connection, ConnectionChange::Failures(failures)).await?;
         self.next_pull(connection, SyncOutcome::Failed { failures, retry_at: error.retry_at() })
+    }
+
+    /// Asks the CRM whether a connection that waits for an administrator works by now.
+    async fn ask_again(&self, connection: &Connection) -> Result<Connection> {
+        match self.connectors.open(connection)?.check().await {
+            Ok(_) => {
+                let Connection { workspace, id, .. } = connection;
+                connect::change_health(&self.stores, workspace, *id, &HealthEvent::Worked).await
+            }
+            Err(error) => {
+                tracing::info!(connection = %connection.id, %error, "still waits for an approval");
+                self.judge_health(connection, &error).await?;
+                self.read_again(connection).await
+            }
+        }
+    }
+
+    /// When to look again at a connection that does not work; `None` when only a member's
+    /// connecting helps.
+    fn next_try(&self, health: &Health) -> Option<OffsetDateTime> {
+        match health {
+            Health::NeedsAdminApproval { .. } => Some(self.clock().now() + APPROVAL_POLL),
+            _ => None,
+        }
     }
 
     /// Adds the failure to the feed, once for as long as the same thing goes on failing.
@@ -128,6 +158,20 @@ impl Scheduler {
         let interval = effective_interval(connection.interval, default);
         let context = self.connectors.context();
         Ok(next_sync(self.clock().now(), interval, outcome, context.randomness.fraction()))
+    }
+}
+
+/// How often a connection that waits for an administrator's approval is asked whether it works.
+const APPROVAL_POLL: Duration = Duration::from_secs(3600);
+
+/// Whether a failed sync looks as if the org had another address now: nothing is there, somebody
+/// else is (which no identity provider said, so there is no cause), or nothing has answered for
+/// longer than an outage takes.
+const fn may_have_moved(error: &Error, failures_before: u32) -> bool {
+    match error {
+        Error::NotFound { .. } | Error::Unauthenticated { source: None, .. } => true,
+        Error::Unavailable { .. } => failures_before >= 2,
+        _ => false,
     }
 }
 

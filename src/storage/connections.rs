@@ -89,8 +89,12 @@ pub struct Handshake {
     pub member: MemberId,
     /// Which CRM.
     pub kind: CrmKind,
-    /// The org's canonical address.
+    /// What it is for.
+    pub purpose: SignInPurpose,
+    /// The canonical address of the org, or of the directory of orgs.
     pub address: String,
+    /// The identity provider's tenant that it is bound to, when it is known.
+    pub tenant: Option<String>,
     /// The PKCE code verifier, sealed.
     pub verifier: Sealed,
     /// Where an administrator can approve the app, when there is such a page.
@@ -99,6 +103,17 @@ pub struct Handshake {
     pub started_at: OffsetDateTime,
     /// When it ends (UTC).
     pub expires_at: OffsetDateTime,
+}
+
+/// What a sign-in is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "stores match it")]
+pub enum SignInPurpose {
+    /// Connecting an org.
+    Connect,
+    /// Listing the orgs of the person.
+    Discover,
 }
 
 /// The version of a connection's stored tokens; counts up with every replacement.

@@ -32,7 +32,7 @@ pub mod steps;
 
 use std::sync::Arc;
 
-pub use connections::{Connections, Handshake, TokenVersion};
+pub use connections::{Connections, Handshake, SignInPurpose, TokenVersion};
 pub use deals::{Applied, Deals};
 pub use due::{Claim, Due, Work, WorkItem, WorkKind};
 pub use feed::Feed;

@@ -105,7 +105,7 @@ impl Sync<'_> {
         if now.organisation != before.organisation {
             // Whoever called the sync tells the feed first and stops the connection then.
             let why = "This address now belongs to another organisation. Connect it again.";
-            return Err(Error::Unauthenticated { reason: why.into(), source: None });
+            return Err(Error::unauthenticated(why));
         }
         Ok(Identity { tenant: now.tenant.or_else(|| before.tenant.clone()), ..now })
     }

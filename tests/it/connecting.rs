@@ -2,7 +2,7 @@
 
 use fluint_crm::connector::Callback;
 use fluint_crm::model::{FeedEvent, MemberId, WorkspaceId};
-use fluint_crm::{ConnectRequest, Remedy};
+use fluint_crm::{ConnectRequest, Remedy, SignInState};
 use time::Duration;
 
 use crate::support::{KIND, ada, host, workspace};
@@ -79,7 +79,10 @@ async fn con_4_an_unanswered_sign_in_shows_the_administrators_link() {
     let open = host.crm.unanswered_sign_ins(&workspace()).await.unwrap();
     assert_eq!(open.len(), 1);
     assert!(open[0].expires_at < host.crm.now());
-    assert_eq!(open[0].admin_consent.as_deref(), Some("https://plain.example/admin"));
+    let link = open[0].admin_consent.as_ref().map(ToString::to_string);
+    assert_eq!(link.as_deref(), Some("https://plain.example/admin"));
+    assert_eq!(open[0].state, SignInState::Expired);
+    assert!(open[0].message().contains("administrator"));
     assert!(host.crm.unanswered_sign_ins(&other_workspace()).await.unwrap().is_empty());
 }
 

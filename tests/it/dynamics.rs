@@ -11,6 +11,7 @@ mod main_job;
 mod meanwhile;
 mod notes;
 mod odd_org;
+mod orgs;
 mod paging;
 mod rows;
 mod secrets;

@@ -274,7 +274,8 @@ async fn con_7_doc_4_what_a_lost_sign_in_holds_back_goes_on_once_it_is_connected
     host.crm.sync_now(&workspace(), connection.id).await.unwrap();
     run(&host).await;
     let sick = host.crm.connection(&workspace(), connection.id).await.unwrap();
-    assert_eq!(sick.health, Health::NeedsReconnect { why: "Please sign in again.".into() });
+    let why = "Please sign in again.".into();
+    assert_eq!(sick.health, Health::NeedsReconnect { why, claims: None });
 
     let state = async || {
         let found = host.crm.publication(&workspace(), publication).await.unwrap();

@@ -16,7 +16,7 @@ fn faked(authority: &str, org: &str) -> Endpoints {
 fn con_2_production_talks_to_the_orgs_own_cloud() {
     let endpoints = endpoints(ORG);
     assert_eq!(
-        endpoints.authorize_url().unwrap().as_str(),
+        endpoints.authorize_url(None).unwrap().as_str(),
         "https://login.microsoftonline.com/organizations/oauth2/v2.0/authorize"
     );
     assert_eq!(
@@ -32,6 +32,11 @@ fn con_2_production_talks_to_the_orgs_own_cloud() {
         "https://contoso.api.crm4.dynamics.com/user_impersonation openid profile offline_access"
     );
     assert_eq!(endpoints.org_host(), ORG);
+    assert_eq!(
+        endpoints.authorize_url(Some("t")).unwrap().path(),
+        "/t/oauth2/v2.0/authorize",
+        "a guest is sent to the org's tenant"
+    );
     let china = crate::dynamics::test_bench::endpoints("contoso.crm.dynamics.cn");
     assert_eq!(
         china.token_url(None).unwrap().as_str(),
@@ -46,10 +51,13 @@ fn con_2_production_talks_to_the_orgs_own_cloud() {
 #[test]
 fn con_4_the_admin_consent_link_names_the_org_and_no_secret() {
     assert_eq!(
-        endpoints(ORG).admin_consent_url("app", "https://host.example/back?x=1").unwrap().as_str(),
+        endpoints(ORG)
+            .admin_consent_url(None, "app", "https://host.example/back?x=1")
+            .unwrap()
+            .as_str(),
         "https://login.microsoftonline.com/organizations/v2.0/adminconsent?client_id=app\
          &scope=https%3A%2F%2Fcontoso.api.crm4.dynamics.com%2F.default\
-         &redirect_uri=https%3A%2F%2Fhost.example%2Fback%3Fx%3D1&state=admin-consent"
+         &redirect_uri=https%3A%2F%2Fhost.example%2Fback%3Fx%3D1&state=admin-consent-dynamics"
     );
 }
 
@@ -67,7 +75,7 @@ fn con_9_a_tenant_cannot_bend_the_path() {
 fn host_4_an_override_moves_the_requests_and_not_the_scope() {
     let endpoints = faked("http://127.0.0.1:4001/entra", "http://[::1]:4002");
     assert_eq!(
-        endpoints.authorize_url().unwrap().as_str(),
+        endpoints.authorize_url(None).unwrap().as_str(),
         "http://127.0.0.1:4001/entra/organizations/oauth2/v2.0/authorize"
     );
     assert_eq!(
@@ -187,4 +195,47 @@ fn con_9_a_web_api_path_stays_below_the_root() {
     for path in ["../v9.1/accounts", "a/../../x", "accounts#x", "..%2fx"] {
         assert!(endpoints.web_api(path).is_err(), "{path}");
     }
+}
+
+#[test]
+fn con_2_a_named_authority_is_compared_with_the_fixed_table() {
+    let trust = |authority: &str| endpoints(ORG).trust(&url(authority));
+    for ours in ["https://login.microsoftonline.com/common/oauth2/authorize"] {
+        assert_eq!(trust(ours), Trust::Ours, "{ours}");
+    }
+    let china = endpoints("contoso.crm.dynamics.cn");
+    assert_eq!(china.trust(&url("https://login.chinacloudapi.cn/common")), Trust::Ours);
+    for other in
+        ["https://login.microsoftonline.us/t", "https://login.partner.microsoftonline.cn/t"]
+    {
+        assert_eq!(trust(other), Trust::OtherCloud, "{other}");
+    }
+    for unknown in [
+        "https://login.microsoftonline.com.evil.com/t",
+        "https://evil.com/login.microsoftonline.com",
+        "http://login.microsoftonline.us/t",
+        "https://login.microsoftonline.us:444/t",
+        "https://login.microsoftonline.de/t",
+        "http://127.0.0.1/t",
+    ] {
+        assert_eq!(trust(unknown), Trust::Unknown, "{unknown}");
+    }
+}
+
+#[test]
+fn con_2_a_directory_of_orgs_has_its_own_scope_and_path() {
+    let china = crate::dynamics::directory::DIRECTORIES.last().unwrap();
+    let endpoints = Endpoints::directory(china, &Overrides::default()).unwrap();
+    assert_eq!(
+        endpoints.scope(),
+        "https://globaldisco.crm.dynamics.cn/user_impersonation openid profile offline_access"
+    );
+    assert_eq!(
+        endpoints.web_api("Instances").unwrap().as_str(),
+        "https://globaldisco.crm.dynamics.cn/api/discovery/v2.0/Instances"
+    );
+    let sign_in = endpoints.authorize_url(None).unwrap();
+    assert_eq!(sign_in.host_str(), Some("login.partner.microsoftonline.cn"));
+    assert!(endpoints.record_url("account", "x").is_none());
+    assert!(!endpoints.accepts(&url("https://contoso.crm.dynamics.cn/api/discovery/v2.0/x")));
 }

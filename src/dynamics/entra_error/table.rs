@@ -37,7 +37,8 @@ pub(super) const BAD_CREDENTIAL: &str = "Entra rejects the app's credential";
 const OTHER_ACCOUNT: &str = "\
     This account does not belong to the company of the org. Connect again with your work \
     account there, or ask an administrator of that company to invite you.";
-const PROVE: &str = "Your company asks for another proof of who you are. Connect again to give it.";
+pub(super) const PROVE: &str =
+    "Your company asks for another proof of who you are. Connect again to give it.";
 const PASSWORD: &str = "Your password has changed or expired. Connect again with the new one.";
 const POLICY: &str =
     "A sign-in policy of your company blocks the connection. Ask your administrator to allow it.";

@@ -65,6 +65,44 @@ fn con_4_every_number_gives_a_sentence_that_a_settings_page_can_show() {
     }
 }
 
+/// What people search for is how a sentence begins; what to do may be told once for several.
+#[test]
+fn con_4_every_sentence_has_a_paragraph_in_the_troubleshooting_guide() {
+    let guide = include_str!("../../../TROUBLESHOOTING.md");
+    let grouped = [
+        table::NOT_APPROVED,
+        table::SIGN_IN,
+        table::WRONG_ADDRESS,
+        table::MICROSOFT_DOWN,
+        table::SLOW_DOWN,
+        table::MISCONFIGURED,
+        table::BAD_CREDENTIAL,
+    ];
+    for sentence in table::ROWS.iter().map(|row| row.sentence).chain(grouped) {
+        let begins = sentence.split_inclusive(". ").next().unwrap().trim_end();
+        assert!(guide.contains(begins), "{begins}");
+    }
+}
+
+#[test]
+fn con_5_claims_that_come_with_a_refusal_are_kept_for_the_next_sign_in() {
+    let wanted = r#"{"access_token":{"acrs":{"essential":true,"value":"c1"}}}"#;
+    let refused = |error: &str, code: u32, claims: &str| {
+        let body = serde_json::json!({"error": error, "error_codes": [code], "claims": claims});
+        EntraFailure::from_response(&answer(400, body.to_string())).into_error("x", None, NOW, None)
+    };
+    for (error, code) in [("interaction_required", 50076), ("invalid_grant", 53003)] {
+        match refused(error, code, wanted) {
+            Error::Unauthenticated { claims, .. } => assert_eq!(claims.as_deref(), Some(wanted)),
+            other => panic!("{code}: {other:?}"),
+        }
+    }
+    // Without usable claims a policy stays the administrator's business.
+    for useless in ["", "[]", "no json"] {
+        assert!(matches!(refused("invalid_grant", 53003, useless), Error::NeedsAdmin { .. }));
+    }
+}
+
 #[test]
 fn con_4_sign_in_again() {
     for code in [16000, 50076, 50173, 54005, 65001, 70008, 70043, 700082] {

@@ -75,7 +75,7 @@ fn con_7_every_refusal_of_access_has_its_remedy() {
         (403, "0x80042F09", "x", Remedy::AskAdmin, "security role"),
         (401, "0x80040225", "x", Remedy::AskAdmin, "disabled"),
         (403, "0x8004A112", "x", Remedy::AskAdmin, "disabled"),
-        (403, "0x8004A113", "x", Remedy::Retry, "keep trying"),
+        (403, "0x8004A113", "x", Remedy::AskAdmin, "administration mode"),
         (403, "0x8004A104", "x", Remedy::AskAdmin, "environment is disabled"),
         (403, "0x80095FFC", "Access is restricted", Remedy::AskAdmin, "allow Fluint"),
         (403, "", "rejected as access to your IP is blocked", Remedy::AskAdmin, "IP firewall"),

@@ -22,6 +22,8 @@ fn sign_in() -> SignIn {
         // The verifier of RFC 7636, appendix B.
         verifier: SecretString::from("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
         login_hint: Some("ada+1@contoso.com".to_owned()),
+        claims: None,
+        tenant: None,
     }
 }
 
@@ -64,7 +66,7 @@ fn with_code() -> Callback {
 #[test]
 fn con_2_the_authorize_url_asks_for_exactly_this() {
     let (app, endpoints) = (app(), endpoints(ORG));
-    let made = Handshake { app: &app, endpoints: &endpoints }.authorize(&sign_in()).unwrap();
+    let made = Handshake { app: &app, endpoints: &endpoints }.authorize(&sign_in(), None).unwrap();
     assert_eq!(
         made.url.as_str(),
         format!(
@@ -74,7 +76,9 @@ fn con_2_the_authorize_url_asks_for_exactly_this() {
              &scope=https%3A%2F%2Fcontoso.api.crm4.dynamics.com%2Fuser_impersonation\
              +openid+profile+offline_access&state=marker+state%261\
              &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM\
-             &code_challenge_method=S256&login_hint=ada%2B1%40contoso.com"
+             &code_challenge_method=S256\
+             &claims=%7B%22access_token%22%3A%7B%22xms_cc%22%3A%7B%22values%22%3A%5B%22cp1%22%5D\
+             %7D%7D%7D&login_hint=ada%2B1%40contoso.com"
         )
     );
     let consent = made.admin_consent.unwrap();
@@ -91,7 +95,8 @@ fn con_2_each_cloud_has_its_own_sign_in_page() {
         ("contoso.crm.dynamics.cn", "login.partner.microsoftonline.cn"),
     ] {
         let (app, endpoints) = (app(), endpoints(address));
-        let made = Handshake { app: &app, endpoints: &endpoints }.authorize(&sign_in()).unwrap();
+        let made =
+            Handshake { app: &app, endpoints: &endpoints }.authorize(&sign_in(), None).unwrap();
         assert_eq!(made.url.host_str(), Some(authority));
         assert_eq!(made.admin_consent.unwrap().host_str(), Some(authority));
     }
@@ -220,4 +225,120 @@ async fn con_4_a_cancel_carries_the_admin_consent_link() {
         panic!("no link")
     };
     assert_eq!(link.path(), "/organizations/v2.0/adminconsent");
+}
+
+#[test]
+fn con_2_a_known_tenant_signs_its_people_in_and_approves_the_app() {
+    let (app, endpoints) = (app(), endpoints(ORG));
+    let handshake = Handshake { app: &app, endpoints: &endpoints };
+    let made = handshake.authorize(&sign_in(), Some(TENANT.to_owned())).unwrap();
+    assert_eq!(made.url.path(), format!("/{TENANT}/oauth2/v2.0/authorize"));
+    assert_eq!(made.admin_consent.unwrap().path(), format!("/{TENANT}/v2.0/adminconsent"));
+    assert_eq!(made.tenant.as_deref(), Some(TENANT));
+}
+
+#[test]
+fn con_5_the_claims_that_entra_wanted_reach_the_sign_in_page() {
+    let (app, endpoints) = (app(), endpoints(ORG));
+    let mut wanted = sign_in();
+    wanted.claims = Some(r#"{"access_token":{"acrs":{"essential":true,"value":"c1"}}}"#.to_owned());
+    let made = Handshake { app: &app, endpoints: &endpoints }.authorize(&wanted, None).unwrap();
+    let claims = made.url.query_pairs().find(|(name, _)| name == "claims").unwrap().1;
+    let claims: serde_json::Value = serde_json::from_str(&claims).unwrap();
+    assert_eq!(claims["access_token"]["acrs"]["value"], "c1");
+    assert_eq!(claims["access_token"]["xms_cc"]["values"][0], "cp1");
+}
+
+#[tokio::test]
+async fn con_3_a_sign_in_to_another_tenant_than_the_orgs_is_refused_before_the_org_is_asked() {
+    let good = tokens(&id_token(CLIENT_ID, &issuer(), TENANT));
+    let transport = two_sided(good, (200, WHO));
+    let (app, endpoints) = (app(), endpoints(ORG));
+    let handshake = Handshake { app: &app, endpoints: &endpoints };
+    let mut bound = sign_in();
+    bound.tenant = Some("99999999-2222-3333-4444-555555555555".to_owned());
+    let context = bench().context;
+    let refused = handshake.finish(&*transport, &context, &bound, &with_code()).await.unwrap_err();
+    assert_eq!(refused.remedy(), Remedy::Reconnect);
+    assert!(refused.customer_message().contains("another company"), "{refused}");
+    assert_eq!(transport.sent().len(), 1);
+    assert!(transport.sent()[0].url.path().starts_with("/99999999-"), "at the flow's tenant");
+    bound.tenant = Some(TENANT.to_owned());
+    handshake.finish(&*transport, &context, &bound, &with_code()).await.unwrap();
+}
+
+#[tokio::test]
+async fn con_3_a_redirect_of_another_issuer_redeems_nothing() {
+    let transport = two_sided(String::new(), (200, WHO));
+    let (app, endpoints) = (app(), endpoints(ORG));
+    let handshake = Handshake { app: &app, endpoints: &endpoints };
+    let mut bound = sign_in();
+    bound.tenant = Some(TENANT.to_owned());
+    let mixed_up = Callback::new([("code", "marker-code"), ("iss", "https://evil.example/")]);
+    let refused = handshake.finish(&*transport, &bench().context, &bound, &mixed_up).await;
+    assert!(matches!(refused, Err(Error::UnexpectedResponse { .. })));
+    assert!(transport.sent().is_empty());
+}
+
+/// CON-4: every redirect of the reference's parts 2.2 and 2.8, as it comes back.
+#[tokio::test]
+async fn con_4_every_redirect_answer_is_told_apart() {
+    let table: [(&str, Remedy); 13] = [
+        (
+            "error=access_denied&error_subcode=cancel&error_description=AADSTS65004%3A+User+declined",
+            Remedy::AskAdmin,
+        ),
+        (
+            "error=access_denied&error_description=AADSTS65004%3A+User+declined+to+consent.",
+            Remedy::AskAdmin,
+        ),
+        (
+            "error=access_denied&error_description=AADSTS90094%3A+Admin+consent+is+required",
+            Remedy::AskAdmin,
+        ),
+        ("error=access_denied", Remedy::AskAdmin),
+        (
+            "error=consent_required&error_description=AADSTS65001%3A+not+consented",
+            Remedy::Reconnect,
+        ),
+        ("error=interaction_required&error_description=AADSTS50076%3A+MFA", Remedy::Reconnect),
+        ("error=login_required&error_description=AADSTS50058%3A+no+session", Remedy::Reconnect),
+        ("error=invalid_resource&error_description=AADSTS500011%3A+principal", Remedy::FixInput),
+        ("error=server_error&error_description=AADSTS90033%3A+transient", Remedy::Retry),
+        ("error=temporarily_unavailable", Remedy::Retry),
+        ("error=unauthorized_client&error_description=AADSTS700016%3A+app", Remedy::AskAdmin),
+        (
+            "error=invalid_request&error_description=AADSTS50011%3A+redirect",
+            Remedy::FixConfiguration,
+        ),
+        ("error=unsupported_response_type", Remedy::FixConfiguration),
+    ];
+    let silent = FnTransport::new(|_, _| Err(TransportErrorKind::NotSent));
+    for (query, remedy) in table {
+        let url = Url::parse(&format!("https://app.example/crm/callback?{query}&state=s")).unwrap();
+        let refused = finish(&silent, &Callback::from_url(&url)).await.unwrap_err();
+        assert_eq!(refused.remedy(), remedy, "{query}: {refused:?}");
+        assert!(refused.customer_message().ends_with('.'), "{query}");
+    }
+    assert!(silent.sent().is_empty());
+}
+
+#[test]
+fn con_4_the_administrators_answer_is_read() {
+    let read = |query: &str| {
+        let url = Url::parse(&format!("https://app.example/back?{query}")).unwrap();
+        read_admin_consent(&Callback::from_url(&url))
+    };
+    read("admin_consent=True&tenant=11111111-2222-3333-4444-555555555555&scope=x&state=s").unwrap();
+    for declined in [
+        "admin_consent=True&error=consent_required&error_description=AADSTS65004%3A+declined",
+        "error=permission_denied&error_description=AADSTS65004",
+        "error=access_denied",
+    ] {
+        let refused = read(declined).unwrap_err();
+        assert_eq!(refused.remedy(), Remedy::AskAdmin, "{declined}");
+    }
+    let down = read("error=temporarily_unavailable").unwrap_err();
+    assert_eq!(down.remedy(), Remedy::Retry);
+    assert_eq!(read("code=x").unwrap_err().remedy(), Remedy::FixInput);
 }

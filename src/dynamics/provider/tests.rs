@@ -76,8 +76,8 @@ fn syn_3_dynamics_declares_six_hours() {
     assert_eq!(provider.default_interval(), Duration::from_secs(21_600));
 }
 
-#[test]
-fn con_1_a_refused_address_reaches_no_socket() {
+#[tokio::test]
+async fn con_1_a_refused_address_reaches_no_socket() {
     let transport = FnTransport::new(|_, _| Err(TransportErrorKind::NotSent));
     let silent: Arc<dyn Transport> = Arc::<FnTransport>::clone(&transport);
     let provider = builder().transport(silent).build().unwrap();
@@ -86,8 +86,11 @@ fn con_1_a_refused_address_reaches_no_socket() {
         state: SecretString::from("s"),
         verifier: SecretString::from("v"),
         login_hint: None,
+        claims: None,
+        tenant: None,
     };
-    assert!(matches!(provider.authorize(&sign_in), Err(Error::InvalidInput { .. })));
+    let refused = provider.authorize(&bench().context, &sign_in).await;
+    assert!(matches!(refused, Err(Error::InvalidInput { .. })));
     assert!(transport.sent().is_empty());
 }
 
@@ -143,16 +146,20 @@ async fn con_3_a_sign_in_runs_through_the_stand_ins() {
         state: SecretString::from("s"),
         verifier: SecretString::from("v"),
         login_hint: None,
+        claims: None,
+        tenant: None,
     };
-    let page = provider.authorize(&sign_in).unwrap().url;
+    let page = provider.authorize(&bench().context, &sign_in).await.unwrap().url;
     assert_eq!(page.origin().ascii_serialization(), "http://127.0.0.1:4001");
     let callback = Callback::new([("code", "c"), ("state", "s")]);
     let signed_in = provider.finish(&bench().context, &sign_in, &callback).await.unwrap();
     assert_eq!(signed_in.address, "https://contoso.crm4.dynamics.com");
     let sent = transport.sent();
-    assert_eq!(sent[1].url.as_str(), "http://127.0.0.1:4002/api/data/v9.2/WhoAmI");
+    assert_eq!(sent[0].url.as_str(), "http://127.0.0.1:4002/api/data/v9.2/");
+    assert!(!sent[0].headers.contains_key("authorization"), "nobody has signed in yet");
+    assert_eq!(sent[2].url.as_str(), "http://127.0.0.1:4002/api/data/v9.2/WhoAmI");
     // The scope names the real org, whatever answers.
-    let form = std::str::from_utf8(&sent[0].body).unwrap();
+    let form = std::str::from_utf8(&sent[1].body).unwrap();
     assert!(form.contains("scope=https%3A%2F%2Fcontoso.api.crm4.dynamics.com%2F"), "{form}");
 }
 

@@ -81,7 +81,7 @@ fn the_json_of_a_connection_is_this_text() {
     stands_as(
         &connection(),
         r#"{"id":"00000000-0000-0000-0000-000000000007","workspace":"acme","kind":"dynamics",
-        "address":"https://crm.example",
+        "address":"https://crm.example","moved_to":null,
         "identity":{"organisation":"org","user":"me","unit":null,"tenant":null},
         "connected_by":"m1","connected_at":"2026-02-01T09:00:00Z",
         "health":{"health":"connected"},"filter":["s1","s2"],"filter_revision":0,

@@ -26,15 +26,18 @@ impl Connections for SqliteStore {
                     .execute(params_from_iter([time(new.started_at - Duration::days(1))]))?;
                 tx.prepare_cached(
                     "INSERT OR REPLACE INTO handshakes (state_hash, workspace, member, kind, \
-                         address, verifier_key, verifier_bytes, admin_consent, started_at, \
-                         expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                         purpose, address, tenant, verifier_key, verifier_bytes, \
+                         admin_consent, started_at, expires_at) \
+                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 )?
                 .execute(params_from_iter([
                     blob(&new.state_hash),
                     text(new.workspace.as_str()),
                     text(new.member.as_str()),
                     text(new.kind.as_str()),
+                    json(&new.purpose)?,
                     text(&new.address),
+                    maybe_text(new.tenant.as_deref()),
                     text(&new.verifier.key_id),
                     blob(&new.verifier.bytes),
                     maybe_text(new.admin_consent.as_deref()),
@@ -212,8 +215,8 @@ fn erase_tokens(tx: &Transaction<'_>, owner: &Owner) -> Result<(), Trouble> {
     Ok(())
 }
 
-const HANDSHAKE: &str = "state_hash, workspace, member, kind, address, verifier_key, \
-                         verifier_bytes, admin_consent, started_at, expires_at";
+const HANDSHAKE: &str = "state_hash, workspace, member, kind, purpose, address, tenant, \
+                         verifier_key, verifier_bytes, admin_consent, started_at, expires_at";
 
 fn read_handshake(row: &Row<'_>) -> Result<Handshake, Trouble> {
     let mut columns = Columns::of(row);
@@ -225,7 +228,9 @@ fn read_handshake(row: &Row<'_>) -> Result<Handshake, Trouble> {
         workspace: columns.id()?,
         member: columns.id()?,
         kind: CrmKind::from_name(columns.text()?),
+        purpose: columns.json()?,
         address: columns.text()?,
+        tenant: columns.maybe_text()?,
         verifier: Sealed { key_id: columns.text()?, bytes: columns.blob()?.to_vec() },
         admin_consent: columns.maybe_text()?,
         started_at: columns.time()?,

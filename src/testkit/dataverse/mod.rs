@@ -6,6 +6,7 @@ pub(crate) mod blocks;
 pub(crate) mod call;
 pub(crate) mod cell;
 pub(crate) mod cookie;
+pub(crate) mod discovery;
 pub(crate) mod faults;
 pub(crate) mod filter;
 pub(crate) mod functions;
@@ -81,6 +82,9 @@ impl FakeDataverse {
     /// Answers a request, or breaks the connection when that was planted.
     pub(crate) fn respond(&self, request: &Request) -> Result<Response, TransportError> {
         let now = self.clock.now();
+        if discovery::is_meant(request) {
+            return Ok(self.with(|s| discovery::respond(&s.org, request, now, &self.ledger)));
+        }
         self.with(|service| service.respond(request, now, &self.ledger))
     }
 
@@ -88,6 +92,10 @@ impl FakeDataverse {
     pub(crate) fn breaks(&self, request: &Request) -> bool {
         let now = self.clock.now();
         self.with(|service| service.breaks(request, now, &self.ledger))
+    }
+
+    pub(crate) fn set_address(&self, address: &str) {
+        self.with(|service| address.clone_into(&mut service.org.address));
     }
 
     /// Changes one value of a row, as a user of the CRM would; false when it is not there.

@@ -8,6 +8,9 @@ use crate::testkit::dataverse::cell::Cell;
 use crate::testkit::dataverse::refusal::{Answer, Refusal};
 use crate::testkit::dataverse::table::Table;
 
+/// Where an org is in process, before anybody renames it.
+pub(crate) const ADDRESS: &str = "https://contoso.crm4.dynamics.com";
+
 /// A Dynamics environment: tables of rows, made by [`OrgBuilder`](crate::testkit::OrgBuilder).
 #[derive(Clone, Debug)]
 pub struct Org {
@@ -15,6 +18,8 @@ pub struct Org {
     pub(crate) organization: Uuid,
     pub(crate) business_unit: Uuid,
     pub(crate) tenant: Uuid,
+    /// Where the directory of orgs says that it is.
+    pub(crate) address: String,
     pub(crate) next_version: u64,
     /// Rows that the signed-in user may not see.
     pub(crate) hidden: HashSet<Uuid>,

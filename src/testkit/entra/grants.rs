@@ -8,6 +8,7 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::clock::Randomness;
+use crate::testkit::dataverse::discovery::DIRECTORY;
 use crate::testkit::dataverse::faults::Faults;
 use crate::testkit::entra::failure::Failure;
 use crate::testkit::entra::tokens::{Issued, Ledger, Standing};
@@ -137,7 +138,7 @@ impl Scope {
             let message = "The scope has to name exactly one resource.";
             return Err(Failure::new(400, "invalid_scope", 70011, message));
         };
-        if !ledger.places().orgs.contains(resource) {
+        if resource != DIRECTORY && !ledger.places().orgs.contains(resource) {
             let message = format!("The resource principal named {resource} was not found.");
             return Err(Failure::new(400, "invalid_resource", 500_011, message));
         }

@@ -39,6 +39,8 @@ pub(crate) struct Places {
     pub(crate) authority: Url,
     /// Every origin that the org answers at.
     pub(crate) orgs: Vec<String>,
+    /// The origins that it answered at before it moved.
+    pub(crate) left: Vec<String>,
 }
 
 impl Ledger {
@@ -54,6 +56,16 @@ impl Ledger {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         places.authority = authority;
         places.orgs.push(org.origin().ascii_serialization());
+    }
+
+    /// Lets the org answer at other origins from now on.
+    pub(crate) fn rename(&self, origins: [String; 2]) {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let stays = |origin: &String| origin.starts_with("http://");
+        let (kept, left) = places.orgs.drain(..).partition(stays);
+        places.orgs = kept;
+        places.orgs.extend(origins);
+        places.left = left;
     }
 
     pub(crate) fn add(&self, token: String, issued: Issued) {

@@ -8,6 +8,8 @@ use url::Url;
 
 use crate::http::client::MAX_BODY_BYTES;
 use crate::http::transport::{Request, Response, Transport, TransportError, TransportErrorKind};
+use crate::testkit::dataverse::discovery::DIRECTORY;
+use crate::testkit::dataverse::refusal::text;
 use crate::testkit::entra::tokens::Places;
 use crate::testkit::microsoft::FakeMicrosoft;
 
@@ -39,7 +41,12 @@ impl Transport for InProcess {
             return self.fake.answer_entra(&request).and_then(taken_in);
         }
         let origin = origin.ascii_serialization();
-        if places.orgs.contains(&origin) {
+        if places.left.contains(&origin) {
+            // What the address of an org that was renamed answers is not documented; Microsoft's
+            // own client takes this one for "no such endpoint".
+            return Ok(text(404, "text/html", "<html>404 - not found</html>"));
+        }
+        if places.orgs.contains(&origin) || origin == DIRECTORY {
             return self.fake.answer_dataverse(&request).and_then(taken_in);
         }
         self.strangers.lock().unwrap_or_else(PoisonError::into_inner).push(origin);
@@ -61,7 +68,8 @@ fn taken_in(response: Response) -> Result<Response, TransportError> {
 
 /// Where the fakes are in process: under the real names.
 pub(crate) fn places() -> Places {
-    Places { authority: authority(), orgs: orgs().map(str::to_owned).to_vec() }
+    let orgs = orgs().map(str::to_owned).to_vec();
+    Places { authority: authority(), orgs, left: Vec::new() }
 }
 
 fn authority() -> Url {

@@ -63,7 +63,7 @@ impl FakeMicrosoft {
             move |request: &Request| fake.dataverse().breaks(request)
         };
         let answer = move |request: &Request| dataverse.answer_dataverse(request);
-        mount(&server.dataverse, "^/api/data/", latency, breaks, answer).await;
+        mount(&server.dataverse, "^/api/(data|discovery)/", latency, breaks, answer).await;
         server
     }
 }

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::http::transport::{Request, Response, TransportError};
 use crate::testkit::dataverse::FakeDataverse;
 use crate::testkit::dataverse::cell::Cell;
-use crate::testkit::dataverse::org::Org;
+use crate::testkit::dataverse::org::{ADDRESS, Org};
 use crate::testkit::dataverse::table::Table;
 use crate::testkit::entra::FakeEntra;
 use crate::testkit::entra::grants::Person;
@@ -56,7 +56,7 @@ struct Parts {
 
 impl FakeMicrosoft {
     /// The address of the org in process, as its users see it.
-    pub const ORG_ADDRESS: &'static str = "https://contoso.crm4.dynamics.com";
+    pub const ORG_ADDRESS: &'static str = ADDRESS;
 
     /// Both fakes over an org; the clock decides when codes and tokens expire.
     #[must_use]
@@ -126,6 +126,16 @@ impl FakeMicrosoft {
             .redirect_uri(FakeEntra::REDIRECT_URI)
             .transport(Arc::new(self.in_process()))
             .build()
+    }
+
+    /// Renames the org: it answers under the new address alone, such as
+    /// `https://fabrikam.crm4.dynamics.com`, and the directory of orgs says so. In process only: on
+    /// loopback an org has no name of its own.
+    pub fn rename_org(&self, address: &str) {
+        let address = address.trim_end_matches('/');
+        let api = address.replacen(".crm", ".api.crm", 1);
+        self.parts.ledger.rename([address.to_owned(), api]);
+        self.parts.dataverse.set_address(address);
     }
 
     /// A transport that never leaves the process.

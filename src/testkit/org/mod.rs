@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::clock::Randomness;
 use crate::testkit::dataverse::cell::Cell;
-use crate::testkit::dataverse::org::Org;
+use crate::testkit::dataverse::org::{ADDRESS, Org};
 use crate::testkit::dataverse::schema::Definition;
 use crate::testkit::dataverse::table::Table;
 
@@ -93,6 +93,7 @@ impl OrgBuilder {
                 organization: randomness.uuid(),
                 business_unit: randomness.uuid(),
                 tenant: randomness.uuid(),
+                address: ADDRESS.to_owned(),
                 next_version: 100_000,
                 hidden: HashSet::new(),
                 missing_privileges: HashSet::new(),

@@ -158,10 +158,10 @@ impl CrmProvider for LivingCrm {
         Ok(input.trim().to_owned())
     }
 
-    fn authorize(&self, request: &SignIn) -> Result<Authorization> {
+    async fn authorize(&self, _: &ConnectorContext, request: &SignIn) -> Result<Authorization> {
         let mut url = Url::parse("https://living.example/authorize").unwrap();
         url.query_pairs_mut().append_pair("state", request.state.expose_secret());
-        Ok(Authorization { url, admin_consent: None })
+        Ok(Authorization { url, admin_consent: None, tenant: None })
     }
 
     /// The code names who signs in.

@@ -94,9 +94,7 @@ impl Failure {
             Self::Unavailable | Self::NeverAnswers => {
                 Error::Unavailable { operation: "read a page".into(), retry_at: None, source: None }
             }
-            Self::SignedOut => {
-                Error::Unauthenticated { reason: "Please sign in again.".into(), source: None }
-            }
+            Self::SignedOut => Error::unauthenticated("Please sign in again."),
             Self::PlaceNotTaken => Error::invalid_input("page token", "it is not taken any more"),
         }
     }
@@ -288,10 +286,15 @@ impl CrmProvider for PlainCrm {
         Ok(input.trim().to_owned())
     }
 
-    fn authorize(&self, request: &SignIn) -> Result<Authorization> {
+    async fn authorize(
+        &self,
+        _context: &ConnectorContext,
+        request: &SignIn,
+    ) -> Result<Authorization> {
         let mut url = Url::parse("https://plain.example/authorize").unwrap();
         url.query_pairs_mut().append_pair("state", request.state.expose_secret());
-        Ok(Authorization { url, admin_consent: Url::parse("https://plain.example/admin").ok() })
+        let admin_consent = Url::parse("https://plain.example/admin").ok();
+        Ok(Authorization { url, admin_consent, tenant: None })
     }
 
     async fn finish(

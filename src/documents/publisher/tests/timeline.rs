@@ -119,9 +119,7 @@ impl Timeline {
                 Ok(NoteWrite::Unknown)
             }
             Some(Fault::Refused(refusal)) => Ok(NoteWrite::Refused(refusal)),
-            Some(Fault::SignedOut) => {
-                Err(Error::Unauthenticated { reason: "Please sign in again.".into(), source: None })
-            }
+            Some(Fault::SignedOut) => Err(Error::unauthenticated("Please sign in again.")),
             Some(Fault::Unavailable) => {
                 Err(Error::Unavailable { operation: "write".into(), retry_at: None, source: None })
             }

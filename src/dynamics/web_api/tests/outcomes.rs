@@ -91,7 +91,7 @@ fn table() -> Vec<Row> {
         (status(401),                        ["2 Unauthenticated", "2 refused Unauthenticated", "2 refused Unauthenticated"]),
         (status(403),                        ["1 PermissionDenied", "1 refused PermissionDenied", "1 refused PermissionDenied"]),
         (refusal(403, "0x80072560"),         ["1 NeedsAdmin", "1 refused NeedsAdmin", "1 refused NeedsAdmin"]),
-        (refusal(403, "0x8004A113"),         ["1 Unavailable", "1 refused Unavailable", "1 refused Unavailable"]),
+        (refusal(403, "0x8004A113"),         ["1 NeedsAdmin", "1 refused NeedsAdmin", "1 refused NeedsAdmin"]),
         (status(404),                        ["1 NotFound", "1 refused NotFound", "1 refused NotFound"]),
         (refusal(404, "0x80040217"),         ["1 NotFound", "1 refused NotFound", "1 refused NotFound"]),
         (status(405),                        rejected),

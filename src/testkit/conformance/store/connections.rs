@@ -10,7 +10,7 @@ use crate::model::{
     ConnectionChange, ConnectionId, CrmKind, Health, Identity, MemberId, OrganisationId,
     StageFilter, StageId,
 };
-use crate::storage::{Handshake, TokenVersion};
+use crate::storage::{Handshake, SignInPurpose, TokenVersion};
 use crate::testkit::conformance::store::StoreUnderTest;
 use crate::testkit::conformance::store::fixtures::{
     Site, connection, record, sealed, stage_id, twenty_at_once, workspace,
@@ -22,7 +22,9 @@ fn handshake(name: &str, state: u8, started_at: OffsetDateTime) -> Handshake {
         workspace: workspace(name),
         member: MemberId::new("ada").unwrap(),
         kind: CrmKind::from_name("test"),
+        purpose: SignInPurpose::Discover,
         address: "https://example.com".to_owned(),
+        tenant: Some("tenant".to_owned()),
         verifier: sealed("verifier"),
         admin_consent: Some("https://example.com/approve".to_owned()),
         started_at,
@@ -273,7 +275,10 @@ pub async fn every_setting_of_a_connection_is_kept(store: &StoreUnderTest) {
     kept.identity = Identity::new(organisation, record("me"));
     kept.identity.unit = Some(record("unit"));
     kept.identity.tenant = Some("tenant".to_owned());
-    kept.health = Health::NeedsReconnect { why: "the password was changed".to_owned() };
+    kept.health = Health::NeedsReconnect {
+        why: "the password was changed".to_owned(),
+        claims: Some(r#"{"access_token":{}}"#.to_owned()),
+    };
     kept.filter = StageFilter::new([stage_id("s2"), stage_id("s1")]);
     kept.interval = Some(Duration::from_secs(3_600));
     kept.failures = 4;

@@ -105,8 +105,8 @@ impl Line {
                 }
                 32 => {
                     world.book.count("dead sign-ins");
-                    let reason = "Please sign in again.".into();
-                    return Err(Error::Unauthenticated { reason, source: None });
+                    let reason = "Please sign in again.";
+                    return Err(Error::unauthenticated(reason));
                 }
                 _ => return Ok(Eyes(eyes)),
             }
