@@ -1,12 +1,12 @@
 //! The crate against the fakes of Microsoft's side, over loopback HTTP, from sign-in to Note.
 
-mod bench;
+pub(crate) mod bench;
 mod connecting;
 mod crash;
 mod every_fault;
 mod fairness;
 mod fault_plans;
-mod jumping_clock;
+pub(crate) mod jumping_clock;
 mod main_job;
 mod meanwhile;
 mod notes;

@@ -9,6 +9,7 @@ mod crash;
 mod deals_role;
 mod dynamics;
 mod fakes;
+mod openid;
 mod papers;
 mod render;
 mod settings;

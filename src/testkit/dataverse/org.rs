@@ -34,6 +34,12 @@ impl Org {
         self.organization
     }
 
+    /// The id of the tenant that it belongs to.
+    #[must_use]
+    pub const fn tenant(&self) -> Uuid {
+        self.tenant
+    }
+
     pub(crate) fn table(&self, set: &str) -> Answer<&Table> {
         let found = self.tables.iter().find(|table| table.definition.set_name == set);
         found.ok_or_else(|| Refusal::unknown_set(set))

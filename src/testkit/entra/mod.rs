@@ -167,6 +167,11 @@ impl FakeEntra {
         });
     }
 
+    /// The Entra object id of the person who signs in.
+    pub(crate) fn person(&self) -> Uuid {
+        self.with(|grants| grants.person.object_id)
+    }
+
     /// Replaces the secrets of the app, all of which are accepted.
     pub fn set_secrets(&self, secrets: impl IntoIterator<Item = String>) {
         self.with(|grants| grants.secrets = secrets.into_iter().collect());

@@ -128,6 +128,12 @@ impl FakeMicrosoft {
             .build()
     }
 
+    /// Lets a real OpenID provider sign people in: the org names it as its authority, and takes
+    /// every token that [`FakeEntra`] did not issue for one of the person who signs in here.
+    pub fn sign_in_elsewhere(&self, authority: Url) {
+        self.parts.ledger.sign_in_elsewhere(authority, self.parts.entra.person());
+    }
+
     /// Renames the org: it answers under the new address alone, such as
     /// `https://fabrikam.crm4.dynamics.com`, and the directory of orgs says so. In process only: on
     /// loopback an org has no name of its own.
