@@ -28,16 +28,13 @@ fn read(challenge: &str) -> Option<Map<String, Value>> {
 
 /// Adds what is not there yet; where both name the same, ours stays.
 fn merge(into: &mut Value, from: Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (name, value) in from {
-                match into.get_mut(&name) {
-                    Some(there) => merge(there, value),
-                    None => drop(into.insert(name, value)),
-                }
+    if let (Value::Object(into), Value::Object(from)) = (into, from) {
+        for (name, value) in from {
+            match into.get_mut(&name) {
+                Some(there) => merge(there, value),
+                None => drop(into.insert(name, value)),
             }
         }
-        (_, _) => {}
     }
 }
 

@@ -313,4 +313,4 @@ fn check_label(label: &str) -> Result<(), Refusal> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

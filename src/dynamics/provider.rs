@@ -299,4 +299,6 @@ fn check_redirect(redirect_uri: String) -> Result<String> {
 }
 
 #[cfg(test)]
+mod sockets;
+#[cfg(test)]
 mod tests;

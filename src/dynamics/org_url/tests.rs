@@ -343,10 +343,14 @@ fn made_bad() -> Vec<String> {
     bad
 }
 
+/// Every bad form, written down and made.
+pub(crate) fn all_bad() -> Vec<String> {
+    BAD.iter().map(|&text| text.to_owned()).chain(made_bad()).collect()
+}
+
 #[test]
 fn r_11_at_least_200_bad_forms_are_refused_with_a_sentence() {
-    let mut all: Vec<String> = BAD.iter().map(|&text| text.to_owned()).collect();
-    all.extend(made_bad());
+    let all = all_bad();
     let distinct: std::collections::BTreeSet<&String> = all.iter().collect();
     assert!(distinct.len() >= 200, "{}", distinct.len());
     for input in &all {
