@@ -23,6 +23,7 @@ use url::Url;
 
 use crate::dynamics::bench::{ada, request, small_org, workspace};
 use crate::dynamics::jumping_clock::JumpingClock;
+use crate::support::watch::watch_secrets;
 
 const SCOPE: &str = "https://contoso.api.crm4.dynamics.com/user_impersonation";
 const SECRET: &str = "fake-secret-for-the-certified-provider";
@@ -115,6 +116,7 @@ struct Site {
 
 impl Site {
     async fn new() -> Option<Self> {
+        watch_secrets();
         let clock = Arc::new(JumpingClock::new(datetime!(2026-02-02 09:00 UTC)));
         let org = small_org().builder.build();
         let provider = OpenIdProvider::start(&org.tenant().to_string())?;

@@ -12,6 +12,7 @@ use crate::simulation::book::Book;
 use crate::simulation::stage::{Stage, wait_for, work};
 use crate::simulation::user::{afterwards, people};
 use crate::simulation::world::{Setting, Spoil, World};
+use crate::support::watch::unwatched;
 
 mod book;
 mod clock;
@@ -95,7 +96,7 @@ async fn simulate(setting: Setting) -> Ended {
 fn every_seed(first: u64, seeds: u64, play: impl Fn(u64) -> Ended) {
     let mut tried: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in first..first + seeds {
-        let ended = play(seed);
+        let ended = unwatched(|| play(seed));
         if let Some(wrong) = ended.told() {
             panic!("seed {seed}:\n{wrong}");
         }

@@ -24,6 +24,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::dynamics::jumping_clock::JumpingClock;
+use crate::support::watch::watch_secrets;
 
 /// What a customer types.
 pub(crate) const ADDRESS: &str = "contoso.crm4.dynamics.com";
@@ -127,6 +128,7 @@ impl Bench {
     }
 
     async fn with(org: Org, stores: impl FnOnce(Arc<JumpingClock>) -> Stores) -> Self {
+        watch_secrets();
         let clock = Arc::new(JumpingClock::new(datetime!(2026-02-02 09:00 UTC)));
         let fake = FakeMicrosoft::new(org, Arc::clone(&clock) as _);
         let server = fake.start().await;

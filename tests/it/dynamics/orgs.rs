@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use crate::dynamics::bench::{ada, request, small_org, workspace};
 use crate::dynamics::jumping_clock::JumpingClock;
+use crate::support::watch::watch_secrets;
 
 const NEW_ADDRESS: &str = "https://fabrikam.crm4.dynamics.com";
 
@@ -46,6 +47,7 @@ impl Availability for NotForGlobex {
 
 impl InProcess {
     fn new(org: Org) -> Self {
+        watch_secrets();
         let clock = Arc::new(JumpingClock::new(datetime!(2026-02-02 09:00 UTC)));
         let fake = FakeMicrosoft::new(org, Arc::clone(&clock) as _);
         let stores = Stores::all(Arc::new(MemoryStore::new(Arc::clone(&clock) as _)));

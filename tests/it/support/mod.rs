@@ -31,6 +31,7 @@ use url::Url;
 use crate::support::timeline::Timeline;
 
 mod timeline;
+pub(crate) mod watch;
 
 pub(crate) const KIND: CrmKind = CrmKind::new("plain");
 
@@ -349,6 +350,7 @@ pub(crate) fn host() -> Host {
 }
 
 pub(crate) fn host_on(stores: Stores, clock: Arc<ManualClock>, plain: PlainCrm) -> Host {
+    watch::watch_secrets();
     {
         let mut state = plain.state();
         if state.organisation.is_empty() {
