@@ -33,6 +33,7 @@ struct Answer {
 
 impl World {
     async fn new(org: Org) -> Self {
+        crate::support::watch::watch_secrets();
         let clock = Arc::new(ManualClock::new(datetime!(2026-02-02 09:00 UTC)));
         let fake = FakeMicrosoft::new(org, Arc::<ManualClock>::clone(&clock));
         let server = fake.start().await;

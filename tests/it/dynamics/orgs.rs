@@ -12,7 +12,7 @@ use fluint_crm::model::{
 };
 use fluint_crm::storage::Stores;
 use fluint_crm::store::MemoryStore;
-use fluint_crm::testkit::{FakeMicrosoft, Org, SignIn};
+use fluint_crm::testkit::{CrashControl, CrashPoint, CrashStore, FakeMicrosoft, Org, SignIn};
 use fluint_crm::{
     Budget, Clock as _, Crm, DiscoverRequest, Error, Randomness, Remedy, Result, RunReport,
     SignInState,
@@ -51,15 +51,16 @@ impl InProcess {
         let clock = Arc::new(JumpingClock::new(datetime!(2026-02-02 09:00 UTC)));
         let fake = FakeMicrosoft::new(org, Arc::clone(&clock) as _);
         let stores = Stores::all(Arc::new(MemoryStore::new(Arc::clone(&clock) as _)));
-        let keys = StaticKeys::new(SealingKey::new("k1", [7; 32]).unwrap(), vec![]);
-        let crm = Crm::builder(stores.clone(), Arc::new(Vec::<Member>::new()), Arc::new(keys))
-            .provider(fake.provider().unwrap())
-            .clock(Arc::clone(&clock) as _)
-            .randomness(Randomness::seeded(11))
-            .availability(Arc::new(NotForGlobex))
-            .build()
-            .unwrap();
+        let crm = crm(&fake, &clock, &stores);
         Self { fake, clock, stores, crm }
+    }
+
+    /// The same site, where a crash is waited for: the program that crashes, and its control.
+    fn crashing(&self) -> (Self, CrashControl) {
+        let (stores, control) = CrashStore::wrap(self.stores.clone());
+        let crm = crm(&self.fake, &self.clock, &stores);
+        let (fake, clock) = (self.fake.clone(), Arc::clone(&self.clock));
+        (Self { fake, clock, stores: self.stores.clone(), crm }, control)
     }
 
     async fn connect(&self) -> Connection {
@@ -93,6 +94,17 @@ impl InProcess {
         let entries = self.crm.feed(&workspace(), connection.id, None, 100).await.unwrap();
         entries.into_iter().map(|entry| entry.event).collect()
     }
+}
+
+fn crm(fake: &FakeMicrosoft, clock: &Arc<JumpingClock>, stores: &Stores) -> Crm {
+    let keys = StaticKeys::new(SealingKey::new("k1", [7; 32]).unwrap(), vec![]);
+    Crm::builder(stores.clone(), Arc::new(Vec::<Member>::new()), Arc::new(keys))
+        .provider(fake.provider().unwrap())
+        .clock(Arc::clone(clock) as _)
+        .randomness(Randomness::seeded(11))
+        .availability(Arc::new(NotForGlobex))
+        .build()
+        .unwrap()
 }
 
 fn host() -> InProcess {
@@ -275,4 +287,86 @@ async fn con_4_a_sign_in_that_waits_is_no_outcome_yet() {
     let open = host.crm.unanswered_sign_ins(&workspace()).await.unwrap();
     assert_eq!(open[0].state, SignInState::Expired);
     assert!(open[0].message().contains("administrator"), "{}", open[0].message());
+}
+
+/// Every place to crash, for a program that makes `writes` durable writes.
+fn points(writes: u64) -> impl Iterator<Item = CrashPoint> {
+    (1..=writes).flat_map(|write| [CrashPoint::Before(write), CrashPoint::After(write)])
+}
+
+#[tokio::test]
+async fn r_23_con_3_killed_at_every_write_of_connecting_it_is_as_before_or_complete() {
+    let (counting, control) = host().crashing();
+    counting.connect().await;
+    let writes = control.writes();
+    assert!(writes >= 4, "the sign-in is remembered and taken, the connection stored and told");
+    let (mut before, mut complete) = (0, 0);
+    for point in points(writes) {
+        let host = host();
+        let (crashing, control) = host.crashing();
+        control.arm(point);
+        tokio::select! {
+            connection = crashing.connect() => panic!("{point} never came: {connection:?}"),
+            _ = control.crashed() => {}
+        }
+        // The next process: nothing there, or a connection that works.
+        let connections = host.crm.connections(&workspace()).await.unwrap();
+        if let [connection] = &connections[..] {
+            let report = host.run().await;
+            assert_eq!(report.syncs.len(), 1, "{point}: the first sync is due");
+            assert!(report.syncs[0].outcome.is_ok(), "{point}: {:?}", report.syncs[0].outcome);
+            let feed = host.feed(connection).await;
+            let connected = feed.iter().filter(|e| matches!(e, FeedEvent::Connected { .. }));
+            assert_eq!(connected.count(), 1, "{point}");
+            complete += 1;
+        } else {
+            assert!(connections.is_empty(), "{point}");
+            before += 1;
+        }
+        let again = host.connect().await;
+        assert_eq!(again.health, Health::Connected, "{point}: trying again works");
+        assert_eq!(host.crm.connections(&workspace()).await.unwrap().len(), 1, "{point}");
+    }
+    assert!(before > 0 && complete > 0);
+}
+
+#[tokio::test]
+async fn r_23_con_7_killed_at_every_write_of_following_an_org_it_is_as_before_or_complete() {
+    let moved = || async {
+        let host = host();
+        let connection = host.connect().await;
+        host.run().await;
+        host.fake.rename_org(NEW_ADDRESS);
+        host.sync(&connection).await;
+        (host, connection)
+    };
+    let (host, connection) = moved().await;
+    let (counting, control) = host.crashing();
+    counting.crm.confirm_address(&workspace(), connection.id, NEW_ADDRESS).await.unwrap();
+    let writes = control.writes();
+    for point in points(writes) {
+        let (host, connection) = moved().await;
+        let (crashing, control) = host.crashing();
+        control.arm(point);
+        let acme = workspace();
+        tokio::select! {
+            done = crashing.crm.confirm_address(&acme, connection.id, NEW_ADDRESS) => {
+                panic!("{point} never came: {done:?}")
+            }
+            _ = control.crashed() => {}
+        }
+        let now = host.now(&connection).await;
+        match now.moved_to.as_deref() {
+            Some(to) => {
+                assert_eq!((now.address.as_str(), to), (FakeMicrosoft::ORG_ADDRESS, NEW_ADDRESS))
+            }
+            None => assert_eq!(now.address, NEW_ADDRESS, "{point}"),
+        }
+        host.crm.confirm_address(&workspace(), connection.id, NEW_ADDRESS).await.unwrap();
+        let report = host.run().await;
+        assert!(report.syncs[0].outcome.is_ok(), "{point}: {:?}", report.syncs[0].outcome);
+        let feed = host.feed(&connection).await;
+        let told = feed.iter().filter(|event| matches!(event, FeedEvent::AddressChanged { .. }));
+        assert_eq!(told.count(), 1, "{point}");
+    }
 }
