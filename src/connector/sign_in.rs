@@ -203,8 +203,8 @@ mod tests {
     #[test]
     fn con_4_a_callback_tells_by_its_state_what_it_answers() {
         let kind = |state: &str| Callback::new([("state", state)]).kind();
-        let dynamics = CallbackKind::AdminConsent(CrmKind::new("dynamics"));
-        assert_eq!(kind("admin-consent-dynamics"), dynamics);
+        let plain = CallbackKind::AdminConsent(CrmKind::new("plain"));
+        assert_eq!(kind("admin-consent-plain"), plain);
         assert_eq!(kind("orgs-00ff"), CallbackKind::Discovery);
         assert_eq!(kind("00ff"), CallbackKind::SignIn);
         assert_eq!(Callback::default().kind(), CallbackKind::SignIn);
