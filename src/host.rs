@@ -271,4 +271,11 @@ pub enum OperatorEvent {
         /// The credential's id.
         credential: String,
     },
+    /// One of our own credentials ends in 30, 7 or one day, or has ended: each is told once.
+    CredentialExpiring {
+        /// The credential's id.
+        credential: String,
+        /// When it ends (UTC).
+        expires_at: OffsetDateTime,
+    },
 }

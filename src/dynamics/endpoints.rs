@@ -132,6 +132,11 @@ impl Endpoints {
         Ok(Self { site, authority, service_root, reach })
     }
 
+    /// The cloud that the site lives in.
+    pub(crate) const fn cloud(&self) -> Cloud {
+        self.site.cloud()
+    }
+
     /// The canonical address of the site.
     pub(crate) fn address(&self) -> String {
         match &self.site {

@@ -42,10 +42,12 @@ mod fixtures;
 #[cfg(test)]
 mod test_bench;
 
+pub use credentials::{AppRegistration, ClientCredential, Credentials};
 #[cfg(feature = "testkit")]
 #[doc(hidden)]
 pub use decode::measured::decode_page;
 pub use kind::DYNAMICS;
+pub use org_url::Cloud;
 pub use provider::{DynamicsProvider, DynamicsProviderBuilder};
 /// The HTTP client that [`DynamicsProviderBuilder::http_client`] takes, in the version that fits.
 #[doc(no_inline)]

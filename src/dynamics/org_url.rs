@@ -34,11 +34,16 @@ enum Suffix {
     China,
 }
 
-/// Which of Microsoft's separate clouds an org lives in; each has its own sign-in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Cloud {
+/// Which of Microsoft's separate clouds an org lives in; each has its own sign-in, and knows only
+/// the apps that are registered there.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
+pub enum Cloud {
+    /// The commercial cloud, with all `crmN.dynamics.com`; US Government GCC (`crm9`) is part of it.
     Public,
+    /// US Government GCC High and the Department of Defense.
     UsGovernment,
+    /// China, operated by 21Vianet.
     China,
 }
 

@@ -1,5 +1,6 @@
 //! Microsoft Dynamics 365 as one kind of CRM.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::connector::{
     SignedIn, TokenVault,
 };
 use crate::dynamics::connector::DynamicsConnector;
-use crate::dynamics::credentials::{AppRegistration, ClientCredential};
+use crate::dynamics::credentials::{AppRegistration, ClientCredential, Credentials};
 use crate::dynamics::directory::Directory;
 use crate::dynamics::endpoints::{Endpoints, Overrides};
 use crate::dynamics::handshake::{self, Handshake};
@@ -23,7 +24,7 @@ use crate::dynamics::org_url::{Cloud, OrgUrl};
 use crate::dynamics::parts::ConnectorParts;
 use crate::dynamics::tokens::{Flights, TokenSource};
 use crate::error::{Error, Result};
-use crate::http::client::{HttpClient, Reach, is_loopback};
+use crate::http::client::{HttpClient, Reach};
 use crate::http::transport::Transport;
 use crate::model::{Connection, CrmKind};
 
@@ -50,7 +51,8 @@ const DEFAULT_INTERVAL: Duration = Duration::from_secs(6 * 3600);
 /// ```
 #[derive(Debug)]
 pub struct DynamicsProvider {
-    app: Arc<AppRegistration>,
+    /// One for each cloud that the app is registered in.
+    apps: BTreeMap<Cloud, Arc<AppRegistration>>,
     overrides: Overrides,
     transport: Arc<dyn Transport>,
     flights: Flights,
@@ -79,13 +81,17 @@ impl DynamicsProvider {
     }
 
     /// The app as the site's cloud knows it.
-    pub(crate) fn app(&self, _endpoints: &Endpoints) -> Result<&AppRegistration> {
-        Ok(&self.app)
+    pub(crate) fn app(&self, endpoints: &Endpoints) -> Result<&Arc<AppRegistration>> {
+        self.apps.get(&endpoints.cloud()).ok_or_else(|| {
+            let reason = "Orgs of this Microsoft cloud cannot be connected here. Please contact \
+                          support.";
+            Error::invalid_input("org address", reason)
+        })
     }
 
     /// Whether the app is registered in a cloud.
     pub(crate) fn serves(&self, cloud: Cloud) -> bool {
-        cloud == Cloud::Public
+        self.apps.contains_key(&cloud)
     }
 
     /// The parts of a stored connection's connector.
@@ -103,7 +109,7 @@ impl DynamicsProvider {
             source: Some(Box::new(cause)),
         })?;
         let tokens = TokenSource {
-            app: Arc::clone(&self.app),
+            app: Arc::clone(self.app(&endpoints)?),
             endpoints: endpoints.clone(),
             tenant: connection.identity.tenant.clone(),
             transport: Arc::clone(&self.transport),
@@ -184,7 +190,9 @@ impl CrmProvider for DynamicsProvider {
 pub struct DynamicsProviderBuilder {
     client_id: Option<String>,
     client_secret: Option<SecretString>,
+    credentials: Option<Credentials>,
     redirect_uri: Option<String>,
+    registrations: BTreeMap<Cloud, AppRegistration>,
     authority_base: Option<Url>,
     org_base: Option<Url>,
     http_client: Option<reqwest::Client>,
@@ -192,19 +200,35 @@ pub struct DynamicsProviderBuilder {
 }
 
 impl DynamicsProviderBuilder {
-    /// The app registration's application (client) id. Required.
+    /// The application (client) id of the app's registration in the public cloud.
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
         self.client_id = Some(client_id.into());
         self
     }
 
-    /// The app's client secret: its value, not its id. Required.
+    /// The app's client secret: its value, not its id. Short for [`credentials`](Self::credentials)
+    /// of one secret that is never rotated.
     pub fn client_secret(mut self, client_secret: impl Into<SecretString>) -> Self {
         self.client_secret = Some(client_secret.into());
         self
     }
 
-    /// Where Entra sends the browser back to, exactly as registered. Required.
+    /// What proves to Entra that we are the app: secrets and certificates. Keep a clone, to replace
+    /// them while the provider is in use.
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
+        self
+    }
+
+    /// The app's registration in one of Microsoft's clouds: each knows only its own apps. Without
+    /// one, orgs of that cloud are refused. The public cloud's may be given by
+    /// [`client_id`](Self::client_id) and its neighbours instead.
+    pub fn registration(mut self, cloud: Cloud, registration: AppRegistration) -> Self {
+        self.registrations.insert(cloud, registration);
+        self
+    }
+
+    /// Where Entra sends the browser back to, exactly as registered.
     ///
     /// It must use https, or http at the loopback address.
     pub fn redirect_uri(mut self, redirect_uri: impl Into<String>) -> Self {
@@ -254,14 +278,27 @@ impl DynamicsProviderBuilder {
             (None, Some(client)) => Arc::new(HttpClient::with(client, reach)),
             (None, None) => Arc::new(HttpClient::new(reach)?),
         };
-        let secret = required("client_secret", self.client_secret)?;
-        let app = AppRegistration {
-            client_id: check_client_id(required("client_id", self.client_id)?)?,
-            redirect_uri: check_redirect(required("redirect_uri", self.redirect_uri)?)?,
-            credential: ClientCredential::secret("client_secret", secret)?,
-        };
+        let mut apps = self.registrations;
+        if self.client_id.is_some() || apps.is_empty() {
+            let credentials = match (self.credentials, self.client_secret) {
+                (Some(_), Some(_)) => {
+                    return Err(Error::config("client_secret", "credentials are given as well"));
+                }
+                (Some(credentials), None) => credentials,
+                (None, secret) => {
+                    let secret = required("client_secret", secret)?;
+                    Credentials::new(vec![ClientCredential::secret("client_secret", secret)?])?
+                }
+            };
+            let client_id = required("client_id", self.client_id)?;
+            let redirect_uri = required("redirect_uri", self.redirect_uri)?;
+            let public = AppRegistration::new(client_id, redirect_uri, credentials)?;
+            if apps.insert(Cloud::Public, public).is_some() {
+                return Err(Error::config("client_id", "the public cloud is registered twice"));
+            }
+        }
         Ok(DynamicsProvider {
-            app: Arc::new(app),
+            apps: apps.into_iter().map(|(cloud, app)| (cloud, Arc::new(app))).collect(),
             overrides,
             transport,
             flights: Flights::default(),
@@ -280,22 +317,6 @@ impl fmt::Debug for DynamicsProviderBuilder {
 
 fn required<T>(key: &'static str, value: Option<T>) -> Result<T> {
     value.ok_or_else(|| Error::config(key, "it is not set"))
-}
-
-fn check_client_id(client_id: String) -> Result<String> {
-    let fits = !client_id.is_empty() && client_id.bytes().all(|b| b.is_ascii_graphic());
-    if fits { Ok(client_id) } else { Err(Error::config("client_id", "it is empty or malformed")) }
-}
-
-fn check_redirect(redirect_uri: String) -> Result<String> {
-    let Ok(url) = Url::parse(&redirect_uri) else {
-        return Err(Error::config("redirect_uri", "it is not an address"));
-    };
-    let safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
-    if !safe || url.fragment().is_some() {
-        return Err(Error::config("redirect_uri", "it must use https and hold no #"));
-    }
-    Ok(redirect_uri)
 }
 
 #[cfg(test)]

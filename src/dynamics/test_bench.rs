@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::clock::{Clock, Randomness};
 use crate::connector::{ConnectorContext, Replaced, Split, StoredTokens, TokenVault, Tokens};
-use crate::dynamics::credentials::{AppRegistration, ClientCredential};
+use crate::dynamics::credentials::{AppRegistration, ClientCredential, Credentials};
 use crate::dynamics::endpoints::{Endpoints, Overrides};
 use crate::dynamics::org_url::OrgUrl;
 use crate::error::{Error, Result};
@@ -98,11 +98,9 @@ pub(crate) const CLIENT_ID: &str = "8c5d0c1e-6a39-4f6e-9d3a-2f7b1c4e5a60";
 
 pub(crate) fn app() -> AppRegistration {
     let secret = SecretString::from("marker-client-secret");
-    AppRegistration {
-        client_id: CLIENT_ID.to_owned(),
-        redirect_uri: "https://app.example/crm/callback".to_owned(),
-        credential: ClientCredential::secret("primary", secret).unwrap(),
-    }
+    let primary = ClientCredential::secret("primary", secret).unwrap();
+    let credentials = Credentials::new(vec![primary]).unwrap();
+    AppRegistration::new(CLIENT_ID, "https://app.example/crm/callback", credentials).unwrap()
 }
 
 pub(crate) fn endpoints(address: &str) -> Endpoints {

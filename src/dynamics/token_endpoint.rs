@@ -14,7 +14,8 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use crate::connector::ConnectorContext;
-use crate::dynamics::credentials::AppRegistration;
+use crate::dynamics::claims;
+use crate::dynamics::credentials::{AppRegistration, ClientCredential, Occasion};
 use crate::dynamics::endpoints::Endpoints;
 use crate::dynamics::entra_error::{Class, EntraFailure, Setting};
 use crate::dynamics::resend::{self, Resend};
@@ -24,9 +25,6 @@ use crate::http::transport::{Request, Response, Transport};
 
 /// What an exchange is called in errors.
 const OPERATION: &str = "sign in";
-
-/// The longest claims challenge that is passed on.
-const MAX_CLAIMS_BYTES: usize = 8 * 1024;
 
 /// What is exchanged.
 #[derive(Clone, Copy)]
@@ -76,14 +74,21 @@ pub(crate) struct TokenEndpoint<'a> {
 }
 
 impl TokenEndpoint<'_> {
-    /// Builds the request; sends nothing.
+    /// Builds the request, proved by one credential; sends nothing.
     ///
     /// # Errors
-    /// [`Error::Config`] when the authority cannot be a base.
-    pub(crate) fn request(&self, grant: Grant<'_>) -> Result<Request> {
+    /// [`Error::Config`] when the authority cannot be a base, or the credential cannot sign.
+    pub(crate) fn request(
+        &self,
+        grant: Grant<'_>,
+        credential: &ClientCredential,
+        context: &ConnectorContext,
+    ) -> Result<Request> {
+        let url = self.endpoints.token_url(self.tenant)?;
         let mut form = Serializer::new(String::new());
         form.append_pair("client_id", &self.app.client_id);
         form.append_pair("scope", &self.endpoints.scope());
+        let mut wanted = None;
         match grant {
             Grant::Code { code, verifier } => {
                 form.append_pair("grant_type", "authorization_code");
@@ -94,19 +99,24 @@ impl TokenEndpoint<'_> {
             Grant::Refresh { token, claims } => {
                 form.append_pair("grant_type", "refresh_token");
                 form.append_pair("refresh_token", token.expose_secret());
-                if let Some(claims) = claims.filter(|claims| is_claims(claims)) {
-                    form.append_pair("claims", claims);
-                }
+                wanted = claims;
             }
         }
-        self.app.credential.prove(&mut form);
+        form.append_pair("claims", &claims::with_capability(wanted));
+        let occasion = Occasion {
+            client_id: &self.app.client_id,
+            token_url: url.as_str(),
+            now: context.clock.now(),
+            id: context.randomness.uuid(),
+        };
+        credential.prove(&mut form, occasion)?;
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
         headers.insert(CONTENT_TYPE, form_type);
         Ok(Request {
             method: Method::POST,
-            url: self.endpoints.token_url(self.tenant)?,
+            url,
             headers,
             body: Bytes::from(form.finish()),
             expect: 0,
@@ -129,27 +139,42 @@ impl TokenEndpoint<'_> {
             Grant::Code { .. } => Resend::IfNotSent,
             Grant::Refresh { .. } => Resend::IfTransient,
         };
-        let request = self.request(grant)?;
-        let sent = resend::send(transport, context, &request, resend).await;
-        let response = sent.map_err(|cause| Error::Unavailable {
-            operation: OPERATION.into(),
-            retry_at: None,
-            source: Some(Box::new(cause)),
-        })?;
-        if response.status == StatusCode::OK {
-            return Ok(read_tokens(&response)?);
+        self.app.credentials.watch_ends(context.clock.now(), &*context.observer);
+        let mut rejected = None;
+        for entry in self.app.credentials.in_order() {
+            let request = self.request(grant, &entry.credential, context)?;
+            let sent = resend::send(transport, context, &request, resend).await;
+            let response = sent.map_err(|cause| Error::Unavailable {
+                operation: OPERATION.into(),
+                retry_at: None,
+                source: Some(Box::new(cause)),
+            })?;
+            if response.status == StatusCode::OK {
+                entry.accept();
+                return Ok(read_tokens(&response)?);
+            }
+            let failure = EntraFailure::from_response(&response);
+            tracing::warn!(%failure, "the token endpoint refused");
+            if failure.class() != Class::Ours(Setting::ClientCredential) {
+                return Err(self.refusal(failure, &response, context));
+            }
+            // Nobody looked at the grant yet: the next credential may redeem it.
+            if entry.reject() {
+                let credential = entry.credential.id().to_owned();
+                let event = OperatorEvent::CredentialRejected { credential };
+                context.observer.operator_event(&event);
+            }
+            rejected = Some(self.refusal(failure, &response, context));
         }
-        Err(self.refusal(&response, context))
+        Err(rejected.unwrap_or_else(|| Error::config("credentials", "there is none").into()))
     }
 
-    fn refusal(&self, response: &Response, context: &ConnectorContext) -> ExchangeError {
-        let failure = EntraFailure::from_response(response);
-        tracing::warn!(%failure, "the token endpoint refused");
-        if failure.class() == Class::Ours(Setting::ClientCredential) {
-            context.observer.operator_event(&OperatorEvent::CredentialRejected {
-                credential: self.app.credential.id().to_owned(),
-            });
-        }
+    fn refusal(
+        &self,
+        failure: EntraFailure,
+        response: &Response,
+        context: &ConnectorContext,
+    ) -> ExchangeError {
         let grant =
             if failure.is_invalid_grant() { GrantFate::Refused } else { GrantFate::Unknown };
         let now = context.clock.now();
@@ -172,12 +197,6 @@ impl From<Error> for ExchangeError {
     fn from(error: Error) -> Self {
         Self { error, grant: GrantFate::Unknown }
     }
-}
-
-/// Whether a challenge looks like the JSON object that it should be.
-fn is_claims(text: &str) -> bool {
-    text.len() <= MAX_CLAIMS_BYTES
-        && serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_ok()
 }
 
 #[derive(Deserialize)]

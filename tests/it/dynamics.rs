@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 mod connecting;
 mod crash;
+mod credentials;
 mod every_fault;
 mod fairness;
 mod fault_plans;

@@ -8,6 +8,16 @@ use crate::http::transport::TransportErrorKind;
 
 const TENANT: &str = "11111111-2222-3333-4444-555555555555";
 
+/// What every request declares.
+const CAPABLE: &str =
+    "%7B%22access_token%22%3A%7B%22xms_cc%22%3A%7B%22values%22%3A%5B%22cp1%22%5D%7D%7D%7D";
+
+/// The request that the first credential proves.
+fn first_request(endpoint: &TokenEndpoint<'_>, grant: Grant<'_>) -> Request {
+    let first = &endpoint.app.credentials.in_order()[0];
+    endpoint.request(grant, &first.credential, &bench().context).unwrap()
+}
+
 fn secret(text: &str) -> SecretString {
     SecretString::from(text)
 }
@@ -30,7 +40,7 @@ fn con_3_a_code_is_redeemed_with_this_form() {
     let (app, endpoints) = (app(), endpoints("contoso.crm4.dynamics.com"));
     let endpoint = TokenEndpoint { app: &app, endpoints: &endpoints, tenant: None };
     let (code, verifier) = (secret("marker code/1"), secret("marker-verifier"));
-    let request = endpoint.request(Grant::Code { code: &code, verifier: &verifier }).unwrap();
+    let request = first_request(&endpoint, Grant::Code { code: &code, verifier: &verifier });
     assert_eq!(request.method, Method::POST);
     assert_eq!(
         request.url.as_str(),
@@ -43,7 +53,7 @@ fn con_3_a_code_is_redeemed_with_this_form() {
             "client_id={CLIENT_ID}&scope=https%3A%2F%2Fcontoso.api.crm4.dynamics.com\
              %2Fuser_impersonation+openid+profile+offline_access&grant_type=authorization_code\
              &code=marker+code%2F1&redirect_uri=https%3A%2F%2Fapp.example%2Fcrm%2Fcallback\
-             &code_verifier=marker-verifier&client_secret=marker-client-secret"
+             &code_verifier=marker-verifier&claims={CAPABLE}&client_secret=marker-client-secret"
         )
     );
     assert!(!format!("{request:?} {endpoint:?}").contains("marker"));
@@ -55,7 +65,7 @@ fn con_5_a_refresh_goes_to_the_users_tenant_with_this_form() {
     let endpoint = TokenEndpoint { app: &app, endpoints: &endpoints, tenant: Some(TENANT) };
     let token = secret("0.AX+marker");
     let body_with = |claims: Option<&str>| {
-        let request = endpoint.request(Grant::Refresh { token: &token, claims }).unwrap();
+        let request = first_request(&endpoint, Grant::Refresh { token: &token, claims });
         assert_eq!(
             request.url.as_str(),
             format!("https://login.microsoftonline.com/{TENANT}/oauth2/v2.0/token")
@@ -65,12 +75,13 @@ fn con_5_a_refresh_goes_to_the_users_tenant_with_this_form() {
     let plain = format!(
         "client_id={CLIENT_ID}&scope=https%3A%2F%2Fcontoso.api.crm4.dynamics.com\
          %2Fuser_impersonation+openid+profile+offline_access&grant_type=refresh_token\
-         &refresh_token=0.AX%2Bmarker&client_secret=marker-client-secret"
+         &refresh_token=0.AX%2Bmarker&claims={CAPABLE}&client_secret=marker-client-secret"
     );
     assert_eq!(body_with(None), plain);
     let challenged = body_with(Some(r#"{"access_token":{"nbf":{"essential":true}}}"#));
     assert!(challenged.contains(
-        "&claims=%7B%22access_token%22%3A%7B%22nbf%22%3A%7B%22essential%22%3Atrue%7D%7D%7D&"
+        "&claims=%7B%22access_token%22%3A%7B%22nbf%22%3A%7B%22essential%22%3Atrue%7D%2C\
+         %22xms_cc%22%3A%7B%22values%22%3A%5B%22cp1%22%5D%7D%7D%7D&"
     ));
     // A challenge comes from the network: what is no small JSON object goes no further.
     let huge = format!(r#"{{"a":"{}"}}"#, "x".repeat(9000));

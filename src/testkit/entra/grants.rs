@@ -1,6 +1,6 @@
 //! What Entra remembers: the app, who signs in, codes and refresh tokens.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::clock::Randomness;
 use crate::testkit::dataverse::discovery::DIRECTORY;
 use crate::testkit::dataverse::faults::Faults;
+use crate::testkit::entra::assertion::Registered;
 use crate::testkit::entra::failure::Failure;
 use crate::testkit::entra::tokens::{Issued, Ledger, Standing};
 use crate::testkit::entra::{EntraCounts, FakeEntra, Rotation, SignIn};
@@ -51,6 +52,9 @@ pub(crate) struct Grants {
     pub(crate) sign_in: SignIn,
     pub(crate) rotation: Rotation,
     pub(crate) secrets: Vec<String>,
+    pub(crate) certificates: Vec<Registered>,
+    /// The names of the assertions that came: each counts once.
+    pub(crate) assertions: HashSet<String>,
     pub(crate) redirect_uris: Vec<String>,
     pub(crate) token_life: Duration,
     pub(crate) codes: HashMap<String, Code>,
@@ -68,6 +72,8 @@ impl Grants {
             sign_in: SignIn::default(),
             rotation: Rotation::default(),
             secrets: vec![FakeEntra::CLIENT_SECRET.to_owned()],
+            certificates: Vec::new(),
+            assertions: HashSet::new(),
             redirect_uris: vec![FakeEntra::REDIRECT_URI.to_owned()],
             token_life: Duration::seconds(4271),
             codes: HashMap::new(),

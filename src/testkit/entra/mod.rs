@@ -1,5 +1,6 @@
 //! A stateful, strict fake of Entra: authorize, token and admin consent.
 
+pub(crate) mod assertion;
 pub(crate) mod authorize;
 pub(crate) mod failure;
 pub(crate) mod grants;
@@ -56,7 +57,7 @@ pub struct EntraCounts {
     pub codes: u64,
     /// Redemptions of refresh tokens, refused ones too.
     pub refreshes: u64,
-    /// Token requests that carried `claims`.
+    /// Token requests whose `claims` ask for more than they declare: answers to a challenge.
     pub with_claims: u64,
     /// Pages of admin consent.
     pub admin_consent: u64,
@@ -175,6 +176,13 @@ impl FakeEntra {
     /// Replaces the secrets of the app, all of which are accepted.
     pub fn set_secrets(&self, secrets: impl IntoIterator<Item = String>) {
         self.with(|grants| grants.secrets = secrets.into_iter().collect());
+    }
+
+    /// Replaces the certificates of the app, in PEM, all of which are accepted; one that cannot be
+    /// read is none.
+    pub fn set_certificates<'a>(&self, certificates: impl IntoIterator<Item = &'a str>) {
+        let read = certificates.into_iter().filter_map(assertion::Registered::read).collect();
+        self.with(|grants| grants.certificates = read);
     }
 
     /// Registers one more redirect address.

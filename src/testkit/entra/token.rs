@@ -9,6 +9,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::http::transport::{Request, Response};
 use crate::testkit::dataverse::refusal::text;
+use crate::testkit::entra::assertion;
 use crate::testkit::entra::authorize::{check_tenant, parameters};
 use crate::testkit::entra::failure::Failure;
 use crate::testkit::entra::grants::{Grants, Person, Scope};
@@ -33,13 +34,13 @@ pub(crate) fn redeem(
         Some("refresh_token") => grants.counts.refreshes += 1,
         _ => {}
     }
-    grants.counts.with_claims += u64::from(form.as_ref().is_ok_and(|f| f.contains_key("claims")));
+    grants.counts.with_claims += u64::from(form.as_ref().is_ok_and(answers_challenge));
     if let Some(planned) = grants.planned.pop_front() {
         return planned.into_response(now);
     }
     let granted = form.and_then(|form| {
         check_tenant(grants, tenant)?;
-        check_client(grants, &form)?;
+        check_client(grants, &form, request, now)?;
         match kind.as_deref() {
             Some("authorization_code") => by_code(grants, &form, now, ledger),
             Some("refresh_token") => by_refresh(grants, &form, ledger),
@@ -74,12 +75,35 @@ fn required<'a>(form: &'a HashMap<String, String>, name: &str) -> Result<&'a str
     form.get(name).map(String::as_str).ok_or_else(missing)
 }
 
-fn check_client(grants: &Grants, form: &HashMap<String, String>) -> Result<(), Failure> {
+/// Whether the claims of a request ask for more than they declare.
+fn answers_challenge(form: &HashMap<String, String>) -> bool {
+    let claims = form.get("claims").and_then(|claims| serde_json::from_str(claims).ok());
+    claims.is_some_and(|claims: serde_json::Value| {
+        claims != serde_json::json!({"access_token": {"xms_cc": {"values": ["cp1"]}}})
+    })
+}
+
+fn check_client(
+    grants: &mut Grants,
+    form: &HashMap<String, String>,
+    request: &Request,
+    now: OffsetDateTime,
+) -> Result<(), Failure> {
     if required(form, "client_id")? != FakeEntra::CLIENT_ID {
         let message = "Application was not found in the directory.";
         return Err(Failure::new(400, "unauthorized_client", 700_016, message));
     }
-    match form.get("client_secret") {
+    let secret = form.get("client_secret");
+    if let Some(assertion) = form.get("client_assertion") {
+        let kind = form.get("client_assertion_type").map(String::as_str);
+        if secret.is_some()
+            || kind != Some("urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+        {
+            return Err(Failure::request(900_144, "More than one client authentication."));
+        }
+        return assertion::check(grants, assertion, request.url.as_str(), now);
+    }
+    match secret {
         Some(secret) if grants.secrets.contains(secret) => Ok(()),
         Some(_) => Err(Failure::client(7_000_215, "Invalid client secret provided.")),
         None => {
