@@ -31,7 +31,9 @@ use crate::model::{
 use crate::storage::{Gates, TokenVersion};
 use crate::walk::{ChainPlan, Page, ResumeToken, TablePlan};
 
-pub(crate) use sign_in::{ADMIN_CONSENT_STATE, DISCOVERY_STATE};
+#[cfg(feature = "dynamics")]
+pub(crate) use sign_in::ADMIN_CONSENT_STATE;
+pub(crate) use sign_in::DISCOVERY_STATE;
 pub use sign_in::{
     Authorization, Callback, CallbackKind, OrgDirectory, OrgDiscovery, OrgListing, SignIn, SignedIn,
 };

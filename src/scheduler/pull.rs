@@ -25,7 +25,7 @@ impl Scheduler {
     ) -> Result<SyncReport> {
         let mut connection = self.claimed_connection(claim, id).await?;
         if matches!(connection.health, Health::NeedsAdminApproval { .. }) {
-            connection = self.ask_again(&connection).await?;
+            connection = Box::pin(self.ask_again(&connection)).await?;
         }
         if !connection.health.is_working() {
             // Connecting again makes it due at once.
@@ -98,7 +98,7 @@ impl Scheduler {
             self.tell_failure(connection, error).await?;
         }
         if may_have_moved(error, connection.failures) {
-            connect::notice_move(&self.stores, &self.connectors, connection).await?;
+            Box::pin(connect::notice_move(&self.stores, &self.connectors, connection)).await?;
         }
         let health = self.judge_health(connection, error).await?;
         if !health.is_working() {

@@ -38,7 +38,7 @@ async fn host_3_a_connection_in_a_long_throttle_delays_no_other_connections_sync
     let budget = Budget::default();
     let before = bench.crm.now();
     let work = async { tokio::join!(bench.crm.run_due(&budget), join_later) };
-    let (report, other) = bench.drive(work).await;
+    let (report, other) = Box::pin(bench.drive(work)).await;
     let report = report.unwrap();
     let order: Vec<_> = report.syncs.iter().map(|sync| sync.connection).collect();
     assert_eq!(order, [other.id, ours.id]);
