@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 use super::{
-    DealId, DocumentId, NoteRefusal, OpportunityId, Outcome, RunId, SkipReason, StageId, Table,
-    WithheldReason,
+    DealId, DocumentId, NoteRefusal, OpportunityId, Outcome, PreflightCheck, RunId, SkipReason,
+    StageId, Table, WithheldReason,
 };
 
 /// One line of a connection's activity feed.
@@ -40,6 +40,11 @@ pub struct NewFeedEntry {
 #[serde(rename_all = "snake_case", tag = "event")]
 #[non_exhaustive]
 pub enum FeedEvent {
+    /// The connected user may not do all that a connection is for; the first sync tells it.
+    AccessLimited {
+        /// The checks that did not pass.
+        checks: Vec<PreflightCheck>,
+    },
     /// A member connected the org.
     Connected {
         /// The org's address.
@@ -227,6 +232,10 @@ impl fmt::Display for FeedEvent {
     /// Prints the line as a customer reads it, in English.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::AccessLimited { checks } => {
+                f.write_str("The connected user's access is limited:")?;
+                checks.iter().try_for_each(|check| write!(f, " {}", check.message))
+            }
             Self::Connected { address } => write!(f, "Connected to {address}"),
             Self::DealCreated { name, .. } => write!(f, "Deal created: {name}"),
             Self::DealEnded { name, outcome, .. } => {
