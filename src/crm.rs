@@ -19,8 +19,8 @@ use crate::host::{KeyRing, Members, NoObserver, Observer};
 use crate::intake::Intake;
 use crate::model::{
     ChangeSeq, Connection, ConnectionChange, ConnectionId, CrmKind, Deal, DealChange, DealId,
-    Document, FeedEntry, MemberId, OpportunityId, Preflight, Publication, PublicationId, RemoteNote,
-    RunId, Skipped, StageFilter, Table, WorkspaceId,
+    Document, FeedEntry, MemberId, OpportunityId, Preflight, Publication, PublicationId,
+    RemoteNote, RunId, Skipped, StageFilter, Table, WorkspaceId,
 };
 use crate::scheduler::{Budget, RunReport, Scheduler};
 use crate::seal::Sealer;
@@ -142,11 +142,7 @@ impl Crm {
     /// # Errors
     /// [`Error::NotFound`] when the workspace has no such connection; that the connection as a whole
     /// does not work, see [`Error::remedy`]. That one table is refused is a failed check.
-    pub async fn preflight(
-        &self,
-        workspace: &WorkspaceId,
-        id: ConnectionId,
-    ) -> Result<Preflight> {
+    pub async fn preflight(&self, workspace: &WorkspaceId, id: ConnectionId) -> Result<Preflight> {
         let connection = self.connection(workspace, id).await?;
         self.connectors.open_working(&connection)?.preflight().await
     }

@@ -214,9 +214,8 @@ async fn stages(api: &WebApi) -> Result<PreflightCheck> {
         instances(api),
     )
     .await?;
-    let check = |verdict, message: String| {
-        PreflightCheck::new(PreflightSubject::Stages, verdict, message)
-    };
+    let check =
+        |verdict, message: String| PreflightCheck::new(PreflightSubject::Stages, verdict, message);
     let refused = of_processes.map(|refusal| refused_privilege(&refusal, None));
     let hidden = tables.processes_are_hidden.then(|| Some(READ_PROCESSES.to_owned()));
     let missing: Vec<_> = refused.into_iter().chain(hidden).collect();

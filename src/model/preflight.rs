@@ -157,10 +157,8 @@ mod tests {
     use crate::model::{OrganisationId, RecordId};
 
     fn preflight(checks: Vec<(Table, Verdict)>) -> Preflight {
-        let identity = Identity::new(
-            OrganisationId::new("contoso").unwrap(),
-            RecordId::new("ada").unwrap(),
-        );
+        let identity =
+            Identity::new(OrganisationId::new("contoso").unwrap(), RecordId::new("ada").unwrap());
         let check = |(table, verdict)| {
             let subject = PreflightSubject::Table { table, rows: None, reach: None };
             PreflightCheck::new(subject, verdict, "A sentence.")

@@ -152,11 +152,8 @@ impl Sync<'_> {
     /// missing that this user merely cannot see.
     async fn reconcile(&self, run: &Pull, proofs: &[CompletenessProof]) -> Result<()> {
         let (now, before) = (&run.reader.identity, &self.connection.identity);
-        let reading = if now.sees_as(before) {
-            Reading::ByTheSameUser
-        } else {
-            Reading::ByAnotherUser
-        };
+        let reading =
+            if now.sees_as(before) { Reading::ByTheSameUser } else { Reading::ByAnotherUser };
         reconcile(self, run, reading, proofs).await?;
         let learnt_rights = now.rights.is_some() && before.rights.is_none();
         if reading == Reading::ByTheSameUser && !learnt_rights {

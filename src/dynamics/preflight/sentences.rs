@@ -101,7 +101,8 @@ fn ask_for(privileges: &[impl AsRef<str>]) -> String {
     let names: Vec<&str> = privileges.iter().map(AsRef::as_ref).collect();
     let (last, first) = match names.split_last() {
         None => {
-            return "Ask your Dynamics administrator for a security role that allows it.".to_owned();
+            return "Ask your Dynamics administrator for a security role that allows it."
+                .to_owned();
         }
         Some((last, [])) => return one(last),
         Some((last, first)) => (last, first.join(", ")),
@@ -121,5 +122,9 @@ fn one(privilege: &str) -> String {
 
 fn size(bytes: u64) -> String {
     const KIB: u64 = 1024;
-    if bytes < KIB * KIB { format!("{} KB", bytes / KIB) } else { format!("{} MB", bytes / KIB / KIB) }
+    if bytes < KIB * KIB {
+        format!("{} KB", bytes / KIB)
+    } else {
+        format!("{} MB", bytes / KIB / KIB)
+    }
 }

@@ -71,7 +71,9 @@ pub(crate) fn privileges(org: &Org, user: Uuid, call: &Call<'_>, function: &str)
         ACTIONS.map(|action| format!("prv{action}{schema}"))
     });
     let asked = match function.strip_prefix("RetrieveUserSetOfPrivilegesByNames") {
-        Some(arguments) => Some(list_of(call, arguments.trim_matches(['(', ')']), "PrivilegeNames")?),
+        Some(arguments) => {
+            Some(list_of(call, arguments.trim_matches(['(', ')']), "PrivilegeNames")?)
+        }
         None => None,
     };
     let is_asked = |name: &String| asked.as_ref().is_none_or(|asked| asked.contains(name));

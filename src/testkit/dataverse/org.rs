@@ -117,7 +117,8 @@ impl Org {
     /// The business unit of a user or team; the root unit unless the row says otherwise.
     pub(crate) fn unit_of(&self, principal: Uuid) -> Uuid {
         let tables = ["systemuser", "team"].into_iter().filter_map(|name| self.table_named(name));
-        let mut units = tables.filter_map(|table| table.row(principal)?.named("businessunitid").id());
+        let mut units =
+            tables.filter_map(|table| table.row(principal)?.named("businessunitid").id());
         units.next().unwrap_or(self.business_unit)
     }
 

@@ -21,13 +21,7 @@ struct Found<'a> {
 }
 
 /// Answers a list read, with no more rows than `most`.
-pub(crate) fn list(
-    org: &Org,
-    table: &Table,
-    call: &Call<'_>,
-    sight: Sight,
-    most: usize,
-) -> Answer {
+pub(crate) fn list(org: &Org, table: &Table, call: &Call<'_>, sight: Sight, most: usize) -> Answer {
     let definition = &table.definition;
     let query = Query::parse(call, definition)?;
     let shown = |row: &RowRef<'_>| {
