@@ -245,3 +245,29 @@ impl ConnectionChange {
         Ok(changed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Reach, Table};
+
+    fn identity(reach: Option<Reach>) -> Identity {
+        let organisation = OrganisationId::new("org").unwrap();
+        let mut identity = Identity::new(organisation, RecordId::new("me").unwrap());
+        identity.rights = reach.map(|reach| Rights::new([(Table::Accounts, reach)]));
+        identity
+    }
+
+    #[test]
+    fn r_19_rights_count_where_both_sides_know_them() {
+        let (wide, narrow) = (identity(Some(Reach::Everything)), identity(Some(Reach::Unit)));
+        let unknown = identity(None);
+        assert!(wide.sees_as(&wide.clone()) && !wide.sees_as(&narrow) && !narrow.sees_as(&wide));
+        assert!(unknown.sees_as(&wide) && narrow.sees_as(&unknown) && unknown.sees_as(&unknown));
+        assert_eq!(unknown.clone().or(&wide).rights, wide.rights, "what was told before stays");
+        assert_eq!(narrow.clone().or(&wide).rights, narrow.rights);
+        // What was stored before there were rights.
+        let stored = r#"{"organisation":"org","user":"me","unit":null,"tenant":null}"#;
+        assert_eq!(serde_json::from_str::<Identity>(stored).unwrap(), unknown);
+    }
+}

@@ -12,6 +12,7 @@ mod meanwhile;
 mod notes;
 mod odd_org;
 mod paging;
+mod preflight;
 mod rows;
 mod secrets;
 mod stages;
