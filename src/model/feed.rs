@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::{
     DealId, DocumentId, NoteRefusal, OpportunityId, Outcome, PreflightCheck, RunId, SkipReason,
-    StageId, Table, WithheldReason,
+    StageId, Table, Verdict, WithheldReason,
 };
 
 /// One line of a connection's activity feed.
@@ -233,7 +233,9 @@ impl fmt::Display for FeedEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AccessLimited { checks } => {
-                f.write_str("The connected user's access is limited:")?;
+                let is_limited = checks.iter().any(|check| check.verdict != Verdict::Unknown);
+                let what = if is_limited { "is limited" } else { "is not known in full" };
+                write!(f, "The connected user's access {what}:")?;
                 checks.iter().try_for_each(|check| write!(f, " {}", check.message))
             }
             Self::Connected { address } => write!(f, "Connected to {address}"),

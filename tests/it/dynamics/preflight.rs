@@ -265,6 +265,30 @@ async fn r_19_an_interrupted_run_is_abandoned_when_the_rights_are_others() {
     assert_eq!(report.counts.rows_missing, 0);
 }
 
+/// The rights are compared where they can be read, and nothing waits for them to be.
+#[tokio::test]
+async fn r_19_no_fault_of_the_question_for_rights_fails_a_sync() {
+    let faults = [
+        Fault::BadGateway,
+        Fault::Redirect("https://evil.example/".to_owned()),
+        Fault::Reset,
+        Fault::Status(400),
+        Fault::Status(401),
+        Fault::Status(500),
+        Fault::TruncatedBody,
+    ];
+    let bench = bench().await;
+    let connection = bench.connect().await;
+    bench.synced(&connection).await;
+    for fault in faults {
+        bench.fake.dataverse().plant_times(Place::next_to(PRIVILEGES), fault.clone(), 40);
+        let report = bench.sync(&connection).await;
+        let report = report.unwrap_or_else(|error| panic!("{fault:?}: {error:?}"));
+        assert_eq!((report.counts.rows_missing, report.counts.rows_written), (0, 0), "{fault:?}");
+        bench.fake.dataverse().clear_faults();
+    }
+}
+
 #[tokio::test]
 async fn r_19_a_check_costs_one_request_more() {
     let bench = bench().await;
