@@ -25,7 +25,7 @@ use crate::host::Observer;
 use crate::intake::Intake;
 use crate::model::{
     Account, Connection, ConnectionId, Contact, CrmKind, Currency, Identity, NoteDraft, NoteHandle,
-    NoteKey, NoteWrite, Opportunity, OpportunityId, RecordId, RemoteNote, Rows, Stage,
+    NoteKey, NoteWrite, Opportunity, OpportunityId, Preflight, RecordId, RemoteNote, Rows, Stage,
     StageAssignment, Table, User,
 };
 use crate::storage::{Gates, TokenVersion};
@@ -78,6 +78,15 @@ pub trait CrmConnector: fmt::Debug + Send + Sync {
     /// # Errors
     /// The connection does not work; [`Error::remedy`](crate::Error::remedy) says who has to act.
     async fn check(&self) -> Result<Identity>;
+
+    /// Looks at what the connected user may do, in few requests. A connector that cannot tell keeps
+    /// the default, which checks nothing but who is connected.
+    ///
+    /// # Errors
+    /// The connection does not work as a whole. That one table is refused is a failed check.
+    async fn preflight(&self) -> Result<Preflight> {
+        Ok(Preflight::new(self.check().await?, Vec::new()))
+    }
 
     /// How many rows the CRM says each table has: estimates for progress and plans, never a proof.
     /// A table that is not listed is not known.

@@ -24,8 +24,8 @@ use crate::host::Availability;
 use crate::host::{KeyRing, Members};
 use crate::model::{
     ChangeSeq, Connection, ConnectionChange, ConnectionId, CrmKind, Deal, DealChange, DealId,
-    Document, FeedEntry, MemberId, OpportunityId, Publication, PublicationId, RemoteNote, RunId,
-    Skipped, StageFilter, Table, WorkspaceId,
+    Document, FeedEntry, MemberId, OpportunityId, Preflight, Publication, PublicationId,
+    RemoteNote, RunId, Skipped, StageFilter, Table, WorkspaceId,
 };
 use crate::scheduler::{Budget, RunReport, Scheduler};
 use crate::settings::Settings;
@@ -204,6 +204,17 @@ impl Crm {
         id: ConnectionId,
     ) -> Result<Connection> {
         connect::find(&self.stores, workspace, id).await
+    }
+
+    /// Looks at what the connected user may do in the CRM, now, as a checklist for a settings page.
+    /// The first sync after connecting does it, too, and tells the feed what is limited.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the workspace has no such connection; that the connection as a whole
+    /// does not work, see [`Error::remedy`]. That one table is refused is a failed check.
+    pub async fn preflight(&self, workspace: &WorkspaceId, id: ConnectionId) -> Result<Preflight> {
+        let connection = self.connection(workspace, id).await?;
+        self.connectors.open_working(&connection)?.preflight().await
     }
 
     /// Disconnects: stops work and erases the tokens. Deals and the ledger of published notes stay.

@@ -21,8 +21,10 @@ use crate::dynamics::notes;
 use crate::dynamics::paging::{Given, failed, read_chain, stale_cursor, unreadable};
 use crate::dynamics::parts::ConnectorParts;
 use crate::dynamics::plan::{Unreadable, Words, whole};
+use crate::dynamics::preflight::preflight;
 use crate::dynamics::processes::{Processes, active_processes, json, whole_list};
 use crate::dynamics::ranges::{how_many, in_ranges};
+use crate::dynamics::rights::connected;
 use crate::dynamics::stages::{Instances, instance_tables};
 use crate::dynamics::tables::accounts::Accounts;
 use crate::dynamics::tables::contacts::Contacts;
@@ -35,8 +37,8 @@ use crate::error::Result;
 use crate::intake::Intake;
 use crate::model::{
     Account, Contact, Currency, CurrencyId, Identity, NoteDraft, NoteHandle, NoteKey, NoteWrite,
-    Opportunity, OpportunityId, OrganisationId, RecordId, RemoteNote, Stage, StageAssignment,
-    Table, User,
+    Opportunity, OpportunityId, Preflight, RecordId, RemoteNote, Stage, StageAssignment, Table,
+    User,
 };
 use crate::walk::{Notice, TablePlan};
 
@@ -92,7 +94,12 @@ impl CrmConnector for DynamicsConnector {
     }
 
     async fn check(&self) -> Result<Identity> {
-        who_am_i(&self.api, self.tenant.clone()).await
+        Ok(connected(&self.api, self.tenant.clone()).await?.identity)
+    }
+
+    async fn preflight(&self) -> Result<Preflight> {
+        let connected = connected(&self.api, self.tenant.clone()).await?;
+        preflight(&self.api, connected, self.counts()).await
     }
 
     async fn counts(&self) -> Result<BTreeMap<Table, u64>> {
@@ -236,26 +243,6 @@ async fn total_counts(api: &WebApi) -> Result<BTreeMap<Table, u64>> {
         (rows > 0).then_some((table, rows))
     };
     Ok(counted.filter_map(table).collect())
-}
-
-/// Asks who we are.
-pub(crate) async fn who_am_i(api: &WebApi, tenant: Option<String>) -> Result<Identity> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct WhoAmI {
-        business_unit_id: Uuid,
-        user_id: Uuid,
-        organization_id: Uuid,
-    }
-    let operation = "ask who is connected";
-    let response = api.read(operation, "WhoAmI").await?;
-    let who: WhoAmI = json(&response, operation)?;
-    let organisation = OrganisationId::new(who.organization_id.hyphenated().to_string())?;
-    let user = RecordId::new(who.user_id.hyphenated().to_string())?;
-    let mut identity = Identity::new(organisation, user);
-    identity.unit = Some(RecordId::new(who.business_unit_id.hyphenated().to_string())?);
-    identity.tenant = tenant;
-    Ok(identity)
 }
 
 async fn stages(api: &WebApi) -> Result<Vec<Words>> {

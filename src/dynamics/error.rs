@@ -161,7 +161,8 @@ impl Refusal {
             return Some(Error::NeedsAdmin {
                 reason: row.sentence.into(),
                 link: None,
-                source: Some(format!("{}: {}", self.label(), self.message).into()),
+                // Not its words: they name users.
+                source: Some(self.label().into()),
             });
         }
         match self.code? {

@@ -37,6 +37,8 @@ mod tables;
 mod stages;
 mod lookup;
 mod notes;
+mod rights;
+mod preflight;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]

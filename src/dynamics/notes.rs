@@ -27,7 +27,7 @@ const WRITE: &str = "write notes";
 const READ: &str = "read notes";
 
 /// Base64 up to here goes in one request; Microsoft advises blocks above.
-const MAX_BASE64: usize = 4 * 1024 * 1024;
+pub(crate) const MAX_BASE64: usize = 4 * 1024 * 1024;
 
 const COLUMNS: &str = "subject,filename,mimetype,_objectid_value";
 const COLUMNS_WITH_BODY: &str = "subject,filename,mimetype,_objectid_value,documentbody";

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::connector::ConnectorContext;
 use crate::dynamics::endpoints::Endpoints;
+use crate::dynamics::error::Refusal;
 use crate::dynamics::resend::{self, Resend};
 use crate::error::{Error, Result};
 use crate::http::transport::{Request, Response, Transport};
@@ -17,9 +18,6 @@ use crate::model::{Identity, OrganisationId, RecordId};
 
 /// What the question is called in errors.
 const OPERATION: &str = "ask the org who signed in";
-
-/// The Web API's own words are shortened to this many characters.
-const MAX_MESSAGE_CHARS: usize = 200;
 
 /// Builds the request; sends nothing.
 ///
@@ -89,7 +87,7 @@ struct WhoAmI {
 /// As [`ask`].
 pub(crate) fn read(response: &Response, now: OffsetDateTime) -> Result<Identity> {
     if !response.status.is_success() {
-        return Err(refusal(response, now));
+        return Err(refused(response, now));
     }
     let answer: WhoAmI =
         serde_json::from_slice(&response.body).map_err(|cause| Error::UnexpectedResponse {
@@ -106,89 +104,31 @@ pub(crate) fn read(response: &Response, now: OffsetDateTime) -> Result<Identity>
     Ok(identity)
 }
 
-#[derive(Deserialize, Default)]
-struct Refusal {
-    #[serde(default)]
-    error: RefusalError,
-}
-
-#[derive(Deserialize, Default)]
-struct RefusalError {
-    #[serde(default)]
-    code: String,
-    #[serde(default)]
-    message: String,
-}
-
-fn refusal(response: &Response, now: OffsetDateTime) -> Error {
+/// What a refusal means to the person who is signing in: mostly what it means to a sync.
+fn refused(response: &Response, now: OffsetDateTime) -> Error {
     let retry_at = resend::retry_after(&response.headers, now);
-    match response.status.as_u16() {
-        401 => Error::unauthenticated(
-            "The org did not accept this sign-in. Check that your account belongs to the \
-                     org, then connect again.",
+    match Refusal::read(response).into_error(OPERATION, now) {
+        Error::Unauthenticated { .. } => Error::unauthenticated(
+            "The org did not accept this sign-in. Check that your account belongs to the org, then \
+             connect again.",
         ),
-        403 => forbidden(response),
-        // What Microsoft's own client reads as "no such endpoint".
-        400 | 404 | 410 => Error::invalid_input(
-            "org address",
-            "No Dynamics 365 org answers at this address. Check it; the org may have been renamed.",
-        ),
-        429 => {
+        Error::RateLimited { .. } => {
             Error::RateLimited { retry_at: retry_at.unwrap_or(now + time::Duration::seconds(60)) }
         }
-        408 | 500..=599 => {
-            Error::Unavailable { operation: OPERATION.into(), retry_at, source: None }
+        Error::Unavailable { operation, source, .. } => {
+            Error::Unavailable { operation, retry_at, source }
         }
-        status => Error::unexpected(OPERATION, format!("status {status}")),
-    }
-}
-
-fn forbidden(response: &Response) -> Error {
-    let refusal: Refusal = serde_json::from_slice(&response.body).unwrap_or_default();
-    let RefusalError { code, message } = refusal.error;
-    let admin = |reason: &'static str| Error::NeedsAdmin {
-        reason: reason.into(),
-        link: None,
-        source: None,
-    };
-    match as_number(&code) {
-        Some(0x8007_2560) => admin(
-            "Your account is not a user of this org. Ask your Dynamics administrator to add you.",
-        ),
-        Some(0x8004_D24B) => {
-            admin("Your account has no Dynamics 365 licence. Ask your administrator.")
+        // What Microsoft's own client reads as "no such endpoint".
+        Error::NotFound { .. } | Error::Rejected { .. }
+            if matches!(response.status.as_u16(), 400 | 404 | 410) =>
+        {
+            Error::invalid_input(
+                "org address",
+                "No Dynamics 365 org answers at this address. Check it; the org may have been \
+                 renamed.",
+            )
         }
-        Some(0x8004_0225 | 0x8004_A112) => admin(
-            "Your user is disabled in this org. Ask your Dynamics administrator to enable it.",
-        ),
-        Some(0x8004_A104) => admin("This org is disabled. Ask your Dynamics administrator."),
-        Some(0x8004_A113) => Error::Unavailable {
-            operation: OPERATION.into(),
-            retry_at: None,
-            source: Some("the org is open to administrators only".into()),
-        },
-        Some(0x8009_5FFC) => admin(
-            "This org admits listed apps only. Ask your Dynamics administrator to allow the app.",
-        ),
-        _ if message.contains("access to your IP is blocked") => admin(
-            "This org's IP firewall blocks us. Ask your Dynamics administrator to admit our addresses.",
-        ),
-        _ => {
-            let words = message.chars().take(MAX_MESSAGE_CHARS).collect::<String>();
-            Error::PermissionDenied {
-                operation: "use this org".into(),
-                privilege: None,
-                source: Some(format!("{code}: {words}").into()),
-            }
-        }
-    }
-}
-
-/// A code in either spelling: hexadecimal, or signed decimal.
-fn as_number(code: &str) -> Option<u32> {
-    match code.strip_prefix("0x").or_else(|| code.strip_prefix("0X")) {
-        Some(digits) => u32::from_str_radix(digits, 16).ok(),
-        None => code.parse::<i32>().ok().map(i32::cast_unsigned),
+        error => error,
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use url::Url;
 
-use super::{ConnectionId, MemberId, OrganisationId, RecordId, StageFilter, WorkspaceId};
+use super::{ConnectionId, MemberId, OrganisationId, RecordId, Rights, StageFilter, WorkspaceId};
 use crate::error::{Error, Result};
 
 /// A kind of CRM, such as `dynamics`.
@@ -142,20 +142,34 @@ pub struct Identity {
     pub unit: Option<RecordId>,
     /// The identity provider's tenant, when there is one.
     pub tenant: Option<String>,
+    /// How far the user's rights to read reach, when the CRM tells.
+    #[serde(default)]
+    pub rights: Option<Rights>,
 }
 
 impl Identity {
-    /// An identity without unit and tenant.
+    /// An identity without unit, tenant and rights.
     #[must_use]
     pub const fn new(organisation: OrganisationId, user: RecordId) -> Self {
-        Self { organisation, user, unit: None, tenant: None }
+        Self { organisation, user, unit: None, tenant: None, rights: None }
     }
 
     /// Whether the other one has the same rights, as far as the CRM tells: the same user in the same
-    /// unit and organisation.
+    /// unit and organisation, and rights that reach as far where both are known.
     pub(crate) fn sees_as(&self, other: &Self) -> bool {
+        let rights_differ = matches!((&self.rights, &other.rights), (Some(a), Some(b)) if a != b);
         (&self.organisation, &self.user, &self.unit)
             == (&other.organisation, &other.user, &other.unit)
+            && !rights_differ
+    }
+
+    /// This identity, with what the CRM has told before and not this time: the tenant, the rights.
+    pub(crate) fn or(self, before: &Self) -> Self {
+        Self {
+            tenant: self.tenant.or_else(|| before.tenant.clone()),
+            rights: self.rights.or_else(|| before.rights.clone()),
+            ..self
+        }
     }
 }
 
@@ -247,5 +261,31 @@ impl ConnectionChange {
         }
         changed.revision += 1;
         Ok(changed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Reach, Table};
+
+    fn identity(reach: Option<Reach>) -> Identity {
+        let organisation = OrganisationId::new("org").unwrap();
+        let mut identity = Identity::new(organisation, RecordId::new("me").unwrap());
+        identity.rights = reach.map(|reach| Rights::new([(Table::Accounts, reach)]));
+        identity
+    }
+
+    #[test]
+    fn r_19_rights_count_where_both_sides_know_them() {
+        let (wide, narrow) = (identity(Some(Reach::Everything)), identity(Some(Reach::Unit)));
+        let unknown = identity(None);
+        assert!(wide.sees_as(&wide.clone()) && !wide.sees_as(&narrow) && !narrow.sees_as(&wide));
+        assert!(unknown.sees_as(&wide) && narrow.sees_as(&unknown) && unknown.sees_as(&unknown));
+        assert_eq!(unknown.clone().or(&wide).rights, wide.rights, "what was told before stays");
+        assert_eq!(narrow.clone().or(&wide).rights, narrow.rights);
+        // What was stored before there were rights.
+        let stored = r#"{"organisation":"org","user":"me","unit":null,"tenant":null}"#;
+        assert_eq!(serde_json::from_str::<Identity>(stored).unwrap(), unknown);
     }
 }

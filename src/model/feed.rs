@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 use super::{
-    DealId, DocumentId, NoteRefusal, OpportunityId, Outcome, RunId, SkipReason, StageId, Table,
-    WithheldReason,
+    DealId, DocumentId, NoteRefusal, OpportunityId, Outcome, PreflightCheck, RunId, SkipReason,
+    StageId, Table, Verdict, WithheldReason,
 };
 
 /// One line of a connection's activity feed.
@@ -40,6 +40,11 @@ pub struct NewFeedEntry {
 #[serde(rename_all = "snake_case", tag = "event")]
 #[non_exhaustive]
 pub enum FeedEvent {
+    /// The connected user may not do all that a connection is for; the first sync tells it.
+    AccessLimited {
+        /// The checks that did not pass.
+        checks: Vec<PreflightCheck>,
+    },
     /// The org is used at another address from now on, as a member confirmed.
     AddressChanged {
         /// The address before.
@@ -240,6 +245,12 @@ impl fmt::Display for FeedEvent {
     /// Prints the line as a customer reads it, in English.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::AccessLimited { checks } => {
+                let is_limited = checks.iter().any(|check| check.verdict != Verdict::Unknown);
+                let what = if is_limited { "is limited" } else { "is not known in full" };
+                write!(f, "The connected user's access {what}:")?;
+                checks.iter().try_for_each(|check| write!(f, " {}", check.message))
+            }
             Self::AddressChanged { from, to } => write!(f, "Address changed from {from} to {to}"),
             Self::Connected { address } => write!(f, "Connected to {address}"),
             Self::DealCreated { name, .. } => write!(f, "Deal created: {name}"),

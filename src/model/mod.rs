@@ -2,7 +2,7 @@
 //!
 //! Read [`Opportunity`], [`User`] and [`StageAssignment`] for what comes from a CRM, [`Candidate`]
 //! for what a promotion sees, [`Deal`] and [`Decision`] for what it makes of it, [`Connection`] and
-//! [`FeedEvent`] for what a settings page shows, [`Document`], [`NoteDraft`] and [`Publication`]
+//! [`FeedEvent`] for what a settings page shows, [`Preflight`] for what a connected user may do, [`Document`], [`NoteDraft`] and [`Publication`]
 //! for the way to a timeline, and [`query`] for questions.
 
 mod account;
@@ -17,8 +17,10 @@ pub(crate) mod json;
 mod money;
 mod note;
 mod opportunity;
+mod preflight;
 pub mod query;
 mod record;
+mod rights;
 mod stage;
 mod sweep;
 mod user;
@@ -45,7 +47,9 @@ pub use note::{
     RevisionStamp,
 };
 pub use opportunity::{Currency, CurrencyRole, Opportunity, OpportunityStatus, RecordStage};
+pub use preflight::{Preflight, PreflightCheck, PreflightSubject, Readiness, Verdict};
 pub use record::{Record, RowVersion, Rows, Table};
+pub use rights::{Reach, Rights};
 pub use stage::{
     AssignmentState, CurrentStage, ProcessRef, Stage, StageAssignment, StageFilter, StageSource,
 };

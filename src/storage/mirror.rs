@@ -223,7 +223,7 @@ pub struct Reader {
 
 impl Reader {
     /// Whether the other one sees what this one sees: the same user in the same unit and
-    /// organisation, by the same sign-in.
+    /// organisation, with the same rights as far as they are told, by the same sign-in.
     pub(crate) fn sees_as(&self, other: &Self) -> bool {
         self.signed_in_at == other.signed_in_at && self.identity.sees_as(&other.identity)
     }

@@ -1,8 +1,8 @@
 //! A sync: connector pages into the mirror, vanished rows, promotion to deals.
 //!
 //! *Flow.* [`Sync::run`] asks who reads, and starts a run or goes on with the unfinished one, unless
-//! that one is too old or was read with other eyes; [`pull`] reads every table page by page into the
-//! mirror; [`reconcile`] marks what a complete read did not show; [`promote`]
+//! that one is too old or was read with other eyes; the first one after connecting looks at what the
+//! user may do ([`preflight`]); [`pull`] reads every table page by page into the mirror; [`reconcile`] marks what a complete read did not show; [`promote`]
 //! decides about every opportunity; [`follow`] copies the deals' change feed into the activity
 //! feed; the run is finished.
 //!
@@ -10,14 +10,14 @@
 //! dropped future, between any two loses nothing and doubles nothing. Nothing is written once the
 //! claim is lost. No row is removed.
 //!
-//! *Assumptions.* The store keeps its contract; the claim is for this connection's pull. Rights that
-//! change while user and unit stay the same are not seen before and after: a CRM tells the roles
-//! given to the user at best, not those by way of teams, nor what is shared with the user. They need
-//! not be: what a narrower right hides is missing, is asked for by id, and is then refused, not gone,
-//! which withholds the sweep.
+//! *Assumptions.* The store keeps its contract; the claim is for this connection's pull. Rights are
+//! compared before and after as far as a CRM tells them: how far they reach by table, at best, and
+//! not what is shared with the user row by row. What is not told need not be: what a narrower right
+//! hides is missing, is asked for by id, and is then refused, not gone, which withholds the sweep.
 
 mod follow;
 mod missing;
+mod preflight;
 mod promote;
 mod pull;
 mod reconcile;
@@ -77,10 +77,12 @@ impl Sync<'_> {
     /// Runs the sync to its end.
     pub(crate) async fn run(&self) -> Result<SyncReport> {
         let identity = self.identify().await;
+        let before = self.newest_run().await?;
         let run = self.begin(identity.as_ref().ok()).await?;
         tracing::info!(run = %run.run, phase = ?run.phase, "sync starts");
         self.tell(&run, "started", run.started_at, FeedEvent::SyncStarted { run: run.run }).await?;
         let identity = identity?;
+        self.tell_limits(&run, before.as_ref()).await?;
         // Members and filter are read once, here, so that one sync judges by one rule (DEA-4).
         let members = self.members.members(&self.connection.workspace).await?;
         if run.phase == PullPhase::Reading {
@@ -107,7 +109,7 @@ impl Sync<'_> {
             let why = "This address now belongs to another organisation. Connect it again.";
             return Err(Error::unauthenticated(why));
         }
-        Ok(Identity { tenant: now.tenant.or_else(|| before.tenant.clone()), ..now })
+        Ok(now.or(before))
     }
 
     /// Goes on with the unfinished run, or starts one: one run has one time and one pair of eyes, so
@@ -149,11 +151,15 @@ impl Sync<'_> {
     /// before, an interrupted run would take another user's eyes for the usual ones and call rows
     /// missing that this user merely cannot see.
     async fn reconcile(&self, run: &Pull, proofs: &[CompletenessProof]) -> Result<()> {
-        if run.reader.identity.sees_as(&self.connection.identity) {
-            return reconcile(self, run, Reading::ByTheSameUser, proofs).await;
+        let (now, before) = (&run.reader.identity, &self.connection.identity);
+        let reading =
+            if now.sees_as(before) { Reading::ByTheSameUser } else { Reading::ByAnotherUser };
+        reconcile(self, run, reading, proofs).await?;
+        let learnt_rights = now.rights.is_some() && before.rights.is_none();
+        if reading == Reading::ByTheSameUser && !learnt_rights {
+            return Ok(());
         }
-        reconcile(self, run, Reading::ByAnotherUser, proofs).await?;
-        self.change(ConnectionChange::Identity(run.reader.identity.clone())).await
+        self.change(ConnectionChange::Identity(now.clone())).await
     }
 
     /// Whether the run may have seen with two pairs of eyes: the user was moved to another unit, or

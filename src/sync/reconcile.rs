@@ -24,7 +24,7 @@ use crate::walk::CompletenessProof;
 pub(super) enum Reading {
     /// Another user, or the same one with other rights: what it does not see proves nothing.
     ByAnotherUser,
-    /// The same user in the same unit.
+    /// The same user in the same unit, with the same rights as far as they are told.
     ByTheSameUser,
 }
 

@@ -14,7 +14,7 @@ pub use crate::dynamics::decode_page;
 pub use crash_store::{Crash, CrashControl, CrashPoint, CrashStore};
 pub use dataverse::cell::Cell;
 pub use dataverse::faults::{Fault, FaultPlan, Place};
-pub use dataverse::org::Org;
+pub use dataverse::org::{Listing, Org, PrivilegeDepth};
 pub use dataverse::{Closing, FakeDataverse};
 pub use entra::{EntraCounts, FakeEntra, Rotation, SignIn};
 pub use manual_clock::ManualClock;

@@ -14,6 +14,7 @@ mod notes;
 mod odd_org;
 mod orgs;
 mod paging;
+mod preflight;
 mod rows;
 mod secrets;
 mod stages;

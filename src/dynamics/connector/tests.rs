@@ -1,7 +1,7 @@
 use super::*;
 use crate::dynamics::fixtures::{Org, ROOT, proof, read_all, refusal};
 use crate::http::fixtures::answer;
-use crate::model::{CurrencyRole, Rows};
+use crate::model::{CurrencyRole, Reach, Rights, Rows};
 use crate::walk::{Incomplete, Page};
 use futures_util::TryStreamExt;
 
@@ -21,13 +21,22 @@ async fn con_3_who_am_i_becomes_the_identity() {
         id(2),
         id(3).to_uppercase()
     );
-    let org = Org::new(move |_, _| Ok(answer(200, &[("x-ms-dop-hint", "6")], body.clone())));
+    let rights = r#"{"RolePrivileges":[
+        {"Depth":"Local","PrivilegeId":"x","BusinessUnitId":"y","PrivilegeName":"prvReadAccount"}]}"#;
+    let org = Org::new(move |request, _| {
+        let asks_who = request.url.path().ends_with("WhoAmI");
+        let body = if asks_who { body.clone() } else { rights.to_owned() };
+        Ok(answer(200, &[("x-ms-dop-hint", "6")], body))
+    });
     let identity = connector(&org).check().await.unwrap();
     assert_eq!(identity.organisation.as_str(), id(3));
     assert_eq!(identity.user.as_str(), id(2));
     assert_eq!(identity.unit.as_ref().map(RecordId::as_str), Some(id(1).as_str()));
     assert_eq!(identity.tenant.as_deref(), Some("0f000000-0000-0000-0000-000000000003"));
-    assert_eq!(org.transport.lines(), [format!("GET {ROOT}WhoAmI")]);
+    assert_eq!(identity.rights, Some(Rights::new([(Table::Accounts, Reach::Unit)])));
+    let lines = org.transport.lines();
+    assert_eq!(lines.len(), 2, "one request for who we are, one for what we may do: {lines:?}");
+    assert_eq!(lines[0], format!("GET {ROOT}WhoAmI"));
 }
 
 #[tokio::test]

@@ -70,17 +70,25 @@ fn con_3_a_refusal_says_who_has_to_act() {
     let blocked = forbidden_with("", "rejected as access to your IP is blocked by policy");
     assert!(blocked.customer_message().contains("IP firewall"));
     assert!(forbidden_with("0x8004A113", "x").is_retryable());
-    let unknown = forbidden_with("0x80040220", "no roles");
-    assert!(matches!(unknown, Error::PermissionDenied { .. }));
+    let unknown = forbidden_with("0x80040220", "is missing prvReadUser privilege (Id=1)");
+    assert!(matches!(&unknown, Error::PermissionDenied { privilege, .. }
+        if privilege.as_deref() == Some("prvReadUser")));
 
     for status in [400, 404, 410] {
         assert_eq!(read(&answer(status, ""), START).unwrap_err().remedy(), Remedy::FixInput);
     }
     let unauthorized = read(&answer(401, ""), START).unwrap_err();
     assert_eq!(unauthorized.remedy(), Remedy::Reconnect);
+    assert!(unauthorized.customer_message().contains("belongs to the org"));
+    // Dataverse says "disabled" with a status of its own choosing.
+    let body = r#"{"error":{"code":"0x80040225","message":"x"}}"#;
+    assert_eq!(read(&answer(401, body), START).unwrap_err().remedy(), Remedy::AskAdmin);
     let busy = read(&with_header(answer(429, ""), "retry-after", "5"), START).unwrap_err();
     assert_eq!(busy.retry_at(), Some(START + time::Duration::seconds(5)));
-    assert!(read(&answer(503, "<html>"), START).unwrap_err().is_retryable());
+    let hasty = read(&answer(429, ""), START).unwrap_err();
+    assert_eq!(hasty.retry_at(), Some(START + time::Duration::minutes(1)));
+    let down = read(&with_header(answer(503, "<html>"), "retry-after", "9"), START).unwrap_err();
+    assert_eq!(down.retry_at(), Some(START + time::Duration::seconds(9)));
     let moved = read(&answer(302, ""), START).unwrap_err();
     assert!(matches!(moved, Error::UnexpectedResponse { .. }));
 }

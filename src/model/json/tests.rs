@@ -82,7 +82,7 @@ fn the_json_of_a_connection_is_this_text() {
         &connection(),
         r#"{"id":"00000000-0000-0000-0000-000000000007","workspace":"acme","kind":"dynamics",
         "address":"https://crm.example","moved_to":null,
-        "identity":{"organisation":"org","user":"me","unit":null,"tenant":null},
+        "identity":{"organisation":"org","user":"me","unit":null,"tenant":null,"rights":null},
         "connected_by":"m1","connected_at":"2026-02-01T09:00:00Z",
         "health":{"health":"connected"},"filter":["s1","s2"],"filter_revision":0,
         "interval":{"secs":900,"nanos":0},"failures":0,"revision":1}"#,

@@ -117,6 +117,8 @@ impl<'a> Call<'a> {
     /// The entity set, for counting and planting.
     pub(crate) fn set(&self) -> Option<&str> {
         match &self.target {
+            // A function of a row goes by its own name.
+            Target::Part { part, .. } if bound_function(part).is_some() => bound_function(part),
             Target::Set(set) | Target::Row { set, .. } | Target::Part { set, .. } => Some(set),
             Target::Function { name, .. } => Some(name),
             Target::Definition(_) => Some("EntityDefinitions"),
@@ -150,6 +152,12 @@ impl Target {
             _ => Self::Set(rest.to_owned()),
         }
     }
+}
+
+/// The name of a function of a row, without namespace and arguments.
+fn bound_function(part: &str) -> Option<&str> {
+    let (name, _) = part.strip_prefix("Microsoft.Dynamics.CRM.")?.split_once('(')?;
+    Some(name)
 }
 
 /// Splits at commas outside quotes.

@@ -4,7 +4,7 @@ use serde_json::{Value, json as object};
 use uuid::Uuid;
 
 use crate::testkit::dataverse::call::Call;
-use crate::testkit::dataverse::org::Org;
+use crate::testkit::dataverse::org::{Listing, Org};
 use crate::testkit::dataverse::refusal::{Answer, Refusal, json};
 use crate::testkit::dataverse::schema::Definition;
 
@@ -15,7 +15,7 @@ pub(crate) fn call(org: &Org, name: &str, arguments: &str, call: &Call<'_>, user
     let body = match name {
         "WhoAmI" => object!({
             "@odata.context": context("WhoAmIResponse"),
-            "BusinessUnitId": org.business_unit,
+            "BusinessUnitId": org.unit_of(user),
             "UserId": user,
             "OrganizationId": org.organization,
         }),
@@ -45,11 +45,7 @@ fn counts(
     call: &Call<'_>,
     context: &dyn Fn(&str) -> String,
 ) -> Answer<Value> {
-    let names = arguments.strip_prefix("EntityNames=").unwrap_or_default();
-    let aliases = call.aliases();
-    let names = aliases.get(names).map_or(names, String::as_str);
-    let names: Vec<String> = serde_json::from_str(names)
-        .map_err(|_| Refusal::invalid("EntityNames is no list of names"))?;
+    let names = list_of(call, arguments, "EntityNames")?;
     let mut values = Vec::new();
     for name in &names {
         let table = org.table_named(name);
@@ -64,22 +60,49 @@ fn counts(
     }))
 }
 
-/// The privileges of a user: read on every table but those withheld.
-pub(crate) fn privileges(org: &Org) -> Answer {
-    let named = |schema: &String| {
-        let name = format!("prvRead{schema}");
-        (!org.missing_privileges.contains(&name)).then(|| {
-            object!({
-                "Depth": "Global",
-                "PrivilegeId": Uuid::new_v5(&org.organization, name.as_bytes()),
-                "BusinessUnitId": org.business_unit,
-                "PrivilegeName": name,
-            })
-        })
+/// The privileges of a user: all but those withheld. `RetrieveUserPrivileges` lists them, the other
+/// function gives those that are asked for by name; a name that is not known is merely not held.
+pub(crate) fn privileges(org: &Org, user: Uuid, call: &Call<'_>, function: &str) -> Answer {
+    if org.privileges == Listing::Refused {
+        return Err(Refusal::privilege(user, "prvReadPrivilege", "privilege"));
+    }
+    let known = org.tables.iter().flat_map(|table| {
+        let schema = &table.definition.schema_name;
+        ACTIONS.map(|action| format!("prv{action}{schema}"))
+    });
+    let asked = match function.strip_prefix("RetrieveUserSetOfPrivilegesByNames") {
+        Some(arguments) => {
+            Some(list_of(call, arguments.trim_matches(['(', ')']), "PrivilegeNames")?)
+        }
+        None => None,
     };
-    let of_tables = org.tables.iter().filter_map(|table| named(&table.definition.schema_name));
-    let privileges: Vec<Value> = of_tables.collect();
-    Ok(json(200, object!({ "RolePrivileges": privileges }).to_string()))
+    let is_asked = |name: &String| asked.as_ref().is_none_or(|asked| asked.contains(name));
+    let held = known.filter(|name| !org.missing_privileges.contains(name) && is_asked(name));
+    let listed = held.map(|name| {
+        let mut entry = object!({
+            "Depth": format!("{:?}", org.depth(&name)),
+            "PrivilegeId": Uuid::new_v5(&org.organization, name.as_bytes()),
+            "BusinessUnitId": org.unit_of(user),
+        });
+        if org.privileges == Listing::Named {
+            entry["PrivilegeName"] = name.into();
+        }
+        entry
+    });
+    let listed: Vec<Value> = listed.collect();
+    Ok(json(200, object!({ "RolePrivileges": listed }).to_string()))
+}
+
+/// What privileges there are for each table.
+const ACTIONS: [&str; 5] = ["Create", "Read", "Write", "Append", "AppendTo"];
+
+/// The names that an argument lists, by an alias or as it stands.
+fn list_of(call: &Call<'_>, arguments: &str, name: &str) -> Answer<Vec<String>> {
+    let value = arguments.strip_prefix(name).and_then(|rest| rest.strip_prefix('='));
+    let value = value.unwrap_or_default();
+    let aliases = call.aliases();
+    let list = aliases.get(value).map_or(value, String::as_str);
+    serde_json::from_str(list).map_err(|_| Refusal::invalid(format!("{name} is no list of names")))
 }
 
 /// The list of entity sets.

@@ -34,7 +34,7 @@ use crate::clock::Clock;
 use crate::http::transport::{Request, Response, TransportError};
 use crate::testkit::dataverse::cell::Cell;
 use crate::testkit::dataverse::faults::{Fault, FaultPlan, Place};
-use crate::testkit::dataverse::org::Org;
+use crate::testkit::dataverse::org::{Listing, Org, PrivilegeDepth};
 use crate::testkit::dataverse::service::Service;
 use crate::testkit::entra::tokens::{Ledger, Standing};
 
@@ -201,6 +201,17 @@ impl FakeDataverse {
     /// Gives a privilege back.
     pub fn grant_privilege(&self, privilege: &str) {
         self.with(|service| service.org.missing_privileges.remove(privilege));
+    }
+
+    /// Lets a privilege of the signed-in user reach so far; all reach over the whole organisation
+    /// at first.
+    pub fn set_depth(&self, privilege: impl Into<String>, depth: PrivilegeDepth) {
+        self.with(|service| service.org.depths.insert(privilege.into(), depth));
+    }
+
+    /// Changes how the question for the user's privileges is answered.
+    pub fn list_privileges(&self, listing: Listing) {
+        self.with(|service| service.org.privileges = listing);
     }
 
     /// Plants a fault that strikes once.

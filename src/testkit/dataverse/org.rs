@@ -1,12 +1,12 @@
 //! The fake org: its tables and who may see what.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
 use crate::testkit::dataverse::cell::Cell;
 use crate::testkit::dataverse::refusal::{Answer, Refusal};
-use crate::testkit::dataverse::table::Table;
+use crate::testkit::dataverse::table::{RowRef, Table};
 
 /// Where an org is in process, before anybody renames it.
 pub(crate) const ADDRESS: &str = "https://contoso.crm4.dynamics.com";
@@ -25,6 +25,43 @@ pub struct Org {
     pub(crate) hidden: HashSet<Uuid>,
     /// Privileges that the signed-in user lacks.
     pub(crate) missing_privileges: HashSet<String>,
+    /// How far the others reach, where not over the whole organisation.
+    pub(crate) depths: HashMap<String, PrivilegeDepth>,
+    /// Whether the user may ask for privileges at all.
+    pub(crate) privileges: Listing,
+}
+
+/// How far a privilege of the signed-in user reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "the four depths of Dataverse")]
+pub enum PrivilegeDepth {
+    /// The user's own rows.
+    Basic,
+    /// Rows of the user's business unit.
+    Local,
+    /// Rows of the user's business unit and those below it; the fake knows none below.
+    Deep,
+    /// All rows.
+    Global,
+}
+
+/// How the service answers the question for a user's privileges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "as it is now, as it was, or not at all")]
+pub enum Listing {
+    /// By name, with their depths.
+    Named,
+    /// Without names, as in old versions.
+    Nameless,
+    /// It refuses.
+    Refused,
+}
+
+/// Whose rows of a table a user may read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sight {
+    depth: PrivilegeDepth,
+    user: Uuid,
 }
 
 impl Org {
@@ -58,6 +95,42 @@ impl Org {
 
     pub(crate) fn is_hidden(&self, id: Uuid) -> bool {
         !self.hidden.is_empty() && self.hidden.contains(&id)
+    }
+
+    /// Whose rows of a table a user may read. A table whose rows nobody owns is read as a whole.
+    pub(crate) fn sight(&self, user: Uuid, table: &Table) -> Sight {
+        let depth = match table.definition.column("ownerid") {
+            Some(_) => self.depth(&format!("prvRead{}", table.definition.schema_name)),
+            None => PrivilegeDepth::Global,
+        };
+        Sight { depth, user }
+    }
+
+    pub(crate) fn depth(&self, privilege: &str) -> PrivilegeDepth {
+        self.depths.get(privilege).copied().unwrap_or(PrivilegeDepth::Global)
+    }
+
+    /// Whether a user who sees so far may see a row.
+    pub(crate) fn shows(&self, sight: Sight, row: RowRef<'_>) -> bool {
+        if self.is_hidden(row.id()) {
+            return false;
+        }
+        let owner = || row.named("ownerid").id();
+        match sight.depth {
+            PrivilegeDepth::Global => true,
+            PrivilegeDepth::Basic => owner() == Some(sight.user),
+            PrivilegeDepth::Local | PrivilegeDepth::Deep => {
+                owner().is_some_and(|owner| self.unit_of(owner) == self.unit_of(sight.user))
+            }
+        }
+    }
+
+    /// The business unit of a user or team; the root unit unless the row says otherwise.
+    pub(crate) fn unit_of(&self, principal: Uuid) -> Uuid {
+        let tables = ["systemuser", "team"].into_iter().filter_map(|name| self.table_named(name));
+        let mut units =
+            tables.filter_map(|table| table.row(principal)?.named("businessunitid").id());
+        units.next().unwrap_or(self.business_unit)
     }
 
     /// A version number that no row has yet.

@@ -8,7 +8,7 @@ use crate::http::transport::Response;
 use crate::testkit::dataverse::call::Call;
 use crate::testkit::dataverse::cell::{Cell, SqlId, write_json_string};
 use crate::testkit::dataverse::cookie::Cookie;
-use crate::testkit::dataverse::org::Org;
+use crate::testkit::dataverse::org::{Org, Sight};
 use crate::testkit::dataverse::query::{Order, Query, check_options, id_of, select};
 use crate::testkit::dataverse::refusal::{Answer, Refusal, empty, json, set_header};
 use crate::testkit::dataverse::row_json::{Annotations, write_row};
@@ -21,15 +21,18 @@ struct Found<'a> {
 }
 
 /// Answers a list read, with no more rows than `most`.
-pub(crate) fn list(org: &Org, table: &Table, call: &Call<'_>, most: usize) -> Answer {
+pub(crate) fn list(org: &Org, table: &Table, call: &Call<'_>, sight: Sight, most: usize) -> Answer {
     let definition = &table.definition;
     let query = Query::parse(call, definition)?;
-    let found = find(org, table, &query, most);
+    let shown = |row: &RowRef<'_>| {
+        query.filter.as_ref().is_none_or(|filter| filter.matches(*row)) && org.shows(sight, *row)
+    };
+    let found = find(table, &query, most, shown);
     let annotations = Annotations::of(call);
     let mut body = String::with_capacity(found.rows.len() * 1_400 + 200);
     write_context(call, &definition.set_name, &mut body);
     if query.count {
-        let count = table.after(None).filter(|row| shows(org, &query, *row)).take(5000).count();
+        let count = table.after(None).filter(shown).take(5000).count();
         body += &format!("\"@odata.count\":{count},");
     }
     body.push_str("\"value\":[");
@@ -116,21 +119,21 @@ fn answered(call: &Call<'_>, mut response: Response) -> Response {
     response
 }
 
-fn shows(org: &Org, query: &Query, row: RowRef<'_>) -> bool {
-    query.filter.as_ref().is_none_or(|filter| filter.matches(row)) && !org.is_hidden(row.id())
-}
-
-fn find<'a>(org: &Org, table: &'a Table, query: &Query, most: usize) -> Found<'a> {
+fn find<'a>(
+    table: &'a Table,
+    query: &Query,
+    most: usize,
+    shown: impl Fn(&RowRef<'a>) -> bool,
+) -> Found<'a> {
     let last = query.cookie.as_ref().and_then(|cookie| cookie.last.as_deref());
     let limit = query.top.unwrap_or_else(|| query.page_size.min(most));
-    let shown = |row: &RowRef<'a>| shows(org, query, *row);
     let rows: Vec<RowRef<'a>> = if query.order.is_by_key() {
         let after = last.and_then(|key| id_of(&query.order, key)).map(SqlId::from);
-        table.after(after).filter(shown).take(limit + 1).collect()
+        table.after(after).filter(&shown).take(limit + 1).collect()
     } else if query.order.is_by_creation(&table.definition) && table.synthetic().is_some() {
         by_creation(table, query, last, limit + 1, shown)
     } else {
-        sorted(table.after(None).filter(shown), &query.order, last, limit + 1)
+        sorted(table.after(None).filter(&shown), &query.order, last, limit + 1)
     };
     let more = rows.len() > limit;
     Found { rows: rows.into_iter().take(limit).collect(), more }

@@ -184,20 +184,21 @@ impl Service {
                 refuse_bodies(table, call)?;
                 match fault {
                     Some(Fault::EmptyPage) => page::empty_page(table, call),
-                    _ => page::list(org, table, call, self.page_limit),
+                    _ => page::list(org, table, call, org.sight(user, table), self.page_limit),
                 }
             }
             Target::Row { set, id } => {
                 let table = self.readable(set, *id, user)?;
                 page::single(org, table, *id, call)
             }
-            Target::Part { set, id, part } => self.part(set, *id, part, user),
+            Target::Part { set, id, part } => self.part(call, set, *id, part, user),
         }
     }
 
-    fn part(&self, set: &str, id: Uuid, part: &str, user: Uuid) -> Answer {
-        if part == "Microsoft.Dynamics.CRM.RetrieveUserPrivileges()" {
-            return functions::privileges(&self.org);
+    fn part(&self, call: &Call<'_>, set: &str, id: Uuid, part: &str, user: Uuid) -> Answer {
+        let function = part.strip_prefix("Microsoft.Dynamics.CRM.");
+        if let Some(function) = function.filter(|name| name.starts_with("RetrieveUser")) {
+            return functions::privileges(&self.org, user, call, function);
         }
         let table = self.readable(set, id, user)?;
         let logical_name = &table.definition.logical_name;
@@ -218,7 +219,9 @@ impl Service {
     fn readable(&self, set: &str, id: Uuid, user: Uuid) -> Answer<&Table> {
         let table = self.org.table(set)?;
         self.org.demand(user, "Read", table)?;
-        if self.org.is_hidden(id) {
+        let sight = self.org.sight(user, table);
+        let is_out_of_sight = table.row(id).is_some_and(|row| !self.org.shows(sight, row));
+        if is_out_of_sight || self.org.is_hidden(id) {
             let privilege = format!("prvRead{}", table.definition.schema_name);
             return Err(Refusal::privilege(user, &privilege, &table.definition.logical_name));
         }

@@ -5,7 +5,7 @@ mod entry;
 mod process;
 mod synthetic;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::clock::Randomness;
 use crate::testkit::dataverse::cell::Cell;
-use crate::testkit::dataverse::org::{ADDRESS, Org};
+use crate::testkit::dataverse::org::{ADDRESS, Listing, Org};
 use crate::testkit::dataverse::schema::Definition;
 use crate::testkit::dataverse::table::Table;
 
@@ -97,6 +97,8 @@ impl OrgBuilder {
                 next_version: 100_000,
                 hidden: HashSet::new(),
                 missing_privileges: HashSet::new(),
+                depths: HashMap::new(),
+                privileges: Listing::Named,
             },
             randomness,
             base_currency: Uuid::nil(),

@@ -180,7 +180,7 @@ async fn con_4_a_user_who_is_not_a_member_of_the_org_is_told_so() {
     let callback = bench.sign_in().await.unwrap();
     let refused = bench.finish(&callback).await.unwrap_err();
     assert_eq!(refused.remedy(), Remedy::AskAdmin, "{refused:?}");
-    assert!(refused.customer_message().contains("not a user of this org"), "{refused:?}");
+    assert!(refused.customer_message().contains("not a member of this"), "{refused:?}");
     assert!(bench.crm.connections(&workspace()).await.unwrap().is_empty());
 }
 

@@ -19,6 +19,7 @@ async fn fresh(path: &std::path::Path) -> Bench {
     let bench = Bench::on_file(org(), path).await;
     let sellers = (1..=10).map(|n| member(&format!("s{n}"), &format!("seller{n}@contoso.com")));
     bench.people.set(sellers.collect());
+    bench.fake.dataverse().withhold_privilege("prvCreateNote");
     bench
 }
 
@@ -92,6 +93,8 @@ async fn syn_8_dea_7_a_sync_dropped_anywhere_ends_with_the_same_deals_after_a_re
         assert_eq!(count(|e| matches!(e, FeedEvent::SyncStarted { .. })), runs, "the same run");
         assert_eq!(count(|e| matches!(e, FeedEvent::SyncFinished { .. })), runs);
         assert_eq!(count(|e| matches!(e, FeedEvent::DealCreated { .. })), expected.len());
+        let limited = count(|e| matches!(e, FeedEvent::AccessLimited { .. }));
+        assert_eq!(limited, 1, "after {polls} polls");
         polls += 1 + polls / 6;
     }
     assert!(interrupted >= 10, "cut off at {interrupted} places");

@@ -8,8 +8,9 @@ use fluint_crm::testkit::{Fault, Place};
 use crate::dynamics::bench::{Bench, small_org};
 
 /// Everything that a sync asks for.
-const SETS: [&str; 13] = [
+const SETS: [&str; 14] = [
     "WhoAmI",
+    "RetrieveUserSetOfPrivilegesByNames",
     "organizations",
     "systemusers",
     "accounts",

@@ -1,6 +1,6 @@
 //! Who may ask, and what may be asked.
 
-use fluint_crm::testkit::{Closing, Fault, Place};
+use fluint_crm::testkit::{Closing, Fault, Listing, Place, PrivilegeDepth};
 use reqwest::Method;
 use time::Duration;
 
@@ -142,6 +142,66 @@ async fn privileges_and_hidden_rows_are_refused_by_id_and_left_out_of_lists() {
     let refused = world.read("accounts?$select=name").await;
     refused.refused(403, "0x80040220");
     assert!(refused.text.contains("is missing prvReadAccount privilege"));
+}
+
+#[tokio::test]
+async fn privileges_are_told_by_name_with_their_depths() {
+    let (world, _) = World::small().await;
+    let dataverse = world.fake.dataverse();
+    dataverse.withhold_privilege("prvReadContact");
+    dataverse.set_depth("prvReadAccount", PrivilegeDepth::Local);
+    let ada = dataverse.ids("systemuser")[0];
+    let of_ada = format!("systemusers({ada})/Microsoft.Dynamics.CRM.");
+    let names = r#"["prvReadAccount","prvReadContact","prvCreateNote","prvReadNothing"]"#;
+    let by_name =
+        format!("{of_ada}RetrieveUserSetOfPrivilegesByNames(PrivilegeNames=@p1)?@p1={names}");
+    let listed = world.read(&by_name).await.json()["RolePrivileges"].clone();
+    let told: Vec<_> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|held| (held["PrivilegeName"].as_str().unwrap(), held["Depth"].as_str().unwrap()))
+        .collect();
+    assert_eq!(told, [("prvReadAccount", "Local"), ("prvCreateNote", "Global")]);
+    let all = world.read(&format!("{of_ada}RetrieveUserPrivileges()")).await.json();
+    assert!(all["RolePrivileges"].as_array().unwrap().len() > 20);
+    dataverse.list_privileges(Listing::Nameless);
+    let nameless = world.read(&by_name).await.json()["RolePrivileges"].clone();
+    assert_eq!(
+        (nameless[0]["Depth"].as_str(), nameless[0].get("PrivilegeName")),
+        (Some("Local"), None)
+    );
+    dataverse.list_privileges(Listing::Refused);
+    world.read(&by_name).await.refused(403, "0x80040220");
+    assert_eq!(dataverse.requests("RetrieveUserSetOfPrivilegesByNames"), 3);
+}
+
+#[tokio::test]
+async fn a_depth_shows_the_rows_that_it_reaches() {
+    let (world, deals) = World::small().await;
+    let dataverse = world.fake.dataverse();
+    let (bea, unit) = (uuid::Uuid::from_u128(1), uuid::Uuid::from_u128(2));
+    dataverse.insert("systemuser", bea, &[("fullname", "Bea".into())]);
+    dataverse.update("opportunity", deals[0], "ownerid", bea);
+    let list = "opportunities?$select=name&$count=true";
+    let shown = async || {
+        let page = world.read(list).await;
+        let one = world.read(&format!("opportunities({})?$select=name", deals[0])).await;
+        assert_eq!(page.json()["@odata.count"], page.rows().len());
+        (page.rows().len(), one.status)
+    };
+    dataverse.set_depth("prvReadOpportunity", PrivilegeDepth::Basic);
+    assert_eq!(shown().await, (4, 403));
+    for depth in [PrivilegeDepth::Local, PrivilegeDepth::Deep] {
+        dataverse.set_depth("prvReadOpportunity", depth);
+        dataverse.update("systemuser", bea, "businessunitid", unit);
+        assert_eq!(shown().await, (4, 403));
+        dataverse.update("systemuser", bea, "businessunitid", fluint_crm::testkit::Cell::Null);
+        assert_eq!(shown().await, (5, 200), "in the root unit, as Ada");
+    }
+    dataverse.set_depth("prvReadOpportunity", PrivilegeDepth::Global);
+    dataverse.update("systemuser", bea, "businessunitid", unit);
+    assert_eq!(shown().await, (5, 200));
 }
 
 #[tokio::test]
