@@ -42,3 +42,5 @@ pub use provider::{DYNAMICS, DynamicsProvider, DynamicsProviderBuilder};
 /// The HTTP client that [`DynamicsProviderBuilder::http_client`] takes, in the version that fits.
 #[doc(no_inline)]
 pub use reqwest;
+#[cfg(feature = "testkit")]
+pub(crate) use tokens::RefreshTokens;

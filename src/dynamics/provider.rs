@@ -18,7 +18,7 @@ use crate::dynamics::endpoints::{Endpoints, Overrides};
 use crate::dynamics::handshake::Handshake;
 use crate::dynamics::org_url::OrgUrl;
 use crate::dynamics::parts::ConnectorParts;
-use crate::dynamics::tokens::{Flights, TokenSource};
+use crate::dynamics::tokens::{Flights, RefreshTokens, TokenSource};
 use crate::error::{Error, Result};
 use crate::http::client::{HttpClient, Reach, is_loopback};
 use crate::http::transport::Transport;
@@ -54,6 +54,7 @@ pub struct DynamicsProvider {
     overrides: Overrides,
     transport: Arc<dyn Transport>,
     flights: Flights,
+    refresh_tokens: RefreshTokens,
 }
 
 impl DynamicsProvider {
@@ -84,6 +85,7 @@ impl DynamicsProvider {
             app: Arc::clone(&self.app),
             endpoints: endpoints.clone(),
             tenant: connection.identity.tenant.clone(),
+            refresh_tokens: self.refresh_tokens,
             transport: Arc::clone(&self.transport),
             vault: tokens,
             spread: TokenSource::spread(&context.randomness),
@@ -153,6 +155,7 @@ pub struct DynamicsProviderBuilder {
     org_base: Option<Url>,
     http_client: Option<reqwest::Client>,
     transport: Option<Arc<dyn Transport>>,
+    refresh_tokens: RefreshTokens,
 }
 
 impl DynamicsProviderBuilder {
@@ -206,6 +209,13 @@ impl DynamicsProviderBuilder {
         self
     }
 
+    /// Believes of refresh tokens what a test's authority does with them.
+    #[cfg(feature = "testkit")]
+    pub(crate) const fn refresh_tokens(mut self, refresh_tokens: RefreshTokens) -> Self {
+        self.refresh_tokens = refresh_tokens;
+        self
+    }
+
     /// Checks the settings and makes the provider; connects to nothing.
     ///
     /// # Errors
@@ -229,6 +239,7 @@ impl DynamicsProviderBuilder {
             overrides,
             transport,
             flights: Flights::default(),
+            refresh_tokens: self.refresh_tokens,
         })
     }
 }
