@@ -310,12 +310,16 @@ pub struct Tokens {
     pub refresh: Option<SecretString>,
 }
 
-/// Keeps one connection's tokens, sealed, with a version that every replacement compares with.
+/// Keeps one connection's tokens, sealed, with a version that every change compares with.
 ///
 /// # Contract
-/// [`replace`](TokenVault::replace) stores durably before it returns. When somebody else was
-/// first it changes nothing and hands back what stands there, so that the caller goes on with the
-/// winner's tokens: a lost race is not an outage.
+/// * [`reserve`](TokenVault::reserve) and [`replace`](TokenVault::replace) store durably before
+///   they return. When somebody else was first they change nothing and hand back what stands
+///   there, so that the caller goes on with the winner's tokens: a lost race is not an outage.
+/// * **One refresh.** Whoever exchanges the refresh token reserves the tokens first, for longer
+///   than an exchange can take; the others see
+///   [`refreshing_until`](StoredTokens::refreshing_until) and wait for the answer. A reservation
+///   whose holder died ends by itself.
 #[async_trait]
 pub trait TokenVault: fmt::Debug + Send + Sync {
     /// Whose tokens these are; also names the CRM user that throttles are shared by.
@@ -325,14 +329,22 @@ pub trait TokenVault: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// [`Error::Unauthenticated`](crate::Error::Unauthenticated) when there are none, [`Error::Store`](crate::Error::Store) when the store fails,
-    /// [`Error::Config`](crate::Error::Config) when the key that sealed them is not there.
+    /// [`Error::Config`](crate::Error::Config) when the key that sealed them is not there, or they
+    /// are another connection's.
     async fn load(&self) -> Result<StoredTokens>;
 
-    /// Replaces the tokens if their version is still `expected`.
+    /// Writes down that the caller exchanges these tokens for fresh ones until then (UTC), if their
+    /// version is still the one that was read.
     ///
     /// # Errors
     /// As [`load`](TokenVault::load).
-    async fn replace(&self, expected: TokenVersion, tokens: Tokens) -> Result<Replaced>;
+    async fn reserve(&self, stored: &StoredTokens, until: OffsetDateTime) -> Result<Replaced>;
+
+    /// Replaces the tokens, and ends a reservation, if their version is still `expected`.
+    ///
+    /// # Errors
+    /// As [`load`](TokenVault::load).
+    async fn replace(&self, expected: TokenVersion, tokens: &Tokens) -> Result<Replaced>;
 }
 
 /// Tokens with the version that they are stored under.
@@ -343,6 +355,8 @@ pub struct StoredTokens {
     pub tokens: Tokens,
     /// Their version.
     pub version: TokenVersion,
+    /// Until when (UTC) somebody may be exchanging them for fresh ones.
+    pub refreshing_until: Option<OffsetDateTime>,
 }
 
 /// What became of a replacement.

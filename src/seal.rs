@@ -82,6 +82,11 @@ impl Sealer {
         Ok(Sealed { key_id: key.id().to_owned(), bytes })
     }
 
+    /// Whether it was sealed with the key that seals now.
+    pub(crate) fn is_current(&self, sealed: &Sealed) -> bool {
+        self.keys.current().id() == sealed.key_id
+    }
+
     /// Opens what was sealed for this very place.
     pub(crate) fn open(&self, place: SealPlace<'_>, sealed: &Sealed) -> Result<SecretBox<Vec<u8>>> {
         let key = self.keys.by_id(&sealed.key_id).ok_or_else(|| {

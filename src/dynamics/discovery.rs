@@ -92,7 +92,8 @@ async fn token_for(
     let Some(token) = &stored.tokens.refresh else {
         return Err(Error::unauthenticated("Your sign-in has ended. Connect again."));
     };
-    let grant = Grant::Refresh { token, claims: None };
+    // Whatever the provider does with a redeemed token, this one is Entra's.
+    let grant = Grant::Refresh { token, claims: None, resend: Resend::IfTransient };
     let granted =
         endpoint.exchange(transport, context, grant).await.map_err(|failed| failed.error)?;
     // The org's own access token stays. When somebody else stored newer tokens meanwhile, theirs
@@ -102,7 +103,7 @@ async fn token_for(
         expires_at: stored.tokens.expires_at,
         refresh: granted.refresh.or_else(|| stored.tokens.refresh.clone()),
     };
-    tokens.replace(stored.version, renewed).await?;
+    tokens.replace(stored.version, &renewed).await?;
     Ok(granted.access)
 }
 

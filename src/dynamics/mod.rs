@@ -54,3 +54,5 @@ pub use provider::{DynamicsProvider, DynamicsProviderBuilder};
 /// The HTTP client that [`DynamicsProviderBuilder::http_client`] takes, in the version that fits.
 #[doc(no_inline)]
 pub use reqwest;
+#[cfg(feature = "testkit")]
+pub(crate) use tokens::RefreshTokens;

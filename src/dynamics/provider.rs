@@ -22,7 +22,7 @@ use crate::dynamics::kind::DYNAMICS;
 use crate::dynamics::locate;
 use crate::dynamics::org_url::{Cloud, OrgUrl};
 use crate::dynamics::parts::ConnectorParts;
-use crate::dynamics::tokens::{Flights, TokenSource};
+use crate::dynamics::tokens::{Flights, RefreshTokens, TokenSource};
 use crate::error::{Error, Result};
 use crate::http::client::{HttpClient, Reach};
 use crate::http::transport::Transport;
@@ -56,6 +56,7 @@ pub struct DynamicsProvider {
     overrides: Overrides,
     transport: Arc<dyn Transport>,
     flights: Flights,
+    refresh_tokens: RefreshTokens,
 }
 
 impl DynamicsProvider {
@@ -112,6 +113,7 @@ impl DynamicsProvider {
             app: Arc::clone(self.app(&endpoints)?),
             endpoints: endpoints.clone(),
             tenant: connection.identity.tenant.clone(),
+            refresh_tokens: self.refresh_tokens,
             transport: Arc::clone(&self.transport),
             vault: tokens,
             spread: TokenSource::spread(&context.randomness),
@@ -197,6 +199,7 @@ pub struct DynamicsProviderBuilder {
     org_base: Option<Url>,
     http_client: Option<reqwest::Client>,
     transport: Option<Arc<dyn Transport>>,
+    refresh_tokens: RefreshTokens,
 }
 
 impl DynamicsProviderBuilder {
@@ -266,6 +269,13 @@ impl DynamicsProviderBuilder {
         self
     }
 
+    /// Believes of refresh tokens what a test's authority does with them.
+    #[cfg(feature = "testkit")]
+    pub(crate) const fn refresh_tokens(mut self, refresh_tokens: RefreshTokens) -> Self {
+        self.refresh_tokens = refresh_tokens;
+        self
+    }
+
     /// Checks the settings and makes the provider; connects to nothing.
     ///
     /// # Errors
@@ -302,6 +312,7 @@ impl DynamicsProviderBuilder {
             overrides,
             transport,
             flights: Flights::default(),
+            refresh_tokens: self.refresh_tokens,
         })
     }
 }

@@ -11,6 +11,9 @@ use crate::http::transport::{Request, Response, Transport, TransportError, Trans
 /// Repeats after the first attempt.
 const REPEATS: i32 = 2;
 
+/// How long one attempt may take, whatever the client's own time-outs are: the answers are small.
+const ATTEMPT: Duration = Duration::minutes(1);
+
 /// The first pause; it doubles, and up to half of it is taken off by chance.
 const FIRST_PAUSE: Duration = Duration::seconds(1);
 
@@ -19,6 +22,10 @@ const LONGEST_WAIT: Duration = Duration::seconds(30);
 
 /// The longest wait that is believed (as MSAL does).
 const LONGEST_RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// The longest that [`send`] takes, all attempts and waits together.
+pub(crate) const LONGEST: Duration =
+    ATTEMPT.saturating_mul(REPEATS + 1).saturating_add(LONGEST_WAIT.saturating_mul(REPEATS));
 
 /// When a request may be sent once more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,7 +45,7 @@ pub(crate) async fn send(
 ) -> Result<Response, TransportError> {
     let mut repeat = 0;
     loop {
-        let outcome = transport.send(request.clone()).await;
+        let outcome = transport.send_within(request.clone(), ATTEMPT.unsigned_abs()).await;
         if repeat == REPEATS || !may_repeat(&outcome, resend) {
             return outcome;
         }

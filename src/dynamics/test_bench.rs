@@ -138,6 +138,7 @@ struct Shelf {
     access: String,
     refresh: Option<String>,
     expires_at: Option<OffsetDateTime>,
+    refreshing_until: Option<OffsetDateTime>,
 }
 
 impl MemoryVault {
@@ -147,6 +148,7 @@ impl MemoryVault {
             access: access.to_owned(),
             refresh: Some(refresh.to_owned()),
             expires_at: Some(expires_at),
+            refreshing_until: None,
         })))
     }
 
@@ -157,6 +159,14 @@ impl MemoryVault {
         shelf.access = access.to_owned();
         shelf.refresh = Some(refresh.to_owned());
         shelf.expires_at = Some(expires_at);
+        shelf.refreshing_until = None;
+    }
+
+    /// Reserves the tokens as another worker would; `None` is as if their seal was renewed.
+    pub(crate) fn reserved(&self, until: Option<OffsetDateTime>) {
+        let mut shelf = self.0.lock().unwrap();
+        shelf.version += 1;
+        shelf.refreshing_until = until;
     }
 
     /// What is stored: access token, refresh token, version.
@@ -165,7 +175,7 @@ impl MemoryVault {
         (shelf.access.clone(), shelf.refresh.clone().unwrap_or_default(), shelf.version)
     }
 
-    fn read(&self) -> StoredTokens {
+    pub(crate) fn read(&self) -> StoredTokens {
         let shelf = self.0.lock().unwrap();
         StoredTokens {
             tokens: Tokens {
@@ -174,6 +184,7 @@ impl MemoryVault {
                 refresh: shelf.refresh.clone().map(SecretString::from),
             },
             version: TokenVersion(shelf.version),
+            refreshing_until: shelf.refreshing_until,
         }
     }
 }
@@ -189,7 +200,16 @@ impl TokenVault for MemoryVault {
         Ok(self.read())
     }
 
-    async fn replace(&self, expected: TokenVersion, tokens: Tokens) -> Result<Replaced> {
+    async fn reserve(&self, stored: &StoredTokens, until: OffsetDateTime) -> Result<Replaced> {
+        tokio::task::yield_now().await;
+        if self.read().version != stored.version {
+            return Ok(Replaced::Lost(self.read()));
+        }
+        self.reserved(Some(until));
+        Ok(Replaced::Stored(self.read().version))
+    }
+
+    async fn replace(&self, expected: TokenVersion, tokens: &Tokens) -> Result<Replaced> {
         tokio::task::yield_now().await;
         if self.read().version != expected {
             return Ok(Replaced::Lost(self.read()));

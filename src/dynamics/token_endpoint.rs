@@ -30,7 +30,7 @@ const OPERATION: &str = "sign in";
 #[derive(Clone, Copy)]
 pub(crate) enum Grant<'a> {
     Code { code: &'a SecretString, verifier: &'a SecretString },
-    Refresh { token: &'a SecretString, claims: Option<&'a str> },
+    Refresh { token: &'a SecretString, claims: Option<&'a str>, resend: Resend },
 }
 
 /// What came back. `Debug` shows no token.
@@ -96,7 +96,7 @@ impl TokenEndpoint<'_> {
                 form.append_pair("redirect_uri", &self.app.redirect_uri);
                 form.append_pair("code_verifier", verifier.expose_secret());
             }
-            Grant::Refresh { token, claims } => {
+            Grant::Refresh { token, claims, .. } => {
                 form.append_pair("grant_type", "refresh_token");
                 form.append_pair("refresh_token", token.expose_secret());
                 wanted = claims;
@@ -123,8 +123,7 @@ impl TokenEndpoint<'_> {
         })
     }
 
-    /// Exchanges a grant for tokens. A code is sent once; a refresh token may be sent again after a
-    /// lost answer, since Entra does not revoke the old one.
+    /// Exchanges a grant for tokens. A code is sent once, a refresh token as its grant says.
     ///
     /// # Errors
     /// [`ExchangeError`], with the crate's error inside.
@@ -137,7 +136,7 @@ impl TokenEndpoint<'_> {
     ) -> Result<Granted, ExchangeError> {
         let resend = match grant {
             Grant::Code { .. } => Resend::IfNotSent,
-            Grant::Refresh { .. } => Resend::IfTransient,
+            Grant::Refresh { resend, .. } => resend,
         };
         self.app.credentials.watch_ends(context.clock.now(), &*context.observer);
         let mut rejected = None;

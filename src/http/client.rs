@@ -116,16 +116,39 @@ impl HttpClient {
 #[async_trait]
 impl Transport for HttpClient {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
-        self.check_reach(&request.url)?;
-        let span = tracing::debug_span!("request", method = %request.method);
-        self.exchange(request).instrument(span).await
+        self.exchange(request, None).await
+    }
+
+    async fn send_within(
+        &self,
+        request: Request,
+        limit: Duration,
+    ) -> Result<Response, TransportError> {
+        self.exchange(request, Some(limit)).await
     }
 }
 
 impl HttpClient {
-    async fn exchange(&self, request: Request) -> Result<Response, TransportError> {
+    async fn exchange(
+        &self,
+        request: Request,
+        limit: Option<Duration>,
+    ) -> Result<Response, TransportError> {
+        self.check_reach(&request.url)?;
+        let span = tracing::debug_span!("request", method = %request.method);
+        self.sent(request, limit).instrument(span).await
+    }
+
+    async fn sent(
+        &self,
+        request: Request,
+        limit: Option<Duration>,
+    ) -> Result<Response, TransportError> {
         let Request { method, url, headers, body, expect } = request;
-        let sent = self.client.request(method, url.clone()).headers(headers).body(body);
+        let mut sent = self.client.request(method, url.clone()).headers(headers).body(body);
+        if let Some(limit) = limit {
+            sent = sent.timeout(limit);
+        }
         let mut response = sent.send().await.map_err(no_answer)?;
         if response.url() != &url {
             return Err(failed(TransportErrorKind::UnusableBody, "a redirect was followed"));

@@ -1,6 +1,7 @@
-//! The seam between this crate and the network: one method, request in, response out.
+//! The seam between this crate and the network: request in, response out.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,6 +18,16 @@ use crate::error::BoxError;
 pub(crate) trait Transport: fmt::Debug + Send + Sync {
     /// Sends a request and collects the answer.
     async fn send(&self, request: Request) -> Result<Response, TransportError>;
+
+    /// Sends a request whose small answer is there within a time, or does not come any more.
+    async fn send_within(
+        &self,
+        request: Request,
+        _limit: Duration,
+    ) -> Result<Response, TransportError> {
+        // Whoever reaches no network needs no limit.
+        self.send(request).await
+    }
 }
 
 /// A request, built without I/O so that tests can compare it.

@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use time::macros::datetime;
 
 use super::*;
+use crate::dynamics::resend::Resend;
 use crate::dynamics::test_bench::{Bench, CLIENT_ID, answer, bench, endpoints, everything_said};
 use crate::dynamics::token_endpoint::{ExchangeError, Grant, Granted, TokenEndpoint};
 use crate::error::Remedy;
@@ -140,7 +141,7 @@ async fn exchange(
         Ok(if fits { answer(200, TOKENS) } else { answer(401, BAD_SECRET) })
     });
     let token = SecretString::from("marker-refresh");
-    let grant = Grant::Refresh { token: &token, claims: None };
+    let grant = Grant::Refresh { token: &token, claims: None, resend: Resend::IfNotSent };
     let outcome = endpoint.exchange(&*transport, &bench.context, grant).await;
     (outcome, transport.sent().len())
 }

@@ -30,7 +30,7 @@ async fn refresh_with(
     let endpoint = TokenEndpoint { app: &app, endpoints: &endpoints, tenant: Some(TENANT) };
     let transport = FnTransport::new(move |request, _| respond(request));
     let token = secret("marker-refresh");
-    let grant = Grant::Refresh { token: &token, claims: None };
+    let grant = Grant::Refresh { token: &token, claims: None, resend: Resend::IfTransient };
     let outcome = endpoint.exchange(&*transport, &bench().context, grant).await;
     (outcome, transport.sent().len())
 }
@@ -65,7 +65,8 @@ fn con_5_a_refresh_goes_to_the_users_tenant_with_this_form() {
     let endpoint = TokenEndpoint { app: &app, endpoints: &endpoints, tenant: Some(TENANT) };
     let token = secret("0.AX+marker");
     let body_with = |claims: Option<&str>| {
-        let request = first_request(&endpoint, Grant::Refresh { token: &token, claims });
+        let grant = Grant::Refresh { token: &token, claims, resend: Resend::IfTransient };
+        let request = first_request(&endpoint, grant);
         assert_eq!(
             request.url.as_str(),
             format!("https://login.microsoftonline.com/{TENANT}/oauth2/v2.0/token")
@@ -172,7 +173,7 @@ async fn con_6_a_rejected_credential_is_told_to_the_operator() {
     ] {
         let bench = bench();
         let transport = FnTransport::new(move |_, _| Ok(answer(401, body)));
-        let grant = Grant::Refresh { token: &token, claims: None };
+        let grant = Grant::Refresh { token: &token, claims: None, resend: Resend::IfTransient };
         let failed = endpoint.exchange(&*transport, &bench.context, grant).await.unwrap_err();
         let events = bench.ear.0.lock().unwrap().clone();
         let rejected = OperatorEvent::CredentialRejected { credential: "primary".to_owned() };

@@ -1,5 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use secrecy::ExposeSecret;
+
 use super::*;
 use crate::dynamics::test_bench::{
     Bench, MemoryVault, START, answer, app, bench, endpoints, everything_said, with_header,
@@ -7,14 +9,20 @@ use crate::dynamics::test_bench::{
 use crate::error::Remedy;
 use crate::http::fixtures::FnTransport;
 use crate::http::transport::{Request, Response, TransportErrorKind};
+use crate::model::ConnectionId;
 
-const HOUR: Duration = Duration::hours(1);
+pub(super) const HOUR: Duration = Duration::hours(1);
 
-fn source(bench: &Bench, vault: &Arc<MemoryVault>, transport: &Arc<FnTransport>) -> TokenSource {
+pub(super) fn source(
+    bench: &Bench,
+    vault: &Arc<MemoryVault>,
+    transport: &Arc<FnTransport>,
+) -> TokenSource {
     TokenSource {
         app: Arc::new(app()),
         endpoints: endpoints("contoso.crm4.dynamics.com"),
         tenant: Some("11111111-2222-3333-4444-555555555555".to_owned()),
+        refresh_tokens: RefreshTokens::default(),
         transport: Arc::<FnTransport>::clone(transport),
         vault: Arc::<MemoryVault>::clone(vault),
         context: bench.context.clone(),
@@ -25,7 +33,7 @@ fn source(bench: &Bench, vault: &Arc<MemoryVault>, transport: &Arc<FnTransport>)
 }
 
 /// Entra, giving out `access-1`, `access-2` and so on, with a life in seconds.
-fn entra(life: i64) -> Arc<FnTransport> {
+pub(super) fn entra(life: i64) -> Arc<FnTransport> {
     let count = AtomicUsize::new(0);
     FnTransport::new(move |_, _| {
         let count = count.fetch_add(1, Ordering::Relaxed) + 1;
@@ -33,7 +41,7 @@ fn entra(life: i64) -> Arc<FnTransport> {
     })
 }
 
-fn tokens(name: &str, life: i64) -> Response {
+pub(super) fn tokens(name: &str, life: i64) -> Response {
     answer(
         200,
         format!(
@@ -43,17 +51,17 @@ fn tokens(name: &str, life: i64) -> Response {
     )
 }
 
-fn refused(code: u32) -> Response {
+pub(super) fn refused(code: u32) -> Response {
     answer(400, format!(r#"{{"error":"invalid_grant","error_codes":[{code}]}}"#))
 }
 
-fn failing(
+pub(super) fn failing(
     respond: impl Fn(&Request) -> Result<Response, TransportErrorKind> + Send + Sync + 'static,
 ) -> Arc<FnTransport> {
     FnTransport::new(move |request, _| respond(request))
 }
 
-async fn bearer(source: &TokenSource) -> String {
+pub(super) async fn bearer(source: &TokenSource) -> String {
     source.bearer().await.unwrap().expose_secret().to_owned()
 }
 
@@ -77,7 +85,7 @@ async fn con_5_a_token_is_refreshed_five_minutes_ahead_and_stored_first() {
     let source = source(&bench, &vault, &entra);
     bench.clock.set(START + Duration::minutes(55));
     assert_eq!(bearer(&source).await, "marker-access-1");
-    assert_eq!(vault.shown(), ("marker-access-1".to_owned(), "marker-refresh-1".to_owned(), 2));
+    assert_eq!(vault.shown(), ("marker-access-1".to_owned(), "marker-refresh-1".to_owned(), 3));
     let sent = entra.sent();
     let form = std::str::from_utf8(&sent[0].body).unwrap();
     assert!(form.contains("&refresh_token=marker-refresh-0&"), "{form}");
@@ -153,7 +161,7 @@ async fn r_10_a_seal_renewed_during_the_refresh_does_not_lose_the_new_tokens() {
         Ok(tokens("1", 3600))
     });
     assert_eq!(bearer(&source(&bench, &vault, &entra)).await, "marker-access-1");
-    assert_eq!(vault.shown(), ("marker-access-1".to_owned(), "marker-refresh-1".to_owned(), 3));
+    assert_eq!(vault.shown(), ("marker-access-1".to_owned(), "marker-refresh-1".to_owned(), 4));
 }
 
 #[tokio::test]
@@ -195,7 +203,8 @@ async fn r_8_a_refused_grant_without_a_newer_one_ends_the_connection() {
     assert_eq!(error.remedy(), Remedy::Reconnect);
     assert_eq!(error.customer_message(), "The connection was unused for too long. Connect again.");
     assert!(!everything_said(&error).contains("marker"));
-    assert_eq!((entra.sent().len(), vault.shown().2), (1, 1));
+    assert_eq!((entra.sent().len(), vault.shown().1), (1, "marker-refresh-0".to_owned()));
+    assert_eq!(vault.read().refreshing_until, None);
 }
 
 #[tokio::test]
@@ -207,7 +216,7 @@ async fn r_7_sources_of_one_connection_share_one_flight() {
     assert!(!Arc::ptr_eq(&held, &flights.of(two)));
     drop(held);
     let _ = flights.of(two);
-    assert_eq!(flights.0.lock().unwrap().len(), 1, "a flight that nobody holds is let go");
+    assert_eq!(flights.open(), 1, "a flight that nobody holds is let go");
 
     let (bench, entra) = (bench(), entra(3600));
     let vault = MemoryVault::new("marker-access-0", "marker-refresh-0", START);
@@ -256,7 +265,8 @@ async fn con_6_a_rejected_secret_leaves_the_tokens_alone() {
     let entra = failing(move |_| Ok(answer(401, body)));
     let error = source(&bench, &vault, &entra).bearer().await.unwrap_err();
     assert_eq!(error.remedy(), Remedy::FixConfiguration);
-    assert_eq!(vault.shown().2, 1);
+    assert_eq!(vault.shown().1, "marker-refresh-0");
+    assert_eq!(vault.read().refreshing_until, None);
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ fn con_3_a_refusal_says_who_has_to_act() {
     );
     let blocked = forbidden_with("", "rejected as access to your IP is blocked by policy");
     assert!(blocked.customer_message().contains("IP firewall"));
-    assert!(forbidden_with("0x8004A113", "x").is_retryable());
+    assert_eq!(forbidden_with("0x8004A113", "x").remedy(), Remedy::AskAdmin);
     let unknown = forbidden_with("0x80040220", "is missing prvReadUser privilege (Id=1)");
     assert!(matches!(&unknown, Error::PermissionDenied { privilege, .. }
         if privilege.as_deref() == Some("prvReadUser")));

@@ -16,6 +16,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::dynamics::RefreshTokens;
 use crate::http::transport::{Request, Response, TransportError};
 use crate::testkit::dataverse::faults::{Fault, FaultPlan, Line, Passing, Place};
 use crate::testkit::dataverse::refusal::text;
@@ -47,6 +48,15 @@ pub enum Rotation {
     Strict,
 }
 
+impl From<Rotation> for RefreshTokens {
+    fn from(rotation: Rotation) -> Self {
+        match rotation {
+            Rotation::Lenient => Self::Reusable,
+            Rotation::Strict => Self::SingleUse,
+        }
+    }
+}
+
 /// How many requests of each kind came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -57,6 +67,8 @@ pub struct EntraCounts {
     pub codes: u64,
     /// Redemptions of refresh tokens, refused ones too.
     pub refreshes: u64,
+    /// Redemptions of refresh tokens that brought tokens, also when their answer was lost.
+    pub refreshed: u64,
     /// Token requests whose `claims` ask for more than they declare: answers to a challenge.
     pub with_claims: u64,
     /// Pages of admin consent.
@@ -198,6 +210,10 @@ impl FakeEntra {
     /// Sets whether redeemed refresh tokens stay valid.
     pub fn set_rotation(&self, rotation: Rotation) {
         self.with(|grants| grants.rotation = rotation);
+    }
+
+    pub(crate) fn rotation(&self) -> Rotation {
+        self.with(|grants| grants.rotation)
     }
 
     /// Kills every refresh token that is out, as when an admin revokes the sessions (50173).

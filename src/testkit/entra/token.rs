@@ -166,6 +166,7 @@ fn by_refresh(
         failure
     };
     let person = grants.refresh_tokens.get(token).cloned().ok_or_else(dead)?;
+    grants.counts.refreshed += 1;
     if grants.rotation == Rotation::Strict {
         grants.refresh_tokens.remove(token);
     }

@@ -82,7 +82,8 @@ impl FakeMicrosoft {
     /// A provider that reaches the fakes in process, without a socket: for tests that need no HTTP.
     ///
     /// The person signs in by [`browse`](FakeMicrosoft::browse). The org is at
-    /// [`ORG_ADDRESS`](FakeMicrosoft::ORG_ADDRESS).
+    /// [`ORG_ADDRESS`](FakeMicrosoft::ORG_ADDRESS). The provider believes of refresh tokens what the
+    /// fake's [`Rotation`](crate::testkit::Rotation) is at this moment.
     ///
     /// # Errors
     /// Never, as long as the fakes' own constants fit the provider.
@@ -125,6 +126,7 @@ impl FakeMicrosoft {
             .client_secret(FakeEntra::CLIENT_SECRET.to_owned())
             .redirect_uri(FakeEntra::REDIRECT_URI)
             .transport(Arc::new(self.in_process()))
+            .refresh_tokens(self.entra().rotation().into())
             .build()
     }
 

@@ -86,6 +86,14 @@ impl InProcess {
         self.run().await
     }
 
+    /// Confirms the new address; whatever waits for a dead worker's lease has the time to.
+    async fn confirm(&self, connection: &Connection) -> Result<Connection> {
+        let activity = || self.fake.dataverse().total_requests();
+        let acme = workspace();
+        let confirmed = self.crm.confirm_address(&acme, connection.id, NEW_ADDRESS);
+        self.clock.drive(activity, confirmed).await
+    }
+
     async fn now(&self, connection: &Connection) -> Connection {
         self.crm.connection(&workspace(), connection.id).await.unwrap()
     }
@@ -362,7 +370,7 @@ async fn r_23_con_7_killed_at_every_write_of_following_an_org_it_is_as_before_or
             }
             None => assert_eq!(now.address, NEW_ADDRESS, "{point}"),
         }
-        host.crm.confirm_address(&workspace(), connection.id, NEW_ADDRESS).await.unwrap();
+        host.confirm(&connection).await.unwrap();
         let report = host.run().await;
         assert!(report.syncs[0].outcome.is_ok(), "{point}: {:?}", report.syncs[0].outcome);
         let feed = host.feed(&connection).await;
