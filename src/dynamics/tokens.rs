@@ -144,5 +144,7 @@ impl std::fmt::Debug for TokenSource {
     }
 }
 
+#[cfg(all(test, feature = "testkit", feature = "sqlite"))]
+mod simulation;
 #[cfg(test)]
 mod tests;
