@@ -16,6 +16,7 @@ mod orgs;
 mod paging;
 mod preflight;
 mod rows;
+mod sealed;
 mod secrets;
 mod stages;
 mod tokens;
