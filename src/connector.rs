@@ -4,7 +4,7 @@
 //! and opens a [`CrmConnector`] for one connection. Nothing above these traits knows a vendor, so
 //! adding a CRM adds a provider and changes nothing else.
 
-mod sign_in;
+pub(crate) mod sign_in;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -31,9 +31,6 @@ use crate::model::{
 use crate::storage::{Gates, TokenVersion};
 use crate::walk::{ChainPlan, Page, ResumeToken, TablePlan};
 
-#[cfg(feature = "dynamics")]
-pub(crate) use sign_in::ADMIN_CONSENT_STATE;
-pub(crate) use sign_in::DISCOVERY_STATE;
 pub use sign_in::{
     Authorization, Callback, CallbackKind, OrgDirectory, OrgDiscovery, OrgListing, SignIn, SignedIn,
 };

@@ -7,7 +7,7 @@ use fluint_crm::documents::{PublishTarget, Published};
 use fluint_crm::model::query::Scope;
 use fluint_crm::model::{
     Connection, Deal, Document, FeedEvent, MemberId, OwnerHint, Publication, PublicationId,
-    PublicationState, StageFilter, WorkspaceId,
+    PublicationState, StageFilter, Verdict, WorkspaceId,
 };
 use fluint_crm::{Budget, Crm, SyncReport};
 use serde_json::json;
@@ -55,6 +55,12 @@ impl Story {
             connection.identity.organisation, connection.identity.user
         ));
         self.show.keep("connection", json!(connection));
+        let preflight = self.crm.preflight(&self.workspace, connection.id).await?;
+        for check in &preflight.checks {
+            let mark = if check.verdict == Verdict::Passed { "✓" } else { "!" };
+            self.show.line(&format!("  {mark} {}", check.message));
+        }
+        self.show.keep("preflight", json!(preflight));
         // An earlier run may have left its filter behind; the story starts without one.
         if connection.filter.is_empty() {
             return Ok(connection);

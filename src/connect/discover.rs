@@ -3,7 +3,8 @@
 
 use crate::connect::sign_ins::Opening;
 use crate::connect::{Connect, ConnectStarted, change_health};
-use crate::connector::{Callback, DISCOVERY_STATE, OrgDirectory, OrgDiscovery, OrgListing};
+use crate::connector::sign_in::DISCOVERY_STATE;
+use crate::connector::{Callback, OrgDirectory, OrgDiscovery, OrgListing};
 use crate::error::{Error, Result};
 use crate::model::{Connection, CrmKind, Health, MemberId, WorkspaceId};
 use crate::rules::HealthEvent;

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::connector::ADMIN_CONSENT_STATE;
+use crate::connector::sign_in::ADMIN_CONSENT_STATE;
 use crate::dynamics::directory::Directory;
 use crate::dynamics::kind::DYNAMICS;
 use crate::dynamics::org_url::{Cloud, OrgUrl};

@@ -45,7 +45,8 @@ pub(crate) enum RefreshTokens {
     #[default]
     Reusable,
     /// It is dead, and with some providers the whole sign-in when it comes again: never sent again
-    /// after it may have been sent, in the same exchange.
+    /// after it may have been sent, in the same exchange. So far no CRM of ours is like that.
+    #[cfg(any(test, feature = "testkit"))]
     SingleUse,
 }
 
@@ -53,6 +54,7 @@ impl RefreshTokens {
     const fn resend(self) -> Resend {
         match self {
             Self::Reusable => Resend::IfTransient,
+            #[cfg(any(test, feature = "testkit"))]
             Self::SingleUse => Resend::IfNotSent,
         }
     }
@@ -144,7 +146,8 @@ impl std::fmt::Debug for TokenSource {
     }
 }
 
-#[cfg(all(test, feature = "testkit", feature = "sqlite"))]
+#[cfg(test)]
+#[cfg(all(feature = "testkit", feature = "sqlite"))]
 mod simulation;
 #[cfg(test)]
 mod tests;

@@ -183,7 +183,7 @@ impl World {
             let dies_at = (self.clock.now() + lives).min(until);
             let process = self.process();
             let source = process();
-            let tasks = 1 + (self.dice.fraction() * 16.0) as u64;
+            let tasks = 1 + self.dice.uuid().as_bytes()[0] % 16;
             let work = join_all((0..tasks).map(|_| self.task(&source, until)));
             let death = self.clock.sleep_until(dies_at);
             match select(Box::pin(work), death).await {
