@@ -4,6 +4,8 @@
 //! people in. The authority is compared with the fixed table of clouds and never believed beyond it;
 //! the tenant sends a guest to the right sign-in page.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{ACCEPT, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -18,6 +20,9 @@ use crate::http::transport::{Request, Response, Transport, TransportErrorKind};
 
 /// What the question is called in errors.
 const OPERATION: &str = "find the org";
+
+/// How long a person waits for the answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const NOT_THERE: &str = "No Dynamics 365 org answers at this address. Check the address.";
 const OTHER_CLOUD: &str =
@@ -43,7 +48,7 @@ pub(crate) async fn tenant(
     context: &ConnectorContext,
     endpoints: &Endpoints,
 ) -> Result<Option<String>> {
-    match transport.send(request(endpoints)).await {
+    match transport.send_within(request(endpoints), PATIENCE).await {
         Ok(response) => read(&response, context, endpoints),
         Err(error) if error.kind == TransportErrorKind::NotSent => {
             tracing::info!(%error, "the org could not be reached");
