@@ -78,6 +78,10 @@ impl Scheduler {
         if connection.failures > 0 {
             self.change(connection, ConnectionChange::Failures(0)).await?;
         }
+        if connection.moved_to.is_some() {
+            // It answers where it always did: nobody has to confirm anything.
+            self.change(connection, ConnectionChange::MovedTo(None)).await?;
+        }
         let now = self.read_again(connection).await?;
         let outcome = if now.health.is_working() {
             SyncOutcome::Succeeded

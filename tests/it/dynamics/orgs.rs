@@ -76,6 +76,13 @@ impl InProcess {
         self.crm.finish_connect(&workspace(), &ada(), &back).await
     }
 
+    /// Asks for the list of orgs, up to the way back.
+    async fn look_for_orgs(&self) -> Callback {
+        let asked = DiscoverRequest::new(workspace(), ada(), DYNAMICS);
+        let started = self.crm.begin_discovery(asked).await.unwrap();
+        Callback::from_url(&self.fake.browse(&started.url).unwrap())
+    }
+
     async fn run(&self) -> RunReport {
         let activity = || self.fake.dataverse().total_requests();
         self.clock.drive(activity, self.crm.run_due(&Budget::default())).await.unwrap()
@@ -124,9 +131,7 @@ async fn con_2_a_page_offers_the_orgs_of_whoever_signs_in() {
     let host = host();
     let directories = host.crm.org_directories(&DYNAMICS).unwrap();
     assert_eq!(directories[0].name, "Dynamics 365");
-    let asked = DiscoverRequest::new(workspace(), ada(), DYNAMICS);
-    let started = host.crm.begin_discovery(asked).await.unwrap();
-    let back = Callback::from_url(&host.fake.browse(&started.url).unwrap());
+    let back = host.look_for_orgs().await;
     assert_eq!(back.kind(), CallbackKind::Discovery);
     let orgs = host.crm.finish_discovery(&workspace(), &ada(), &back).await.unwrap();
     assert_eq!(orgs.len(), 1);
@@ -146,18 +151,14 @@ async fn con_2_a_page_offers_the_orgs_of_whoever_signs_in() {
 async fn con_2_somebody_without_an_org_gets_an_empty_list() {
     let host = host();
     host.fake.entra().switch_person(Uuid::from_u128(99), "Eve", "eve@contoso.com");
-    let asked = DiscoverRequest::new(workspace(), ada(), DYNAMICS);
-    let started = host.crm.begin_discovery(asked).await.unwrap();
-    let back = Callback::from_url(&host.fake.browse(&started.url).unwrap());
+    let back = host.look_for_orgs().await;
     assert!(host.crm.finish_discovery(&workspace(), &ada(), &back).await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn con_3_an_answer_to_one_question_does_not_answer_another() {
     let host = host();
-    let asked = DiscoverRequest::new(workspace(), ada(), DYNAMICS);
-    let listing = host.crm.begin_discovery(asked).await.unwrap();
-    let back = Callback::from_url(&host.fake.browse(&listing.url).unwrap());
+    let back = host.look_for_orgs().await;
     let refused = host.crm.finish_connect(&workspace(), &ada(), &back).await.unwrap_err();
     assert_eq!(refused.remedy(), Remedy::FixInput);
     let connecting = host.crm.begin_connect(request()).await.unwrap();
@@ -202,6 +203,20 @@ async fn con_7_an_org_that_moved_is_noticed_and_followed_only_when_a_member_conf
     // Confirming twice is harmless: the first answer may have been lost.
     host.crm.confirm_address(&workspace(), connection.id, NEW_ADDRESS).await.unwrap();
     assert_eq!(host.feed(&connection).await.iter().filter(|event| **event == changed).count(), 1);
+}
+
+#[tokio::test]
+async fn con_7_an_org_that_answers_again_where_it_was_has_not_moved() {
+    let host = host();
+    let connection = host.connect().await;
+    host.run().await;
+    host.fake.rename_org(NEW_ADDRESS);
+    host.sync(&connection).await;
+    assert!(host.now(&connection).await.moved_to.is_some());
+    host.fake.rename_org(FakeMicrosoft::ORG_ADDRESS);
+    assert!(host.sync(&connection).await.syncs[0].outcome.is_ok());
+    assert_eq!(host.now(&connection).await.moved_to, None);
+    assert_eq!(host.now(&connection).await.address, FakeMicrosoft::ORG_ADDRESS);
 }
 
 #[tokio::test]
