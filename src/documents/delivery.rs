@@ -212,9 +212,24 @@ impl Course<'_> {
                 self.update(remote.handle, How::Updated).await
             }
             // An upload that was cut off leaves a note without a file; that is nobody's edit.
-            Verdict::Bare => self.update(remote.handle, How::Created).await,
-            Verdict::Foreign => self.update(remote.handle, How::Overwrote).await,
+            Verdict::Bare => {
+                self.confirm_claim().await?;
+                self.update(remote.handle, How::Created).await
+            }
+            Verdict::Foreign => {
+                self.confirm_claim().await?;
+                self.update(remote.handle, How::Overwrote).await
+            }
         }
+    }
+
+    /// Makes sure that nobody has taken over, after a look at a note that carries no stamp: it does
+    /// not say which revision stood there before, so a worker who slept must not write over it.
+    /// Whoever takes over later changes the version that was looked at.
+    async fn confirm_claim(&self) -> Result<()> {
+        let Delivery { stores, claim, .. } = &self.delivery;
+        let lease = std::time::Duration::try_from(claim.expires_at - claim.claimed_at);
+        stores.due.extend(claim, lease.unwrap_or_default()).await
     }
 
     async fn update(&mut self, mut handle: NoteHandle, mut how: How) -> Result<Step> {
@@ -237,8 +252,12 @@ impl Course<'_> {
                 Verdict::Ours => return Ok(self.stands(remote.handle, how)),
                 Verdict::Newer(stamp) => return Ok(newer(remote.handle, stamp)),
                 // A plug-in touched the note, or an update of ours landed late.
-                Verdict::Older(_) | Verdict::Bare => {}
-                Verdict::Foreign => how = How::Overwrote,
+                Verdict::Older(_) => {}
+                Verdict::Bare => self.confirm_claim().await?,
+                Verdict::Foreign => {
+                    how = How::Overwrote;
+                    self.confirm_claim().await?;
+                }
             }
             handle = remote.handle;
         }

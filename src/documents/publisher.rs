@@ -23,6 +23,7 @@
 //! [`NoteIdentity::Search`]: crate::connector::NoteIdentity::Search
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use tracing::Instrument;
@@ -93,6 +94,9 @@ impl From<Debounce> for PublishOptions {
         Self { debounce, ..Self::default() }
     }
 }
+
+/// By how much a time may differ once a store has rounded it.
+const TIME_AS_STORED: Duration = Duration::from_millis(1);
 
 /// Publishes documents; see the module.
 #[derive(Clone, Debug)]
@@ -190,6 +194,12 @@ impl Publisher {
         if !publication.is_pending() && publication.unsettled.is_none() {
             return Ok(Sent { state: publication.state.clone(), next: None });
         }
+        // A revision that came in since it was scheduled starts the quiet time again. No clock is
+        // asked: one that is behind the store's would find it too early over and over.
+        let early = self.due_at(publication).filter(|at| claim.due_at + TIME_AS_STORED < *at);
+        if early.is_some() {
+            return Ok(Sent { state: publication.state.clone(), next: early });
+        }
         let span = tracing::info_span!(
             "publication",
             id = %publication.key.publication(),
@@ -203,8 +213,15 @@ impl Publisher {
             connector,
             publication,
         };
+        // Times are told to the store by its own clock: one of ours that is behind would make the
+        // work due over and over.
+        let behind = (claim.claimed_at - self.clock.now()).max(time::Duration::ZERO);
         match delivery.run().instrument(span).await {
-            Ok(delivered) => self.conclude(claim, publication, delivered).await,
+            Ok(delivered) => {
+                let sent = self.conclude(claim, publication, delivered).await?;
+                let next = sent.next.map(|next| next.saturating_add(behind));
+                Ok(Sent { next, ..sent })
+            }
             Err(error) => {
                 self.set_back(claim, publication, &error).await?;
                 Err(error)
@@ -339,5 +356,7 @@ fn work(publication: &Publication) -> Work {
     Work { workspace: publication.key.workspace.clone(), item }
 }
 
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;

@@ -122,7 +122,7 @@ impl House {
     }
 }
 
-fn connection(workspace: &WorkspaceId) -> Connection {
+pub(super) fn connection(workspace: &WorkspaceId) -> Connection {
     let organisation = OrganisationId::new("org").unwrap();
     Connection::new(
         ConnectionId::new(uuid::Uuid::from_u128(7)),
@@ -135,13 +135,13 @@ fn connection(workspace: &WorkspaceId) -> Connection {
     )
 }
 
-fn sealed() -> crate::seal::Sealed {
+pub(super) fn sealed() -> crate::seal::Sealed {
     let keys = StaticKeys::new(SealingKey::new("k", [1; 32]).unwrap(), Vec::new());
     let sealer = Sealer::new(Arc::new(keys), Arc::new(Randomness::seeded(1)));
     sealer.seal(SealPlace { workspace: "acme", owner: "c", field: "tokens" }, b"x").unwrap()
 }
 
-fn details() -> DealDetails {
+pub(super) fn details() -> DealDetails {
     let email = EmailAddress::new("ada@acme.test").unwrap();
     let owner = OwnerMatch::new(MemberId::new("m1").unwrap(), UserId::new("u1").unwrap(), email);
     DealDetails::new("Renewal".to_owned(), owner)
@@ -195,6 +195,12 @@ async fn doc_3_only_the_newest_revision_is_sent_once_edits_pause() {
         assert!(due <= first + Duration::from_secs(600).max(Duration::from_secs(60)));
     }
     house.clock.advance(time::Duration::seconds(1));
+    let early = house.work().await.unwrap().unwrap();
+    assert_eq!(
+        early.next,
+        Some(first + Duration::from_secs(600)),
+        "it was due a minute after the first"
+    );
     house.work().await.unwrap().unwrap();
     assert_eq!(house.standing(), [Some(30)]);
     assert_eq!(house.crm.state().calls, ["create"]);
