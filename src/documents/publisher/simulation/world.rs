@@ -108,9 +108,9 @@ impl World {
         while self.nature.now() < until {
             self.sleep(self.nature.up_to(Duration::minutes(25))).await;
             let mut book = self.timeline.at(self.nature.now());
-            let some = self.nature.dice.fraction() * book.notes.len() as f64;
-            let some = book.notes.iter().nth(some as usize);
-            let Some((id, owner)) = some.map(|(id, note)| (*id, note.owner)) else { continue };
+            let some = self.nature.dice.uuid().as_u128() % (book.notes.len().max(1) as u128);
+            let some = book.notes.iter().zip(0..).find(|(_, number)| *number == some);
+            let Some((id, owner)) = some.map(|((id, note), _)| (*id, note.owner)) else { continue };
             let stood = book.stood.get(&owner).copied().unwrap_or_default();
             let what = self.nature.dice.fraction();
             if what < 0.4 {
