@@ -14,14 +14,14 @@ use fluint_crm::model::{Document, DocumentId, FeedEvent, NoteRefusal, Publicatio
 use fluint_crm::testkit::{Fault, Place};
 use time::Duration;
 
-use crate::dynamics::bench::document_of;
+use crate::dynamics::bench::{document_of, workspace};
 use crate::foreign::front::Trouble;
 use crate::foreign::site::Site;
 
 #[tokio::test]
 async fn doc_1_doc_2_a_foreign_server_takes_the_create_and_updates_it_in_place() {
     let Some(site) = Site::new().await else { return };
-    site.publish("plan", 1).await;
+    let id = site.publish("plan", 1).await;
     site.settle().await;
     let first = site.odata.row().await;
     assert_eq!(first.text("subject"), "Plan plan");
@@ -41,6 +41,17 @@ async fn doc_1_doc_2_a_foreign_server_takes_the_create_and_updates_it_in_place()
     site.shows(2).await;
     // Each of them at the first attempt, under its condition.
     assert_eq!(site.front.since(0), ["PATCH if-none-match 201", "PATCH if-match 200"]);
+    for written in site.front.journal() {
+        assert_eq!(written.heeded.as_deref(), Some("return=representation"), "{written:?}");
+    }
+
+    // And what the host reads back.
+    let publication = site.crm.publication(&workspace(), id).await.unwrap().unwrap();
+    let read = site.crm.read_note(&workspace(), &publication).await.unwrap().expect("it is there");
+    assert_eq!(read.handle.version, Some(second.etag.clone()));
+    assert_eq!(read.opportunity, Some(site.deals[0].opportunity.clone()));
+    assert_eq!(read.stamp.expect("our stamp").revision, 2);
+    assert_eq!(read.attachment.expect("a file").bytes, second.page().as_bytes());
 }
 
 #[tokio::test]

@@ -37,6 +37,8 @@ pub(crate) enum Trouble {
 pub(crate) struct Entry {
     pub(crate) at: OffsetDateTime,
     pub(crate) what: String,
+    /// The preference that the foreign server says it heeded.
+    pub(crate) heeded: Option<String>,
 }
 
 pub(crate) struct Front {
@@ -111,13 +113,13 @@ impl Front {
 }
 
 impl Line {
-    fn note(&self, request: &Request, prefix: &str, end: &str) {
+    fn note(&self, request: &Request, prefix: &str, end: &str, heeded: Option<String>) {
         let condition = ["if-match", "if-none-match"]
             .into_iter()
             .find(|name| request.method != "GET" && request.headers.contains_key(*name));
         let condition = condition.map(|name| format!(" {name}")).unwrap_or_default();
         let what = format!("{prefix}{}{condition} {end}", request.method);
-        let entry = Entry { at: self.clock.now(), what };
+        let entry = Entry { at: self.clock.now(), what, heeded };
         self.journal.lock().unwrap().push(entry);
     }
 
@@ -137,7 +139,9 @@ impl Line {
 
     fn carry_out(&self, request: &Request, prefix: &str) -> Result<Answer> {
         let answer = exchange(self.odata, request)?;
-        self.note(request, prefix, &answer.status.to_string());
+        let named = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("preference-applied");
+        let heeded = answer.headers.iter().find(named).map(|(_, value)| value.clone());
+        self.note(request, prefix, &answer.status.to_string(), heeded);
         Ok(answer)
     }
 
@@ -146,7 +150,7 @@ impl Line {
             return exchange(self.fake, request);
         }
         if let Some(refusal) = self.refusal(request)? {
-            self.note(request, "", &refusal.status.to_string());
+            self.note(request, "", &refusal.status.to_string(), None);
             return Ok(refusal);
         }
         self.carry_out(request, "")
@@ -161,7 +165,7 @@ impl Line {
                 self.carry_out(request, "lost ").unwrap();
             }
             Some(Trouble::LandsLater) => self.waiting.lock().unwrap().push(request.clone()),
-            Some(Trouble::Reset) => self.note(request, "", "reset"),
+            Some(Trouble::Reset) => self.note(request, "", "reset", None),
         }
         true
     }
