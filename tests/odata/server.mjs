@@ -9,6 +9,9 @@
 // 3. a lookup is annotated with its table when `Prefer: odata.include-annotations` asks for it. CAP
 //    has no polymorphic lookup: `_objectid_value` is a column of the view in notes.cds.
 //
+// CAP is not open source: SAP's developer licence allows testing, and nothing of it is in this
+// repository or in the crate.
+//
 // The database is SQLite in WebAssembly, so that nothing has to be compiled: .npmrc keeps the native
 // one, which is installed beside it, from building. Prints its port as the first line.
 import { createServer } from 'node:http';
