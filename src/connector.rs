@@ -25,8 +25,8 @@ use crate::host::Observer;
 use crate::intake::Intake;
 use crate::model::{
     Account, Connection, ConnectionId, Contact, CrmKind, Currency, Identity, NoteDraft, NoteHandle,
-    NoteKey, NoteWrite, Opportunity, OpportunityId, Preflight, RecordId, RemoteNote, Rows, Stage,
-    StageAssignment, Table, User,
+    NoteKey, NoteLimits, NoteWrite, Opportunity, OpportunityId, Preflight, RecordId, RemoteNote,
+    Rows, Stage, StageAssignment, Table, User,
 };
 use crate::storage::{Gates, TokenVersion};
 use crate::walk::{ChainPlan, Page, ResumeToken, TablePlan};
@@ -83,6 +83,15 @@ pub trait CrmConnector: fmt::Debug + Send + Sync {
     /// The connection does not work as a whole. That one table is refused is a failed check.
     async fn preflight(&self) -> Result<Preflight> {
         Ok(Preflight::new(self.check().await?, Vec::new()))
+    }
+
+    /// Asks what the org lets in as notes; every sync does. A connector that cannot tell keeps the
+    /// default, which knows nothing.
+    ///
+    /// # Errors
+    /// The connection does not work. That the CRM does not tell is no error.
+    async fn note_limits(&self) -> Result<NoteLimits> {
+        Ok(NoteLimits::default())
     }
 
     /// How many rows the CRM says each table has: estimates for progress and plans, never a proof.

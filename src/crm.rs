@@ -13,23 +13,23 @@ use crate::clock::Clock;
 use crate::connect::{
     self, Connect, ConnectRequest, ConnectStarted, DiscoverRequest, MirrorFate, UnansweredSignIn,
 };
-use crate::connector::{Callback, NoteParts, OrgDirectory, OrgListing, Tokens};
+use crate::connector::{Callback, NoteIdentity, NoteParts, OrgDirectory, OrgListing, Tokens};
 use crate::connectors::Connectors;
-use crate::documents::{PublishTarget, Published, Publisher};
-#[cfg(doc)]
-use crate::error::Error;
-use crate::error::Result;
+use crate::documents::{Desk, PublicationStatus, PublishTarget, Published};
+use crate::error::{Error, Result};
 #[cfg(doc)]
 use crate::host::Availability;
 use crate::host::{KeyRing, Members};
 use crate::model::{
     ChangeSeq, Connection, ConnectionChange, ConnectionId, CrmKind, Deal, DealChange, DealId,
-    Document, FeedEntry, MemberId, OpportunityId, Preflight, Publication, PublicationId,
-    RemoteNote, RunId, Skipped, StageFilter, Table, WorkspaceId,
+    Document, DocumentId, FeedEntry, MemberId, OpportunityId, Preflight, PublicationId, RemoteNote,
+    RunId, Skipped, StageFilter, Table, WorkspaceId,
 };
 use crate::scheduler::{Budget, RunReport, Scheduler};
 use crate::settings::Settings;
-use crate::storage::{GateKey, PullProgress, Query, StageChoice, Stores, Sweep, SweepDecision};
+use crate::storage::{
+    GateKey, Listed, PullProgress, Query, StageChoice, Stores, Sweep, SweepDecision,
+};
 
 pub use builder::CrmBuilder;
 
@@ -47,7 +47,7 @@ pub struct Crm {
     connectors: Arc<Connectors>,
     connect: Connect,
     scheduler: Scheduler,
-    publisher: Publisher,
+    desk: Desk,
     settings: Settings,
 }
 
@@ -436,10 +436,26 @@ impl Crm {
         target: PublishTarget,
         document: Document,
     ) -> Result<Published> {
-        self.publisher.publish(workspace, target, document).await
+        let takes_notes = |connection: &Connection| {
+            // What has no provider now may have one again: the document waits for it.
+            let connector = self.connectors.open(connection);
+            connector.map_or(true, |crm| crm.capabilities().note_identity != NoteIdentity::None)
+        };
+        self.desk.publish(workspace, target, document, takes_notes).await
     }
 
-    /// Where a publication stands.
+    /// Sends the newest revision of a publication once more, when edits pause: over a file that a
+    /// CRM user put in its place, as a fresh note if the note was deleted, or after a refusal that
+    /// somebody believes to have mended. A note that carries the revision already is left as it is.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the workspace has no such publication; [`Error::Store`].
+    pub async fn republish(&self, workspace: &WorkspaceId, id: PublicationId) -> Result<Published> {
+        self.desk.republish(workspace, id).await
+    }
+
+    /// Where a publication stands: its state, what is proved to stand in the CRM, what was refused
+    /// last, and when it is tried next.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -447,19 +463,51 @@ impl Crm {
         &self,
         workspace: &WorkspaceId,
         id: PublicationId,
-    ) -> Result<Option<Publication>> {
-        self.stores.publications.by_id(workspace, id).await
+    ) -> Result<Option<PublicationStatus>> {
+        self.desk.status(workspace, id).await
+    }
+
+    /// Where a document on a deal stands; `None` when it was never published there.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn publication_of(
+        &self,
+        workspace: &WorkspaceId,
+        deal: DealId,
+        document: &DocumentId,
+    ) -> Result<Option<PublicationStatus>> {
+        self.desk.find(workspace, deal, document).await
+    }
+
+    /// The publications of a connection in the order of their ids, from after `after`: all, or those
+    /// that do not stand in the CRM. Each carries its document, so keep `limit` small.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn publications(
+        &self,
+        workspace: &WorkspaceId,
+        id: ConnectionId,
+        which: Listed,
+        after: Option<PublicationId>,
+        limit: u32,
+    ) -> Result<Vec<PublicationStatus>> {
+        self.desk.list(workspace, id, which, after, limit).await
     }
 
     /// Reads the note of a publication back from the CRM, with its attachment.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when its connection is gone; what the CRM said, see [`Error::remedy`].
+    /// [`Error::NotFound`] when there is no such publication, or its connection is gone; what the CRM said, see [`Error::remedy`].
     pub async fn read_note(
         &self,
         workspace: &WorkspaceId,
-        publication: &Publication,
+        publication: PublicationId,
     ) -> Result<Option<RemoteNote>> {
+        let found = self.stores.publications.by_id(workspace, publication).await?;
+        let publication =
+            found.ok_or_else(|| Error::not_found(format!("publication {publication}")))?;
         let connection = connect::find(&self.stores, workspace, publication.connection).await?;
         let connector = self.connectors.open_working(&connection)?;
         connector.find_note(&publication.key, publication.epoch, NoteParts::Whole).await

@@ -9,6 +9,7 @@
 //! *Assumptions.* The lease is longer than any single await on the store.
 
 mod health;
+mod limits;
 mod publish;
 mod pull;
 

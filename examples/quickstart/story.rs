@@ -184,11 +184,13 @@ impl Story {
 
     async fn publication(&self, id: PublicationId) -> Result<Publication> {
         let found = self.crm.publication(&self.workspace, id).await?;
+        let found = found.map(|status| status.publication);
         found.ok_or_else(|| anyhow!("the publication is not in the ledger"))
     }
 
     async fn read_back(&mut self, publication: &Publication) -> Result<()> {
-        let Some(note) = self.crm.read_note(&self.workspace, publication).await? else {
+        let Some(note) = self.crm.read_note(&self.workspace, publication.key.publication()).await?
+        else {
             bail!("the Note is not in the org");
         };
         self.show.line(&format!("  subject: {}", note.subject.as_deref().unwrap_or_default()));

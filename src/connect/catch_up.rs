@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use crate::error::Result;
 use crate::model::{Connection, FeedEvent, NewFeedEntry, Publication, PublicationState};
 use crate::rules::{Debounce, publication_due_at};
-use crate::storage::{Stores, Work, WorkItem};
+use crate::storage::{Listed, Stores, Work, WorkItem};
 
 /// Publications looked through in one step: each carries its document.
 const LEDGER_PAGE: u32 = 20;
@@ -49,7 +49,8 @@ pub(crate) async fn resume_publications(
     let Connection { workspace, id, .. } = connection;
     let mut after = None;
     loop {
-        let page = stores.publications.list(workspace, *id, after, LEDGER_PAGE).await?;
+        let ledger = &stores.publications;
+        let page = ledger.list(workspace, *id, Listed::Unpublished, after, LEDGER_PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.key.publication());
         let waits = |publication: &&Publication| {

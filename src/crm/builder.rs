@@ -9,7 +9,7 @@ use crate::connect::Connect;
 use crate::connector::{ConnectorContext, CrmProvider, Split};
 use crate::connectors::Connectors;
 use crate::crm::Crm;
-use crate::documents::{PublishOptions, Publisher};
+use crate::documents::{Desk, PublishOptions, Publisher};
 use crate::error::{Error, Result};
 use crate::host::{AlwaysAvailable, Availability, KeyRing, Members, NoObserver, Observer};
 use crate::intake::Intake;
@@ -131,6 +131,7 @@ impl CrmBuilder {
         let connections = Arc::clone(&self.stores.connections);
         let connectors = Arc::new(Connectors::new(providers, context, connections, sealer));
         let debounce = self.publishing.debounce;
+        let desk = Desk::new(self.stores.clone(), Arc::clone(&self.clock), debounce);
         let publisher =
             Publisher::new(self.stores.clone(), Arc::clone(&self.clock), self.publishing);
         Ok(Crm {
@@ -146,9 +147,9 @@ impl CrmBuilder {
                 stores: self.stores.clone(),
                 connectors,
                 members: self.members,
-                publisher: publisher.clone(),
+                publisher,
             },
-            publisher,
+            desk,
             clock: self.clock,
             stores: self.stores,
         })

@@ -43,8 +43,8 @@ use crate::documents::title::subject;
 use crate::documents::words::Words;
 use crate::error::Result;
 use crate::model::{
-    NoteContent, NoteDraft, NoteHandle, NoteRefusal, NoteWrite, Publication, Receipt, RemoteNote,
-    RevisionStamp, Unsettled, UnsettledWrite,
+    NoteContent, NoteDraft, NoteHandle, NoteLimits, NoteRefusal, NoteWrite, Publication, Receipt,
+    RemoteNote, RevisionStamp, Unsettled, UnsettledWrite,
 };
 use crate::rules::publication_retry_at;
 use crate::storage::{Claim, Stores};
@@ -106,6 +106,8 @@ pub(crate) struct Delivery<'a> {
     pub(crate) claim: &'a Claim,
     pub(crate) connector: &'a dyn CrmConnector,
     pub(crate) publication: &'a Publication,
+    /// What the org lets in, as of the last sync.
+    pub(crate) limits: NoteLimits,
 }
 
 /// An attempt under way.
@@ -143,6 +145,11 @@ impl Course<'_> {
             return Ok(Reached::Later(until));
         }
         let publication = self.delivery.publication;
+        if publication.is_pending()
+            && let Some(refusal) = self.known_refusal().await?
+        {
+            return Ok(Reached::Refused(refusal));
+        }
         let step = match &publication.receipt {
             Some(_) if !publication.is_pending() => return self.look_again().await,
             Some(receipt) => self.update(receipt.handle.clone(), How::Updated).await?,
@@ -153,6 +160,17 @@ impl Course<'_> {
             Step::Reached(reached) => Ok(reached),
             Step::Gone => self.start_anew().await,
         }
+    }
+
+    /// Why the org would refuse the page, so that megabytes are not sent in vain. What the last sync
+    /// read is hours old, so it is asked once more before a document is turned down.
+    async fn known_refusal(&self) -> Result<Option<NoteRefusal>> {
+        let Delivery { connector, limits, .. } = &self.delivery;
+        let file = &self.draft.attachment;
+        if limits.refuse(file).is_none() {
+            return Ok(None);
+        }
+        Ok(connector.note_limits().await?.refuse(file))
     }
 
     async fn create(&mut self) -> Result<Step> {

@@ -4,6 +4,7 @@
 //! takes revisions in and brings the newest one to the CRM.
 
 mod delivery;
+mod desk;
 mod feed;
 mod file_name;
 mod page;
@@ -13,6 +14,8 @@ mod sanitise;
 mod title;
 mod words;
 
-pub use publisher::{DeletedNote, PublishOptions, PublishTarget, Published};
+pub(crate) use desk::Desk;
+pub use desk::{PublicationStatus, PublishTarget, Published};
+pub use publisher::{DeletedNote, PublishOptions};
 pub(crate) use publisher::{Publisher, Sent};
 pub use render::{RenderContext, RenderedDocument, render};

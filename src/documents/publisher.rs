@@ -1,8 +1,8 @@
 //! Takes revisions in and brings the newest one to the CRM, as one note per document and deal.
 //!
 //! # Flow
-//! [`Publisher::publish`] writes the revision into the ledger and makes it due once edits pause.
-//! When the time has come the scheduler claims it and calls [`Publisher::send`]: the document is
+//! [`Desk::publish`] writes the revision into the ledger and makes it due once edits pause. When the
+//! time has come the scheduler claims it and calls [`Publisher::send`]: the document is
 //! rendered, created or updated by the protocol of [`Delivery`], told to the activity feed, and
 //! recorded. A connection that does not work makes the scheduler call [`Publisher::hold`] instead.
 //!
@@ -20,6 +20,7 @@
 //! keeps its contract about notes; where it cannot choose ids ([`NoteIdentity::Search`]) two notes
 //! are possible if the CRM lets a write land later than its declared drain.
 //!
+//! [`Desk::publish`]: crate::documents::Desk::publish
 //! [`NoteIdentity::Search`]: crate::connector::NoteIdentity::Search
 
 use std::sync::Arc;
@@ -31,40 +32,13 @@ use tracing::Instrument;
 use crate::clock::Clock;
 use crate::connector::CrmConnector;
 use crate::documents::delivery::{Delivered, Delivery, Reached};
+use crate::documents::desk::due_at;
 use crate::documents::feed::{held, refused, stands};
 use crate::documents::render::RenderContext;
 use crate::error::{Error, Remedy, Result};
-use crate::model::{
-    AccountId, Connection, Deal, DealId, Document, NewFeedEntry, NoteKey, Publication,
-    PublicationId, PublicationState, PublishDeclined, Receipt, WorkspaceId,
-};
-use crate::rules::{Debounce, publication_due_at, publication_retry_at};
-use crate::storage::{Claim, PublishRequest, Resend, SetAside, Stores, Work, WorkItem};
-
-/// Where a document is published to.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum PublishTarget {
-    /// An account: declined, because notes go to opportunities.
-    Account(AccountId),
-    /// A deal.
-    Deal(DealId),
-}
-
-/// What became of a published revision.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum Published {
-    /// It is in the ledger.
-    Accepted {
-        /// The publication; the same for every revision of a document on a deal.
-        publication: PublicationId,
-        /// When it is due to be sent (UTC); `None` when nothing is left to send.
-        due_at: Option<OffsetDateTime>,
-    },
-    /// It cannot be published there at all.
-    Declined(PublishDeclined),
-}
+use crate::model::{NewFeedEntry, NoteLimits, Publication, PublicationState, Receipt};
+use crate::rules::{Debounce, publication_retry_at};
+use crate::storage::{Claim, SetAside, Stores};
 
 /// How documents are published.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -129,57 +103,6 @@ impl Publisher {
         self.options.debounce
     }
 
-    /// Takes a revision in and makes it due.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub(crate) async fn publish(
-        &self,
-        workspace: &WorkspaceId,
-        target: PublishTarget,
-        document: Document,
-    ) -> Result<Published> {
-        let deal = match target {
-            PublishTarget::Account(_) => {
-                return Ok(Published::Declined(PublishDeclined::AccountOnly));
-            }
-            PublishTarget::Deal(deal) => deal,
-        };
-        let Some((deal, connection)) = self.connected(workspace, deal).await? else {
-            return Ok(Published::Declined(PublishDeclined::DealNotConnected));
-        };
-        let key = NoteKey {
-            workspace: workspace.clone(),
-            organisation: connection.identity.organisation,
-            deal: deal.id,
-            document: document.id.clone(),
-        };
-        let (connection, opportunity) = (deal.connection, deal.opportunity);
-        let at = self.clock.now();
-        let resend = Resend::No;
-        let request = PublishRequest { key, connection, opportunity, document, at, resend };
-        let publication = self.stores.publications.accept(&request).await?;
-        let due_at = self.due_at(&publication);
-        if let Some(at) = due_at {
-            self.stores.due.schedule(&work(&publication), at).await?;
-        }
-        Ok(Published::Accepted { publication: publication.key.publication(), due_at })
-    }
-
-    /// A deal with the connection that it came from, when both are there.
-    async fn connected(
-        &self,
-        workspace: &WorkspaceId,
-        deal: DealId,
-    ) -> Result<Option<(Deal, Connection)>> {
-        let Some(deal) = self.stores.deals.by_id(workspace, &[deal]).await?.pop() else {
-            return Ok(None);
-        };
-        let connections = self.stores.connections.connections(workspace).await?;
-        let connection = connections.into_iter().find(|one| one.id == deal.connection);
-        Ok(connection.map(|connection| (deal, connection)))
-    }
-
     /// Sends the newest revision of a claimed publication.
     ///
     /// # Errors
@@ -190,6 +113,7 @@ impl Publisher {
         claim: &Claim,
         connector: &dyn CrmConnector,
         publication: &Publication,
+        limits: NoteLimits,
     ) -> Result<Sent> {
         if !publication.is_pending() && publication.unsettled.is_none() {
             return Ok(Sent { state: publication.state.clone(), next: None });
@@ -212,6 +136,7 @@ impl Publisher {
             claim,
             connector,
             publication,
+            limits,
         };
         // Times are told to the store by its own clock: one of ours that is behind would make the
         // work due over and over.
@@ -341,19 +266,9 @@ impl Publisher {
         self.stores.feed.append(workspace, publication.connection, &entries, None).await
     }
 
-    /// When a publication is due, if it is at all.
     fn due_at(&self, publication: &Publication) -> Option<OffsetDateTime> {
-        let Publication { first_pending_at, last_pending_at, .. } = publication;
-        let waits = !matches!(publication.state, PublicationState::Parked { .. });
-        (waits && publication.is_pending()).then(|| {
-            publication_due_at(*first_pending_at, *last_pending_at, &self.options.debounce)
-        })
+        due_at(publication, &self.options.debounce)
     }
-}
-
-fn work(publication: &Publication) -> Work {
-    let item = WorkItem::Publish(publication.key.publication());
-    Work { workspace: publication.key.workspace.clone(), item }
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::dynamics::call::Call;
 use crate::dynamics::decode::Source;
 use crate::dynamics::error::Failure;
 use crate::dynamics::lookup::{lookup, lookup_among};
+use crate::dynamics::note_limits::{attachment_policy, note_limits};
 use crate::dynamics::notes;
 use crate::dynamics::paging::{Given, failed, read_chain, stale_cursor, unreadable};
 use crate::dynamics::parts::ConnectorParts;
@@ -37,9 +38,9 @@ use crate::dynamics::web_api::WebApi;
 use crate::error::Result;
 use crate::intake::Intake;
 use crate::model::{
-    Account, Contact, Currency, CurrencyId, Identity, NoteDraft, NoteHandle, NoteKey, NoteWrite,
-    Opportunity, OpportunityId, Preflight, RecordId, RemoteNote, Stage, StageAssignment, Table,
-    User,
+    Account, Contact, Currency, CurrencyId, Identity, NoteDraft, NoteHandle, NoteKey, NoteLimits,
+    NoteWrite, Opportunity, OpportunityId, Preflight, RecordId, RemoteNote, Stage, StageAssignment,
+    Table, User,
 };
 use crate::walk::{Notice, TablePlan};
 
@@ -101,6 +102,12 @@ impl CrmConnector for DynamicsConnector {
     async fn preflight(&self) -> Result<Preflight> {
         let connected = connected(&self.api, self.tenant.clone()).await?;
         preflight(&self.api, connected, self.counts()).await
+    }
+
+    async fn note_limits(&self) -> Result<NoteLimits> {
+        let user = connected(&self.api, self.tenant.clone()).await?;
+        let policy = attachment_policy(&self.api).await?;
+        Ok(note_limits(user.privileges.as_ref(), policy.as_ref()))
     }
 
     async fn counts(&self) -> Result<BTreeMap<Table, u64>> {

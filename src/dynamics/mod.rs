@@ -39,6 +39,7 @@ mod stages;
 mod lookup;
 mod notes;
 mod note_body;
+mod note_limits;
 mod rights;
 mod preflight;
 #[cfg(test)]

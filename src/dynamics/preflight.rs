@@ -9,13 +9,11 @@ use std::collections::BTreeMap;
 use std::future::Future;
 
 use futures_util::future::{try_join_all, try_join4};
-use serde::Deserialize;
 
 use crate::dynamics::call::Call;
 use crate::dynamics::error::{Failure, Refusal};
-use crate::dynamics::note_body::MAX_BASE64;
+use crate::dynamics::note_limits::attachment_policy;
 use crate::dynamics::plan::Words;
-use crate::dynamics::processes::whole_list;
 use crate::dynamics::rights::{
     APPEND_TO_OPPORTUNITIES, Connected, NOTES, Privileges, READ_ORGANISATION, READ_PROCESSES,
     READS, WRITE_NOTES,
@@ -149,62 +147,25 @@ fn notes(privileges: Option<&Privileges>) -> PreflightCheck {
     }
 }
 
-/// What the environment lets in as attachments.
-#[derive(Deserialize)]
-struct Policy {
-    maxuploadfilesize: Option<u64>,
-    blockedattachments: Option<String>,
-    blockedmimetypes: Option<String>,
-    allowedmimetypes: Option<String>,
-}
-
-impl Policy {
-    /// Whether documents are let in, which are HTML files. A list of allowed types stands in for
-    /// the one of blocked types.
-    fn takes_html(&self) -> bool {
-        let lists = |list: &Option<String>, wanted: &str| {
-            let items = list.as_deref().unwrap_or_default().split(';').map(str::trim);
-            items.into_iter().any(|item| item.eq_ignore_ascii_case(wanted))
-        };
-        let (extension, media_type) = ("html", "text/html");
-        let allows = self.allowedmimetypes.as_deref().is_some_and(|list| !list.trim().is_empty());
-        let type_is_allowed = if allows {
-            lists(&self.allowedmimetypes, media_type)
-        } else {
-            !lists(&self.blockedmimetypes, media_type)
-        };
-        type_is_allowed && !lists(&self.blockedattachments, extension)
-    }
-}
-
 async fn attachments(api: &WebApi) -> Result<PreflightCheck> {
-    let operation = "read the attachment policy";
-    let query = "$select=maxuploadfilesize,blockedattachments,blockedmimetypes,allowedmimetypes";
-    let found = match whole_list::<Policy>(api, operation, "organizations", query).await {
-        Ok(found) => found.into_iter().next(),
-        Err(Failure::Refused(refusal)) if refusal.concerns_one_table() => None,
-        Err(failure) => return Err(failure.into_error(operation, api.now())),
-    };
     let check = |largest_file, html, verdict, message: String| {
         let subject = PreflightSubject::Attachments { largest_file, html };
         PreflightCheck::new(subject, verdict, message)
     };
-    let Some(policy) = found else {
+    let Some(policy) = attachment_policy(api).await? else {
         let message = sentences::POLICY_NOT_TOLD.to_owned();
         return Ok(check(None, None, Verdict::Unknown, message).missing([READ_ORGANISATION]));
     };
-    // The limit counts base64, four characters for three bytes.
-    let ours = MAX_BASE64 as u64;
-    let taken = policy.maxuploadfilesize.map_or(ours, |theirs| theirs.min(ours));
-    let largest_file = taken / 4 * 3;
-    let (verdict, message) = if !policy.takes_html() {
-        (Verdict::Failed, sentences::HTML_BLOCKED.to_owned())
-    } else if taken < ours {
-        (Verdict::Limited, sentences::small_files_only(largest_file))
-    } else {
-        (Verdict::Passed, sentences::files_up_to(largest_file))
+    let (html, largest_file) = (policy.takes_html(), policy.largest_file());
+    let (verdict, message) = match largest_file {
+        _ if !html => (Verdict::Failed, sentences::HTML_BLOCKED.to_owned()),
+        Some(largest) if policy.is_small() => {
+            (Verdict::Limited, sentences::small_files_only(largest))
+        }
+        Some(largest) => (Verdict::Passed, sentences::files_up_to(largest)),
+        None => (Verdict::Passed, sentences::FILES_OF_ANY_SIZE.to_owned()),
     };
-    Ok(check(Some(largest_file), Some(policy.takes_html()), verdict, message))
+    Ok(check(largest_file, Some(html), verdict, message))
 }
 
 /// The processes, their stages, and the tables that say which stage an opportunity is at.

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use url::Url;
 
-use super::{ConnectionId, MemberId, OrganisationId, RecordId, Rights, StageFilter, WorkspaceId};
+use super::{
+    ConnectionId, MemberId, NoteLimits, OrganisationId, RecordId, Rights, StageFilter, WorkspaceId,
+};
 use crate::error::{Error, Result};
 
 /// A kind of CRM, such as `dynamics`.
@@ -72,6 +74,9 @@ pub struct Connection {
     /// The revision by which the filter was last set; 0 when it never was.
     #[serde(default)]
     pub filter_revision: u64,
+    /// What the org lets in as notes, as of the last sync.
+    #[serde(default)]
+    pub note_limits: NoteLimits,
     /// How often to sync; `None` means the connector's own default.
     pub interval: Option<Duration>,
     /// Syncs that failed in a row since the last success.
@@ -104,6 +109,7 @@ impl Connection {
             health: Health::Connected,
             filter: StageFilter::EMPTY,
             filter_revision: 0,
+            note_limits: NoteLimits { writable: None, html: None, largest_file: None },
             interval: None,
             failures: 0,
             revision: 1,
@@ -123,6 +129,7 @@ impl Connection {
             identity: Identity { tenant: self.identity.tenant.clone(), ..before.identity.clone() },
             filter: before.filter.clone(),
             filter_revision: before.filter_revision,
+            note_limits: before.note_limits,
             interval: before.interval,
             revision: before.revision + 1,
             ..self.clone()
@@ -227,6 +234,8 @@ pub enum ConnectionChange {
     Failures(u32),
     /// Where the org seems to have moved to.
     MovedTo(Option<String>),
+    /// What the org lets in as notes.
+    NoteLimits(NoteLimits),
 }
 
 impl ConnectionChange {
@@ -258,6 +267,7 @@ impl ConnectionChange {
             Self::Interval(interval) => changed.interval = *interval,
             Self::Failures(failures) => changed.failures = *failures,
             Self::MovedTo(address) => changed.moved_to.clone_from(address),
+            Self::NoteLimits(limits) => changed.note_limits = *limits,
         }
         changed.revision += 1;
         Ok(changed)

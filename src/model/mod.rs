@@ -17,6 +17,7 @@ mod ids;
 pub(crate) mod json;
 mod money;
 mod note;
+mod note_limits;
 mod opportunity;
 mod preflight;
 mod publication;
@@ -47,6 +48,7 @@ pub use note::{
     Attachment, ContentHash, Document, NoteContent, NoteDraft, NoteHandle, NoteKey, NoteRefusal,
     NoteWrite, PublicationId, RemoteNote, RevisionStamp,
 };
+pub use note_limits::NoteLimits;
 pub use opportunity::{Currency, CurrencyRole, Opportunity, OpportunityStatus, RecordStage};
 pub use preflight::{Preflight, PreflightCheck, PreflightSubject, Readiness, Verdict};
 pub use publication::{

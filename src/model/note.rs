@@ -336,7 +336,7 @@ pub enum NoteRefusal {
     },
     /// The attachment is larger than the org allows.
     TooLarge {
-        /// The org's limit in bytes of the encoded attachment, when known.
+        /// The largest file in bytes, when it is known.
         limit: Option<u64>,
     },
     /// The org does not allow attachments of this type.
@@ -356,7 +356,12 @@ impl fmt::Display for NoteRefusal {
             }
             Self::OpportunityGone => f.write_str("the opportunity is not in the CRM any more"),
             Self::Other { code, .. } => write!(f, "the CRM refused the note (code {code})"),
-            Self::TooLarge { .. } => {
+            Self::TooLarge { limit: Some(limit) } => write!(
+                f,
+                "the document is larger than the attachments your CRM allows (up to {} KB)",
+                limit / 1024
+            ),
+            Self::TooLarge { limit: None } => {
                 f.write_str("the document is larger than the attachments your CRM allows")
             }
             Self::TypeBlocked => f.write_str("your CRM does not allow HTML attachments"),

@@ -26,7 +26,10 @@ impl Scheduler {
         let outcome = if connection.health.is_working() {
             match self.connectors.open(&connection) {
                 Ok(connector) => {
-                    let sending = self.publisher.send(claim, &*connector, &publication);
+                    let sending = {
+                        let limits = connection.note_limits;
+                        self.publisher.send(claim, &*connector, &publication, limits)
+                    };
                     self.keep_lease(claim, lease, &connection, sending).await
                 }
                 Err(error) => Err(error),

@@ -68,6 +68,7 @@ impl Scheduler {
             let (now, debounce) = (self.clock().now(), self.publisher.debounce());
             connect::tell_connected(&self.stores, connection).await?;
             connect::tell_filter(&self.stores, connection, now).await?;
+            self.notice_note_limits(&*connector, connection).await?;
             connect::resume_publications(&self.stores, connection, &debounce, now).await?;
             sync.run().await
         };

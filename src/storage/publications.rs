@@ -25,8 +25,8 @@ pub trait Publications: fmt::Debug + Send + Sync {
     ///
     /// A new key makes a fresh publication. A higher revision, or the same revision with other
     /// content, replaces the document, starts a parked one again, and moves it to `connection` and
-    /// `opportunity`. A lower revision, or the very same one, changes nothing; but a request with
-    /// [`Resend::Yes`] starts the publication again with the revision that it has.
+    /// `opportunity`. A lower revision, or the very same one, changes nothing, unless
+    /// [`Resend`] says so: then the publication starts again with the revision that it has.
     async fn accept(&self, request: &PublishRequest) -> Result<Publication>;
 
     /// The publication with an id.
@@ -41,6 +41,7 @@ pub trait Publications: fmt::Debug + Send + Sync {
         &self,
         workspace: &WorkspaceId,
         connection: ConnectionId,
+        which: Listed,
         after: Option<PublicationId>,
         limit: u32,
     ) -> Result<Vec<Publication>>;
@@ -110,13 +111,33 @@ pub struct PublishRequest {
     pub resend: Resend,
 }
 
+/// Which publications a list has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "all, or what is left to do")]
+pub enum Listed {
+    /// All.
+    All,
+    /// Those that are not [`Published`](PublicationState::Published).
+    Unpublished,
+}
+
+impl Listed {
+    /// Whether a publication in this state is listed.
+    #[must_use]
+    pub fn includes(self, state: &PublicationState) -> bool {
+        self == Self::All || *state != PublicationState::Published
+    }
+}
+
 /// Whether a revision is sent even if it is in the CRM already.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[expect(clippy::exhaustive_enums, reason = "no or yes")]
+#[expect(clippy::exhaustive_enums, reason = "stores match it")]
 pub enum Resend {
     /// It is sent if it is newer.
     #[default]
     No,
+    /// It is tried again if the publication is parked.
+    IfParked,
     /// Somebody asked for it.
     Yes,
 }

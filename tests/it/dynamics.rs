@@ -10,6 +10,7 @@ mod fault_plans;
 pub(crate) mod jumping_clock;
 mod main_job;
 mod meanwhile;
+mod note_settings;
 mod notes;
 mod odd_org;
 mod orgs;

@@ -46,8 +46,7 @@ async fn doc_1_doc_2_a_foreign_server_takes_the_create_and_updates_it_in_place()
     }
 
     // And what the host reads back.
-    let publication = site.crm.publication(&workspace(), id).await.unwrap().unwrap();
-    let read = site.crm.read_note(&workspace(), &publication).await.unwrap().expect("it is there");
+    let read = site.crm.read_note(&workspace(), id).await.unwrap().expect("it is there");
     assert_eq!(read.handle.version, Some(second.etag.clone()));
     assert_eq!(read.handle.opportunity, Some(site.deals[0].opportunity.clone()));
     assert_eq!(read.content.stamp().expect("our stamp").revision, 2);

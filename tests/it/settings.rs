@@ -279,7 +279,7 @@ async fn con_7_doc_4_what_a_lost_sign_in_holds_back_goes_on_once_it_is_connected
 
     let state = async || {
         let found = host.crm.publication(&workspace(), publication).await.unwrap();
-        found.expect("the ledger keeps it").state
+        found.expect("the ledger keeps it").publication.state
     };
     host.clock.advance(Duration::minutes(2));
     run(&host).await;

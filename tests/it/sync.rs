@@ -365,11 +365,10 @@ async fn con_8_an_org_is_not_asked_any_more_after_disconnecting() {
     let Published::Accepted { publication, .. } = published else { panic!("{published:?}") };
     host.clock.advance(Duration::minutes(1));
     run(&host).await;
-    let publication = host.crm.publication(&workspace(), publication).await.unwrap().unwrap();
-    host.crm.read_note(&workspace(), &publication).await.unwrap();
+    host.crm.read_note(&workspace(), publication).await.unwrap();
     let keep = fluint_crm::MirrorFate::Keep;
     host.crm.disconnect(&workspace(), connection.id, keep).await.unwrap();
-    let refused = host.crm.read_note(&workspace(), &publication).await.unwrap_err();
+    let refused = host.crm.read_note(&workspace(), publication).await.unwrap_err();
     assert_eq!(refused.remedy(), Remedy::Reconnect);
 }
 

@@ -13,14 +13,15 @@ use super::*;
 use crate::clock::Randomness;
 use crate::connector::NoteIdentity;
 use crate::documents::delivery::NOTE_TEXT;
+use crate::documents::desk::{Desk, PublishTarget, Published};
 use crate::host::{SealingKey, StaticKeys};
 use crate::model::{
-    Connection, ConnectionId, CrmKind, DealDetails, Decided, Decision, DocumentId, EmailAddress,
-    Identity, MemberId, NoteRefusal, OpportunityId, OrganisationId, OwnerMatch, RecordId,
-    RevisionStamp, UserId,
+    AccountId, Connection, ConnectionId, CrmKind, DealDetails, DealId, Decided, Decision, Document,
+    DocumentId, EmailAddress, Identity, MemberId, NoteRefusal, OpportunityId, OrganisationId,
+    OwnerMatch, PublishDeclined, RecordId, RevisionStamp, UserId, WorkspaceId,
 };
 use crate::seal::{SealPlace, Sealer};
-use crate::storage::WorkKind;
+use crate::storage::{Listed, Work, WorkItem, WorkKind};
 use crate::store::MemoryStore;
 use crate::testkit::ManualClock;
 
@@ -30,7 +31,9 @@ const LEASE: Duration = Duration::from_secs(60);
 struct House {
     clock: Arc<ManualClock>,
     stores: Stores,
+    desk: Desk,
     publisher: Publisher,
+    limits: std::cell::Cell<NoteLimits>,
     crm: Timeline,
     workspace: WorkspaceId,
     connection: ConnectionId,
@@ -57,14 +60,27 @@ impl House {
         stores.deals.apply(&claim, &[decided]).await.unwrap();
         stores.due.complete(&claim, None).await.unwrap();
         let deal = DealId::derive(&workspace, connection.id, &opportunity);
+        let desk = Desk::new(stores.clone(), Arc::<ManualClock>::clone(&clock), options.debounce);
         let publisher = Publisher::new(stores.clone(), Arc::<ManualClock>::clone(&clock), options);
         let crm = Timeline::new(Arc::clone(&clock), identity);
-        Self { clock, stores, publisher, crm, workspace, connection: connection.id, deal }
+        Self {
+            limits: std::cell::Cell::default(),
+            clock,
+            stores,
+            desk,
+            publisher,
+            crm,
+            workspace,
+            connection: connection.id,
+            deal,
+        }
     }
 
     async fn publish(&self, revision: u64) -> Option<OffsetDateTime> {
         let target = PublishTarget::Deal(self.deal);
-        match self.publisher.publish(&self.workspace, target, document(revision)).await.unwrap() {
+        let takes_notes = |_: &Connection| true;
+        let document = document(revision);
+        match self.desk.publish(&self.workspace, target, document, takes_notes).await.unwrap() {
             Published::Accepted { due_at, .. } => due_at,
             Published::Declined(why) => panic!("declined: {why}"),
         }
@@ -74,7 +90,10 @@ impl House {
     async fn work(&self) -> Option<Result<Sent>> {
         let claim = self.stores.due.claim(WorkKind::Publish, 1, LEASE).await.unwrap().pop()?;
         let publication = self.publication().await;
-        let sent = self.publisher.send(&claim, &self.crm, &publication).now_or_never()?;
+        let sent = self
+            .publisher
+            .send(&claim, &self.crm, &publication, self.limits.get())
+            .now_or_never()?;
         let next = match &sent {
             Ok(sent) => sent.next,
             Err(_) => Some(self.clock.now() + Duration::from_secs(60)),
@@ -101,8 +120,12 @@ impl House {
     }
 
     async fn publication(&self) -> Publication {
-        let mut all =
-            self.stores.publications.list(&self.workspace, self.connection, None, 9).await.unwrap();
+        let mut all = self
+            .stores
+            .publications
+            .list(&self.workspace, self.connection, Listed::All, None, 9)
+            .await
+            .unwrap();
         assert_eq!(all.len(), 1);
         all.remove(0)
     }
@@ -228,7 +251,7 @@ async fn doc_4_accounts_and_unknown_deals_are_declined() {
         (&house.workspace, stranger, PublishDeclined::DealNotConnected),
         (&other, PublishTarget::Deal(house.deal), PublishDeclined::DealNotConnected),
     ] {
-        let published = house.publisher.publish(workspace, target, document(1)).await.unwrap();
+        let published = house.desk.publish(workspace, target, document(1), |_| true).await.unwrap();
         assert_eq!(published, Published::Declined(why));
     }
 }
@@ -248,7 +271,11 @@ async fn doc_4_an_unhealthy_connection_holds_and_later_sends() {
     }
     assert_eq!(house.feed().await, ["Document waits: Please sign in again."]);
     let publication = house.publication().await;
-    let sent = house.publisher.send(&claim, &house.crm, &publication).await.unwrap();
+    let sent = house
+        .publisher
+        .send(&claim, &house.crm, &publication, NoteLimits::default())
+        .await
+        .unwrap();
     assert_eq!(sent.state, PublicationState::Published);
 }
 
@@ -414,7 +441,11 @@ async fn doc_2_a_stale_claim_writes_nothing_to_the_ledger() {
     house.clock.advance(time::Duration::seconds(61));
     due.claim(WorkKind::Publish, 1, LEASE).await.unwrap().pop().unwrap();
     let publication = house.publication().await;
-    let error = house.publisher.send(&old, &house.crm, &publication).await.unwrap_err();
+    let error = house
+        .publisher
+        .send(&old, &house.crm, &publication, NoteLimits::default())
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::StaleClaim { .. }));
     assert!(house.crm.state().calls.is_empty(), "nothing was sent");
     assert_eq!(house.publication().await, publication);

@@ -61,6 +61,10 @@ pub(super) fn no_notes(missing: &[&str]) -> String {
     format!("Documents cannot be published. {}", ask_for(missing))
 }
 
+/// The environment does not tell its limit.
+pub(super) const FILES_OF_ANY_SIZE: &str =
+    "HTML files can be attached; how large they may be is not known.";
+
 pub(super) fn files_up_to(bytes: u64) -> String {
     format!("HTML files of up to {} can be attached.", size(bytes))
 }
@@ -125,6 +129,9 @@ fn size(bytes: u64) -> String {
     if bytes < KIB * KIB {
         format!("{} KB", bytes / KIB)
     } else {
-        format!("{} MB", bytes / KIB / KIB)
+        // Rounded down, so that nobody is promised too much.
+        let hundredths = bytes * 100 / KIB / KIB;
+        let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+        format!("{} MB", text.trim_end_matches('0').trim_end_matches('.'))
     }
 }

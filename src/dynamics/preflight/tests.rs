@@ -104,10 +104,10 @@ async fn con_3_a_user_who_may_do_everything_passes_in_seven_requests() {
     let contacts = PreflightSubject::Table { table: Table::Contacts, rows: None, reach };
     assert_eq!(of(&found, Table::Contacts).subject, contacts, "nobody has counted them");
     assert_eq!(notes_of(&found).message, "Documents can be published to every opportunity.");
-    let largest_file = Some(3 * 1024 * 1024);
+    let largest_file = Some(3_932_160);
     let policy = PreflightSubject::Attachments { largest_file, html: Some(true) };
     assert_eq!(attachments_of(&found).subject, policy);
-    assert_eq!(attachments_of(&found).message, "HTML files of up to 3 MB can be attached.");
+    assert_eq!(attachments_of(&found).message, "HTML files of up to 3.75 MB can be attached.");
 }
 
 #[tokio::test]

@@ -85,6 +85,7 @@ fn the_json_of_a_connection_is_this_text() {
         "identity":{"organisation":"org","user":"me","unit":null,"tenant":null,"rights":null},
         "connected_by":"m1","connected_at":"2026-02-01T09:00:00Z",
         "health":{"health":"connected"},"filter":["s1","s2"],"filter_revision":0,
+        "note_limits":{"writable":null,"html":null,"largest_file":null},
         "interval":{"secs":900,"nanos":0},"failures":0,"revision":1}"#,
     );
 }

@@ -17,7 +17,12 @@ pub fn accept(held: Option<Publication>, request: &PublishRequest) -> Publicatio
     let (new, known) = (&request.document, &held.document);
     let newer = new.revision > known.revision
         || (new.revision == known.revision && new.content_hash() != known.content_hash());
-    if !newer && request.resend == Resend::No {
+    let again = match request.resend {
+        Resend::No => false,
+        Resend::IfParked => matches!(held.state, PublicationState::Parked { .. }),
+        Resend::Yes => true,
+    };
+    if !newer && !again {
         return held;
     }
     if !held.is_pending() {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::error::{Error, Result};
 use crate::model::{ConnectionId, Publication, PublicationId, Receipt, Unsettled, WorkspaceId};
-use crate::storage::{Claim, Publications, PublishRequest, SetAside, steps};
+use crate::storage::{Claim, Listed, Publications, PublishRequest, SetAside, steps};
 use crate::store::memory::{MemoryStore, State, at_most};
 
 #[derive(Default)]
@@ -38,6 +38,7 @@ impl Publications for MemoryStore {
         &self,
         workspace: &WorkspaceId,
         connection: ConnectionId,
+        which: Listed,
         after: Option<PublicationId>,
         limit: u32,
     ) -> Result<Vec<Publication>> {
@@ -49,7 +50,9 @@ impl Publications for MemoryStore {
         );
         let ours = state.publications.ledger.range((start, Bound::Unbounded));
         let ours = ours.take_while(|((owner, _), _)| owner == workspace);
-        let ours = ours.filter(|(_, publication)| publication.connection == connection);
+        let ours = ours.filter(|(_, publication)| {
+            publication.connection == connection && which.includes(&publication.state)
+        });
         Ok(ours.take(at_most(limit)).map(|(_, publication)| publication.clone()).collect())
     }
 

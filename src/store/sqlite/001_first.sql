@@ -373,9 +373,11 @@ CREATE TABLE publications (
     next_try_at      INTEGER,
     last_refusal     TEXT NOT NULL,
     resend           INTEGER NOT NULL,
+    unpublished      INTEGER NOT NULL,
     PRIMARY KEY (workspace, id)
 ) STRICT;
 CREATE INDEX publications_by_connection ON publications (workspace, connection, id);
+CREATE INDEX publications_to_do ON publications (workspace, connection, id) WHERE unpublished;
 
 -- Work items. `token` never goes down, so a row stays when nothing is due any more.
 -- A claimed item has `leased_until`; what is scheduled meanwhile waits in `again_at`.

@@ -8,7 +8,7 @@ use crate::model::{
     ConnectionId, DealId, Document, NoteKey, Publication, PublicationId, Receipt, Unsettled,
     WorkspaceId,
 };
-use crate::storage::{Claim, Publications, PublishRequest, SetAside, steps};
+use crate::storage::{Claim, Listed, Publications, PublishRequest, SetAside, steps};
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::claims;
 use crate::store::sqlite::codec::{
@@ -50,6 +50,7 @@ impl Publications for SqliteStore {
         &self,
         workspace: &WorkspaceId,
         connection: ConnectionId,
+        which: Listed,
         after: Option<PublicationId>,
         limit: u32,
     ) -> Result<Vec<Publication>> {
@@ -57,9 +58,13 @@ impl Publications for SqliteStore {
         self.database
             .read("list publications", move |tx| {
                 let after = after.map_or(NULL, |id| uuid(id.as_uuid()));
+                let unpublished = match which {
+                    Listed::All => "",
+                    Listed::Unpublished => "AND unpublished",
+                };
                 let mut statement = tx.prepare_cached(&format!(
                     "SELECT {COLUMNS} FROM publications WHERE workspace = ? AND connection = ? \
-                         AND id > coalesce(?, x'') ORDER BY id LIMIT ?"
+                         {unpublished} AND id > coalesce(?, x'') ORDER BY id LIMIT ?"
                 ))?;
                 let values = owner.with([after, integer(limit.into())]);
                 collect(statement.query(params_from_iter(values))?, read)
@@ -128,7 +133,7 @@ fn held(
 
 const COLUMNS: &str = "workspace, connection, opportunity, organisation, deal, document, title, \
     html, revision, author, revised_at, language, first_pending_at, last_pending_at, state, \
-    epoch, unsettled, receipt, attempts, next_try_at, last_refusal, resend";
+    epoch, unsettled, receipt, attempts, next_try_at, last_refusal, resend, unpublished";
 
 /// Writes a publication, new or changed.
 fn put(tx: &Transaction<'_>, publication: &Publication) -> Result<(), Trouble> {
@@ -167,6 +172,7 @@ fn bind<'a>(publication: &'a Publication, values: &mut Values<'a>) -> Result<(),
         maybe_time(publication.next_try_at),
         json(&publication.last_refusal)?,
         integer(publication.resend.into()),
+        integer(Listed::Unpublished.includes(&publication.state).into()),
     ]);
     Ok(())
 }

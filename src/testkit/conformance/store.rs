@@ -303,6 +303,8 @@ macro_rules! store_conformance {
                 doc_2_the_highest_of_twenty_revisions_at_once_is_left
                 r_25_a_new_revision_starts_a_parked_one_again
                 r_25_the_same_revision_leaves_it_parked
+                doc_6_changed_settings_start_a_parked_one_again
+                doc_4_unpublished_ones_are_listed_by_themselves
                 doc_3_a_revision_after_a_receipt_waits_anew
                 doc_2_a_create_is_recorded_before_it_is_sent
                 doc_2_a_receipt_keeps_what_is_unsettled

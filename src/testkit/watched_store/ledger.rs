@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::error::Result;
 use crate::model::{ConnectionId, Publication, PublicationId, Receipt, Unsettled, WorkspaceId};
-use crate::storage::{Claim, Publications, PublishRequest, SetAside};
+use crate::storage::{Claim, Listed, Publications, PublishRequest, SetAside};
 use crate::testkit::watched_store::WatchedStore;
 
 #[async_trait]
@@ -26,10 +26,12 @@ impl Publications for WatchedStore {
         &self,
         workspace: &WorkspaceId,
         connection: ConnectionId,
+        which: Listed,
         after: Option<PublicationId>,
         limit: u32,
     ) -> Result<Vec<Publication>> {
-        self.read("list", self.inner.publications.list(workspace, connection, after, limit)).await
+        let list = self.inner.publications.list(workspace, connection, which, after, limit);
+        self.read("list", list).await
     }
 
     async fn record_sending(&self, claim: &Claim, epoch: u32, write: Unsettled) -> Result<()> {

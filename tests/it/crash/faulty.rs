@@ -12,7 +12,7 @@ use fluint_crm::model::{
     Unsettled, WorkspaceId,
 };
 use fluint_crm::storage::{
-    Claim, Due, Feed, Publications, PublishRequest, SetAside, Stores, Work, WorkKind,
+    Claim, Due, Feed, Listed, Publications, PublishRequest, SetAside, Stores, Work, WorkKind,
 };
 use time::OffsetDateTime;
 
@@ -97,10 +97,11 @@ impl Publications for UnfencedLedger {
         &self,
         workspace: &WorkspaceId,
         connection: ConnectionId,
+        which: Listed,
         after: Option<PublicationId>,
         limit: u32,
     ) -> Result<Vec<Publication>> {
-        self.inner.list(workspace, connection, after, limit).await
+        self.inner.list(workspace, connection, which, after, limit).await
     }
 
     async fn record_sending(&self, claim: &Claim, epoch: u32, write: Unsettled) -> Result<()> {

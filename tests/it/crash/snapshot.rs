@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use fluint_crm::model::{
     ChangeSeq, Connection, DealChange, DealChangeKind, FeedEvent, Presence, SyncCounts, Table,
 };
-use fluint_crm::storage::Stores;
+use fluint_crm::storage::{Listed, Stores};
 
 use crate::crash::world::World;
 use crate::support::workspace;
@@ -72,7 +72,7 @@ async fn connection_lines(lines: &mut Vec<String>, stores: &Stores, connection: 
     push(lines, "connection", (id, address, identity, health, filter, failures));
     let tokens = stores.connections.tokens(&workspace(), *id).await.unwrap();
     push(lines, "tokens", tokens.is_some());
-    let list = stores.publications.list(&workspace(), *id, None, 100).await.unwrap();
+    let list = stores.publications.list(&workspace(), *id, Listed::All, None, 100).await.unwrap();
     for publication in list {
         let receipt = publication.receipt.as_ref().map(|receipt| receipt.stamp.revision);
         let revision = publication.document.revision;

@@ -280,7 +280,8 @@ impl Bench {
     }
 
     pub(crate) async fn publication(&self, id: PublicationId) -> Publication {
-        self.crm.publication(&workspace(), id).await.unwrap().expect("it is in the ledger")
+        let found = self.crm.publication(&workspace(), id).await.unwrap();
+        found.expect("it is in the ledger").publication
     }
 }
 

@@ -214,7 +214,7 @@ async fn publish_twice(bench: &Bench, connection: &Connection) {
     let first = bench.publication(publication).await;
     assert_eq!(first.state, PublicationState::Published);
     assert_eq!(dataverse.requests("annotations"), 1, "one request creates it");
-    let note = bench.crm.read_note(&workspace(), &first).await.unwrap().expect("it is there");
+    let note = bench.crm.read_note(&workspace(), publication).await.unwrap().expect("it is there");
     assert_eq!(note.subject.as_deref(), Some("Plan account-plan"));
     assert_eq!(note.handle.opportunity.as_ref(), Some(&deal.opportunity));
     let file = note.attachment.expect("it has a file");
@@ -231,8 +231,7 @@ async fn publish_twice(bench: &Bench, connection: &Connection) {
     bench.run_after(Duration::seconds(61)).await;
     assert_eq!(dataverse.requests("annotations"), sent + 1, "one request updates it");
     assert_eq!(dataverse.ids("annotation"), [id], "DOC-2: the same Note");
-    let second = bench.publication(publication).await;
-    let note = bench.crm.read_note(&workspace(), &second).await.unwrap().unwrap();
+    let note = bench.crm.read_note(&workspace(), publication).await.unwrap().unwrap();
     let page = String::from_utf8(note.attachment.unwrap().bytes).unwrap();
     assert!(page.contains("Revision <strong>2</strong>"));
     // Publishing what stands there already sends nothing.

@@ -11,14 +11,14 @@ use uuid::Uuid;
 
 use crate::dynamics::bench::{Bench, document_of, small_org, workspace};
 
-struct World {
-    bench: Bench,
-    connection: Connection,
-    deals: Vec<Deal>,
-    organisation: Uuid,
+pub(super) struct World {
+    pub(super) bench: Bench,
+    pub(super) connection: Connection,
+    pub(super) deals: Vec<Deal>,
+    pub(super) organisation: Uuid,
 }
 
-async fn world() -> World {
+pub(super) async fn world() -> World {
     let org = small_org();
     let built = org.builder.build();
     let organisation = built.organization();
@@ -34,7 +34,7 @@ async fn world() -> World {
 
 impl World {
     /// Works on what is due, now and later, until nothing is left but the next sync.
-    async fn settle(&self) {
+    pub(super) async fn settle(&self) {
         self.bench.clock.advance(Duration::seconds(61));
         for _ in 0..12 {
             self.bench.run().await;
@@ -42,7 +42,7 @@ impl World {
         }
     }
 
-    async fn publish(&self, document: &str, revision: u64) -> PublicationId {
+    pub(super) async fn publish(&self, document: &str, revision: u64) -> PublicationId {
         self.bench.publish(&self.deals[0], document, revision).await
     }
 
@@ -59,22 +59,21 @@ impl World {
         }
     }
 
-    async fn state(&self, id: PublicationId) -> PublicationState {
+    pub(super) async fn state(&self, id: PublicationId) -> PublicationState {
         self.bench.publication(id).await.state
     }
 
-    fn notes(&self) -> Vec<Uuid> {
+    pub(super) fn notes(&self) -> Vec<Uuid> {
         self.bench.fake.dataverse().ids("annotation")
     }
 
     /// The page that a user would open.
-    async fn page(&self, id: PublicationId) -> String {
-        let publication = self.bench.publication(id).await;
-        let note = self.bench.crm.read_note(&workspace(), &publication).await.unwrap();
+    pub(super) async fn page(&self, id: PublicationId) -> String {
+        let note = self.bench.crm.read_note(&workspace(), id).await.unwrap();
         String::from_utf8(note.expect("it is there").attachment.expect("a file").bytes).unwrap()
     }
 
-    async fn told(&self, wanted: fn(&FeedEvent) -> bool) -> usize {
+    pub(super) async fn told(&self, wanted: fn(&FeedEvent) -> bool) -> usize {
         self.bench.feed(&self.connection).await.iter().filter(|event| wanted(event)).count()
     }
 }

@@ -101,7 +101,7 @@ impl Site {
 
     pub(crate) async fn state(&self, id: PublicationId) -> PublicationState {
         let publication = self.crm.publication(&workspace(), id).await.unwrap();
-        publication.expect("it is in the ledger").state
+        publication.expect("it is in the ledger").publication.state
     }
 
     pub(crate) async fn told(&self, wanted: fn(&FeedEvent) -> bool) -> usize {

@@ -9,7 +9,7 @@ use fluint_crm::model::{
     RecordId, Rows, SkipReason, Table, User,
 };
 use fluint_crm::rules::{MemberIndex, decide};
-use fluint_crm::storage::Stores;
+use fluint_crm::storage::{Listed, Stores};
 
 use crate::simulation::org::{Living, Org};
 use crate::simulation::world::World;
@@ -217,7 +217,7 @@ impl Judge<'_> {
             let revision = note.stamp.map(|stamp| stamp.revision);
             notes.entry(note.opportunity.clone().into()).or_default().push(revision);
         }
-        for publication in ledger.list(&workspace(), id, None, ALL).await.unwrap() {
+        for publication in ledger.list(&workspace(), id, Listed::All, None, ALL).await.unwrap() {
             let opportunity = publication.opportunity.clone().into();
             let there = notes.remove(&opportunity).unwrap_or_default();
             let newest = [Some(publication.document.revision)];

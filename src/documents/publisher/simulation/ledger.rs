@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::documents::publisher::simulation::weather::{Nature, Spoil};
 use crate::error::Result;
 use crate::model::{ConnectionId, Publication, PublicationId, Receipt, Unsettled, WorkspaceId};
-use crate::storage::{Claim, Publications, PublishRequest, SetAside, Work};
+use crate::storage::{Claim, Listed, Publications, PublishRequest, SetAside, Work};
 
 /// The newest token handed out for each item of work.
 pub(super) type Tokens = Arc<Mutex<BTreeMap<Work, u64>>>;
@@ -49,10 +49,11 @@ impl Publications for SlowLedger {
         &self,
         workspace: &WorkspaceId,
         connection: ConnectionId,
+        which: Listed,
         after: Option<PublicationId>,
         limit: u32,
     ) -> Result<Vec<Publication>> {
-        self.inner.list(workspace, connection, after, limit).await
+        self.inner.list(workspace, connection, which, after, limit).await
     }
 
     async fn record_sending(&self, claim: &Claim, epoch: u32, write: Unsettled) -> Result<()> {

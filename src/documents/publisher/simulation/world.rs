@@ -10,17 +10,18 @@ use futures_util::future::{Either, join, join_all, select};
 use time::{Duration, OffsetDateTime};
 
 use crate::clock::Clock;
+use crate::documents::desk::{self, PublishTarget, Published};
 use crate::documents::publisher::simulation::crm::{Line, Timeline};
 use crate::documents::publisher::simulation::ledger::{SlowLedger, Tokens};
 use crate::documents::publisher::simulation::weather::{Nature, OwnClock};
 use crate::documents::publisher::tests::{connection, details, sealed};
-use crate::documents::publisher::{PublishOptions, PublishTarget, Published, Publisher, Sent};
+use crate::documents::publisher::{PublishOptions, Publisher, Sent};
 use crate::error::Error;
 use crate::model::{
-    Connection, DealId, Decided, Decision, Document, DocumentId, NoteContent, OpportunityId,
-    Publication, PublicationId, PublicationState, WorkspaceId,
+    Connection, DealId, Decided, Decision, Document, DocumentId, NoteContent, NoteLimits,
+    OpportunityId, Publication, PublicationId, PublicationState, WorkspaceId,
 };
-use crate::storage::{Stores, Work, WorkItem, WorkKind};
+use crate::storage::{Listed, Stores, Work, WorkItem, WorkKind};
 
 /// Leases are not lengthened here: a pause is a worker that everybody takes for dead.
 const LEASE: Lease = Lease::from_secs(60);
@@ -79,14 +80,15 @@ impl World {
     }
 
     pub(super) async fn publish(&self, desk: usize, document: &str, revision: u64) {
-        let desk = &self.desks[desk];
+        let place = &self.desks[desk];
         let clock: Arc<dyn Clock> = Arc::clone(&self.nature.clock) as _;
         let html = format!("<p>Revision {revision}</p>");
         let (id, title) = (DocumentId::new(document).unwrap(), "Plan".to_owned());
         let document = Document::new(id, title, html, revision, self.nature.now());
-        let target = PublishTarget::Deal(desk.deal);
-        let publisher = self.publisher(clock);
-        let taken = publisher.publish(&desk.workspace, target, document).await.unwrap();
+        let target = PublishTarget::Deal(place.deal);
+        let debounce = PublishOptions::default().debounce;
+        let intake = desk::Desk::new(self.stores.clone(), clock, debounce);
+        let taken = intake.publish(&place.workspace, target, document, |_| true).await.unwrap();
         let Published::Accepted { publication, .. } = taken else { panic!("declined") };
         self.published.lock().unwrap().insert(publication, revision);
     }
@@ -155,7 +157,10 @@ impl World {
             let dies = self.nature.happens(0.1);
             let life = if dies { self.nature.up_to(Duration::seconds(15)) } else { Duration::DAY };
             let work = async {
-                let next = match publisher.send(&claim, &line, &publication).await {
+                let next = match publisher
+                    .send(&claim, &line, &publication, NoteLimits::default())
+                    .await
+                {
                     Ok(Sent { next, .. }) => next,
                     Err(Error::StaleClaim { .. }) => return,
                     Err(error) => Some(publisher.next_try(&error, publication.attempts)),
@@ -208,7 +213,7 @@ impl World {
         let mut all = Vec::new();
         for desk in &self.desks {
             let ledger = &self.stores.publications;
-            let list = ledger.list(&desk.workspace, desk.connection.id, None, 2_000);
+            let list = ledger.list(&desk.workspace, desk.connection.id, Listed::All, None, 2_000);
             all.extend(list.await.unwrap());
         }
         all

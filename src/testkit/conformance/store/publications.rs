@@ -8,7 +8,7 @@ use crate::model::{
     Publication, PublicationId, PublicationState, Receipt, RevisionStamp, Unsettled,
     UnsettledWrite,
 };
-use crate::storage::{Claim, PublishRequest, Resend, SetAside, Work, WorkItem, WorkKind};
+use crate::storage::{Claim, Listed, PublishRequest, Resend, SetAside, Work, WorkItem, WorkKind};
 use crate::testkit::conformance::store::StoreUnderTest;
 use crate::testkit::conformance::store::fixtures::{
     LEASE, assert_stale, opportunity_id, record, twenty_at_once, workspace,
@@ -188,6 +188,20 @@ pub async fn r_25_the_same_revision_leaves_it_parked(store: &StoreUnderTest) {
     let (_, claim) = store.publishing().await;
     store.stores.publications.set_aside(&claim, &aside(parked())).await.unwrap();
     assert_eq!(store.accept(&store.request(1)).await.state, parked());
+}
+
+/// DOC-6: settings that changed start a parked one again, and nothing else.
+pub async fn doc_6_changed_settings_start_a_parked_one_again(store: &StoreUnderTest) {
+    let (publication, claim) = store.publishing().await;
+    let again = PublishRequest { resend: Resend::IfParked, ..store.request(1) };
+    assert_eq!(store.accept(&again).await, publication, "it was not parked");
+    store.stores.publications.set_aside(&claim, &aside(parked())).await.unwrap();
+    let started = store.accept(&again).await;
+    assert_eq!((&started.state, started.attempts), (&PublicationState::Waiting, 0));
+    assert!(!started.resend, "nobody asked for the same content again");
+    assert_eq!(store.held().await, started);
+    let proved = store.prove(&claim, &publication, "n1").await;
+    assert_eq!(store.accept(&again).await, proved, "it stands there");
 }
 
 /// DOC-3: after a revision was sent, the next one starts a new time, and waits.
@@ -435,7 +449,8 @@ pub async fn publications_come_in_pages_in_the_order_of_their_ids(store: &StoreU
     let (mut after, mut found): (_, Vec<PublicationId>) = (None, Vec::new());
     for count in [4, 2, 0] {
         let ledger = &store.stores.publications;
-        let page = ledger.list(&workspace("acme"), connection(1), after, 4).await.unwrap();
+        let page =
+            ledger.list(&workspace("acme"), connection(1), Listed::All, after, 4).await.unwrap();
         assert_eq!(page.len(), count);
         after = page.last().map(|found| found.key.publication()).or(after);
         found.extend(page.iter().map(|publication| publication.key.publication()));
@@ -443,17 +458,38 @@ pub async fn publications_come_in_pages_in_the_order_of_their_ids(store: &StoreU
     assert_eq!(found, expected);
 }
 
+/// DOC-4: what is published is left out where only the rest is asked for.
+pub async fn doc_4_unpublished_ones_are_listed_by_themselves(store: &StoreUnderTest) {
+    let (publication, claim) = store.publishing().await;
+    let mut request = store.request(1);
+    request.key = note_key("acme", "waiting");
+    request.document.id = request.key.document.clone();
+    let waiting = store.accept(&request).await;
+    let ledger = &store.stores.publications;
+    let (acme, ours) = (workspace("acme"), publication.connection);
+    let left = || ledger.list(&acme, ours, Listed::Unpublished, None, 10);
+    assert_eq!(left().await.unwrap().len(), 2);
+    let proved = store.prove(&claim, &publication, "n1").await;
+    assert_eq!(left().await.unwrap(), std::slice::from_ref(&waiting));
+    let next = Some(waiting.key.publication());
+    assert_eq!(ledger.list(&acme, ours, Listed::Unpublished, next, 10).await.unwrap(), []);
+    assert_eq!(ledger.list(&acme, ours, Listed::All, None, 10).await.unwrap().len(), 2);
+    store.accept(&PublishRequest { resend: Resend::Yes, ..store.request(1) }).await;
+    assert_eq!(left().await.unwrap().len(), 2);
+    assert_eq!(store.held().await.key, proved.key);
+}
+
 /// OLL-4: a publication is found in its own workspace alone.
 pub async fn oll_4_publications_of_two_workspaces_keep_apart(store: &StoreUnderTest) {
     let ours = store.accept(&store.request(1)).await;
     let (other, ledger) = (workspace("other"), &store.stores.publications);
     assert_eq!(ledger.by_id(&other, ours.key.publication()).await.unwrap(), None);
-    assert_eq!(ledger.list(&other, connection(1), None, 10).await.unwrap(), []);
+    assert_eq!(ledger.list(&other, connection(1), Listed::All, None, 10).await.unwrap(), []);
     let mut request = store.request(3);
     request.key = note_key("other", "d");
     store.accept(&request).await;
     assert_eq!(store.held().await, ours);
-    assert_eq!(ledger.list(&other, connection(1), None, 10).await.unwrap().len(), 1);
+    assert_eq!(ledger.list(&other, connection(1), Listed::All, None, 10).await.unwrap().len(), 1);
 }
 
 /// OLL-4: a claim of one workspace does not reach the publication of another.
