@@ -131,3 +131,6 @@ impl fmt::Debug for Randomness {
         })
     }
 }
+
+#[cfg(test)]
+pub(crate) mod stepped;

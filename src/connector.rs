@@ -136,21 +136,40 @@ pub trait CrmConnector: fmt::Debug + Send + Sync {
     /// Creates the note with `key` and `epoch`; must not make a second one where
     /// [`Capabilities::note_identity`] is [`NoteIdentity::ClientChosen`].
     ///
+    /// The request that creates is begun by `send_by` (UTC) or not at all, and once: if its answer
+    /// is lost, the outcome is [`NoteWrite::Unknown`].
+    ///
     /// # Errors
-    /// The connection or the service as a whole does not work.
-    async fn create_note(&self, key: &NoteKey, epoch: u32, draft: &NoteDraft) -> Result<NoteWrite>;
+    /// The connection or the service as a whole does not work, or `send_by` has passed.
+    async fn create_note(
+        &self,
+        key: &NoteKey,
+        epoch: u32,
+        draft: &NoteDraft,
+        send_by: OffsetDateTime,
+    ) -> Result<NoteWrite>;
 
-    /// Updates a note, if its version is still the one in `handle`.
+    /// Updates a note, and moves it to the draft's opportunity if it hangs on another.
     ///
     /// # Errors
     /// The connection or the service as a whole does not work.
-    async fn update_note(&self, handle: &NoteHandle, draft: &NoteDraft) -> Result<NoteWrite>;
+    async fn update_note(
+        &self,
+        handle: &NoteHandle,
+        draft: &NoteDraft,
+        fence: Fence<'_>,
+    ) -> Result<NoteWrite>;
 
-    /// Reads the note with `key` and `epoch` back, with its attachment.
+    /// Reads the note with `key` and `epoch` back.
     ///
     /// # Errors
     /// The connection or the service as a whole does not work.
-    async fn find_note(&self, key: &NoteKey, epoch: u32) -> Result<Option<RemoteNote>>;
+    async fn find_note(
+        &self,
+        key: &NoteKey,
+        epoch: u32,
+        parts: NoteParts,
+    ) -> Result<Option<RemoteNote>>;
 
     /// The page of an opportunity in the CRM, for a person to open.
     fn opportunity_url(&self, opportunity: &OpportunityId) -> Option<Url>;
@@ -374,7 +393,9 @@ pub struct Capabilities {
     pub note_identity: NoteIdentity,
     /// Where the stage of an opportunity is kept.
     pub stages: StageModel,
-    /// How long a write may still land after its answer was lost.
+    /// How long after it was recorded a write may still land, at most: the minute in which it must
+    /// be begun, and the time that it may be on its way. Workers' clocks may differ by as much as
+    /// is left of it.
     pub write_drain: Duration,
 }
 
@@ -394,6 +415,39 @@ impl Default for Capabilities {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// What keeps a late update from undoing a newer one.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "the CRM does, or we do")]
+pub enum Fence<'a> {
+    /// We do: the write is recorded right before it is sent, and nothing else is written until it
+    /// must have landed. For what the CRM cannot tie to a version.
+    Recorded(&'a dyn WriteAhead),
+    /// The CRM does: it writes only if the note's version is still the handle's.
+    Version,
+}
+
+/// Records that a write is about to be sent.
+#[async_trait]
+pub trait WriteAhead: fmt::Debug + Send + Sync {
+    /// Records it durably; gives the time (UTC) after which the request that writes must not be
+    /// begun any more. To be awaited right before that request, which is sent once.
+    ///
+    /// # Errors
+    /// [`Error::StaleClaim`](crate::Error::StaleClaim) when another worker has taken over,
+    /// [`Error::Store`](crate::Error::Store). Nothing must be written then.
+    async fn record(&self) -> Result<OffsetDateTime>;
+}
+
+/// How much of a note is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "with its file or without")]
+pub enum NoteParts {
+    /// What it is; of its attachment only what it carries.
+    Head,
+    /// All of it, with the attachment.
+    Whole,
 }
 
 /// How a CRM tells notes apart.

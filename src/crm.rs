@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::connect::{
     self, Connect, ConnectRequest, ConnectStarted, DiscoverRequest, MirrorFate, UnansweredSignIn,
 };
-use crate::connector::{Callback, OrgDirectory, OrgListing, Tokens};
+use crate::connector::{Callback, NoteParts, OrgDirectory, OrgListing, Tokens};
 use crate::connectors::Connectors;
 use crate::documents::{PublishTarget, Published, Publisher};
 #[cfg(doc)]
@@ -462,7 +462,7 @@ impl Crm {
     ) -> Result<Option<RemoteNote>> {
         let connection = connect::find(&self.stores, workspace, publication.connection).await?;
         let connector = self.connectors.open_working(&connection)?;
-        connector.find_note(&publication.key, publication.epoch).await
+        connector.find_note(&publication.key, publication.epoch, NoteParts::Whole).await
     }
 
     /// Questions over the synced data, typed.

@@ -23,13 +23,14 @@
 //! [`NoteIdentity::Search`]: crate::connector::NoteIdentity::Search
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use tracing::Instrument;
 
 use crate::clock::Clock;
 use crate::connector::CrmConnector;
-use crate::documents::delivery::{Delivery, Reached};
+use crate::documents::delivery::{Delivered, Delivery, Reached};
 use crate::documents::feed::{held, refused, stands};
 use crate::documents::render::RenderContext;
 use crate::error::{Error, Remedy, Result};
@@ -37,8 +38,8 @@ use crate::model::{
     AccountId, Connection, Deal, DealId, Document, NewFeedEntry, NoteKey, Publication,
     PublicationId, PublicationState, PublishDeclined, Receipt, WorkspaceId,
 };
-use crate::rules::{Debounce, publication_due_at};
-use crate::storage::{Claim, PublishRequest, Stores, Work, WorkItem};
+use crate::rules::{Debounce, publication_due_at, publication_retry_at};
+use crate::storage::{Claim, PublishRequest, Resend, SetAside, Stores, Work, WorkItem};
 
 /// Where a document is published to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -93,6 +94,9 @@ impl From<Debounce> for PublishOptions {
         Self { debounce, ..Self::default() }
     }
 }
+
+/// By how much a time may differ once a store has rounded it.
+const TIME_AS_STORED: Duration = Duration::from_millis(1);
 
 /// Publishes documents; see the module.
 #[derive(Clone, Debug)]
@@ -152,7 +156,8 @@ impl Publisher {
         };
         let (connection, opportunity) = (deal.connection, deal.opportunity);
         let at = self.clock.now();
-        let request = PublishRequest { key, connection, opportunity, document, at };
+        let resend = Resend::No;
+        let request = PublishRequest { key, connection, opportunity, document, at, resend };
         let publication = self.stores.publications.accept(&request).await?;
         let due_at = self.due_at(&publication);
         if let Some(at) = due_at {
@@ -186,21 +191,37 @@ impl Publisher {
         connector: &dyn CrmConnector,
         publication: &Publication,
     ) -> Result<Sent> {
-        if !publication.is_pending() {
+        if !publication.is_pending() && publication.unsettled.is_none() {
             return Ok(Sent { state: publication.state.clone(), next: None });
+        }
+        // A revision that came in since it was scheduled starts the quiet time again. No clock is
+        // asked: one that is behind the store's would find it too early over and over.
+        let early = self.due_at(publication).filter(|at| claim.due_at + TIME_AS_STORED < *at);
+        if early.is_some() {
+            return Ok(Sent { state: publication.state.clone(), next: early });
         }
         let span = tracing::info_span!(
             "publication",
             id = %publication.key.publication(),
             revision = publication.document.revision,
         );
-        let reached =
-            Delivery::new(&self.stores, &*self.clock, &self.options, claim, connector, publication)
-                .run()
-                .instrument(span)
-                .await;
-        match reached {
-            Ok((epoch, reached)) => self.conclude(claim, publication, epoch, reached).await,
+        let delivery = Delivery {
+            stores: &self.stores,
+            clock: &*self.clock,
+            options: &self.options,
+            claim,
+            connector,
+            publication,
+        };
+        // Times are told to the store by its own clock: one of ours that is behind would make the
+        // work due over and over.
+        let behind = (claim.claimed_at - self.clock.now()).max(time::Duration::ZERO);
+        match delivery.run().instrument(span).await {
+            Ok(delivered) => {
+                let sent = self.conclude(claim, publication, delivered).await?;
+                let next = sent.next.map(|next| next.saturating_add(behind));
+                Ok(Sent { next, ..sent })
+            }
             Err(error) => {
                 self.set_back(claim, publication, &error).await?;
                 Err(error)
@@ -224,7 +245,7 @@ impl Publisher {
             return Ok(Sent { state: publication.state.clone(), next: None });
         }
         self.tell(publication, [line]).await?;
-        let after = self.set_aside(claim, publication, &state).await?;
+        let after = self.set_aside(claim, publication, state, None).await?;
         Ok(Sent { state: after.state, next: None })
     }
 
@@ -232,29 +253,42 @@ impl Publisher {
         &self,
         claim: &Claim,
         publication: &Publication,
-        epoch: u32,
-        reached: Reached,
+        delivered: Delivered,
     ) -> Result<Sent> {
         let now = self.clock.now();
+        let Delivered { epoch, reached, unsettled } = delivered;
         let after = match reached {
+            Reached::Later(at) if !publication.is_pending() => {
+                return Ok(Sent { state: publication.state.clone(), next: Some(at) });
+            }
             Reached::Later(at) => {
                 let state = PublicationState::Waiting;
-                let after = self.set_aside(claim, publication, &state).await?;
+                let after = self.set_aside(claim, publication, state, Some(at)).await?;
                 return Ok(Sent { state: after.state, next: Some(at) });
             }
             Reached::Refused(refusal) => {
                 self.tell(publication, [refused(publication, &refusal, now)]).await?;
-                self.set_aside(claim, publication, &PublicationState::Parked { refusal }).await?
+                let state = PublicationState::Parked { refusal };
+                self.set_aside(claim, publication, state, None).await?
             }
+            Reached::Settled => match &publication.receipt {
+                Some(receipt) => {
+                    self.stores.publications.record_receipt(claim, receipt, None).await?
+                }
+                None => publication.clone(),
+            },
             Reached::Stands { handle, stamp, how } => {
                 if stamp == publication.stamp() {
                     self.tell(publication, [stands(publication, epoch, how, now)]).await?;
                 }
                 let receipt = Receipt { handle, stamp, at: now };
-                self.stores.publications.record_receipt(claim, &receipt).await?
+                self.stores.publications.record_receipt(claim, &receipt, unsettled).await?
             }
         };
-        Ok(Sent { next: self.due_at(&after), state: after.state })
+        // What is published is looked at once more, when everything else has landed.
+        let look_again = after.unsettled.map(|unsettled| unsettled.until);
+        let look_again = look_again.filter(|_| after.state == PublicationState::Published);
+        Ok(Sent { next: self.due_at(&after).or(look_again), state: after.state })
     }
 
     /// Notes down a failure of the connection or the service as a whole.
@@ -275,16 +309,26 @@ impl Publisher {
                 _ => PublicationState::Waiting,
             },
         };
-        self.set_aside(claim, publication, &state).await.map(drop)
+        let next = matches!(state, PublicationState::Waiting)
+            .then(|| self.next_try(error, publication.attempts));
+        self.set_aside(claim, publication, state, next).await.map(drop)
+    }
+
+    /// When to try again after a failure of the connection or the service as a whole (UTC).
+    pub(crate) fn next_try(&self, error: &Error, attempts: u32) -> OffsetDateTime {
+        let again = publication_retry_at(self.clock.now(), attempts);
+        error.retry_at().map_or(again, |at| at.max(again))
     }
 
     async fn set_aside(
         &self,
         claim: &Claim,
         publication: &Publication,
-        state: &PublicationState,
+        state: PublicationState,
+        next_try_at: Option<OffsetDateTime>,
     ) -> Result<Publication> {
-        self.stores.publications.set_aside(claim, publication.document.revision, state).await
+        let aside = SetAside { seen: publication.document.revision, state, next_try_at };
+        self.stores.publications.set_aside(claim, &aside).await
     }
 
     async fn tell(
@@ -312,5 +356,7 @@ fn work(publication: &Publication) -> Work {
     Work { workspace: publication.key.workspace.clone(), item }
 }
 
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;

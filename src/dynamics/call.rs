@@ -8,6 +8,7 @@ use http::header::{
 };
 use http::{HeaderMap, Method};
 use secrecy::{ExposeSecret, SecretString};
+use time::OffsetDateTime;
 use url::Url;
 
 use crate::error::{Error, Result};
@@ -39,10 +40,12 @@ pub(crate) struct Call {
     kind: Kind,
     expect: usize,
     room: usize,
+    send_by: Option<OffsetDateTime>,
 }
 
 #[derive(Clone, Debug)]
 enum Kind {
+    Action(Bytes),
     Probe,
     Read,
     Write {
@@ -53,11 +56,13 @@ enum Kind {
     Once(Method),
 }
 
-/// Under which condition a write may happen. There is no unconditional one.
+/// Under which condition a write may happen: none happens without one.
 #[derive(Clone, Debug)]
 pub(crate) enum Precondition {
     /// Nothing is there under this id.
     Absent,
+    /// Something is there, whatever its etag.
+    Exists,
     /// The row still has this etag.
     Unchanged(HeaderValue),
 }
@@ -65,12 +70,26 @@ pub(crate) enum Precondition {
 impl Call {
     /// Reads from a URL.
     pub(crate) fn read(operation: impl Into<Cow<'static, str>>, url: Url) -> Self {
-        Self { operation: operation.into(), url, kind: Kind::Read, expect: 0, room: 0 }
+        Self {
+            operation: operation.into(),
+            url,
+            kind: Kind::Read,
+            expect: 0,
+            room: 0,
+            send_by: None,
+        }
     }
 
     /// Reads the first row of a list.
     pub(crate) fn probe(operation: impl Into<Cow<'static, str>>, url: Url) -> Self {
-        Self { operation: operation.into(), url, kind: Kind::Probe, expect: 0, room: 0 }
+        Self {
+            operation: operation.into(),
+            url,
+            kind: Kind::Probe,
+            expect: 0,
+            room: 0,
+            send_by: None,
+        }
     }
 
     /// Makes a buffer of so many bytes for the answer, decompressed.
@@ -101,13 +120,43 @@ impl Call {
             kind: Kind::Write { precondition, body },
             expect: 0,
             room: 0,
+            send_by: None,
         }
+    }
+
+    /// Calls an action that does no harm when it happens twice.
+    pub(crate) fn action(operation: impl Into<Cow<'static, str>>, url: Url, body: Bytes) -> Self {
+        Self {
+            operation: operation.into(),
+            url,
+            kind: Kind::Action(body),
+            expect: 0,
+            room: 0,
+            send_by: None,
+        }
+    }
+
+    /// Begins no attempt after this time (UTC), and none after one whose outcome is not known.
+    pub(crate) fn once_by(self, send_by: OffsetDateTime) -> Self {
+        Self { send_by: Some(send_by), ..self }
+    }
+
+    /// After which time (UTC) no attempt is begun.
+    pub(crate) const fn send_by(&self) -> Option<OffsetDateTime> {
+        self.send_by
     }
 
     /// Writes without a condition, as the connector never does.
     #[cfg(test)]
     pub(crate) fn once(operation: &'static str, method: Method, url: Url) -> Self {
-        Self { operation: operation.into(), url, kind: Kind::Once(method), expect: 0, room: 0 }
+        Self {
+            operation: operation.into(),
+            url,
+            kind: Kind::Once(method),
+            expect: 0,
+            room: 0,
+            send_by: None,
+        }
     }
 
     /// Builds the request, without I/O.
@@ -130,11 +179,16 @@ impl Call {
                     Precondition::Absent => {
                         headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*"))
                     }
+                    Precondition::Exists => headers.insert(IF_MATCH, HeaderValue::from_static("*")),
                     Precondition::Unchanged(etag) => headers.insert(IF_MATCH, etag.clone()),
                 };
                 headers.insert(PREFER, PREFER_ROW);
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
                 (Method::PATCH, body.clone())
+            }
+            Kind::Action(body) => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                (Method::POST, body.clone())
             }
             #[cfg(test)]
             Kind::Once(method) => (method.clone(), Bytes::new()),
@@ -146,7 +200,8 @@ impl Call {
     pub(crate) const fn idempotency(&self) -> Idempotency {
         match self.kind {
             Kind::Probe | Kind::Read => Idempotency::Read,
-            Kind::Write { .. } => Idempotency::Conditional,
+            Kind::Action(_) | Kind::Write { .. } if self.send_by.is_some() => Idempotency::Once,
+            Kind::Action(_) | Kind::Write { .. } => Idempotency::Conditional,
             #[cfg(test)]
             Kind::Once(_) => Idempotency::Once,
         }

@@ -14,6 +14,8 @@ impl Code {
     pub(crate) const FILE_BLOCKED: Self = Self(0x8004_3E09);
     pub(crate) const TYPE_NOT_ALLOWED: Self = Self(0x8007_2521);
     pub(crate) const TYPE_BLOCKED: Self = Self(0x8007_2522);
+    /// The table does not compare versions.
+    pub(crate) const NO_CONCURRENCY: Self = Self(0x8006_088D);
 
     /// Failures that pass by themselves: unexpected error, SQL error, SQL timeout, deadlock.
     pub(crate) const TRANSIENT: [Self; 4] =

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Deserialize;
+use time::OffsetDateTime;
 use url::Url;
 use uuid::Uuid;
 
 use crate::connector::{
-    Capabilities, ChainRequest, CrmConnector, Lookup, NoteIdentity, PageStream, PlanRequest, Split,
-    StageModel,
+    Capabilities, ChainRequest, CrmConnector, Fence, Lookup, NoteIdentity, NoteParts, PageStream,
+    PlanRequest, Split, StageModel,
 };
 use crate::dynamics::call::Call;
 use crate::dynamics::decode::Source;
@@ -189,16 +190,32 @@ impl CrmConnector for DynamicsConnector {
         }
     }
 
-    async fn create_note(&self, key: &NoteKey, epoch: u32, draft: &NoteDraft) -> Result<NoteWrite> {
-        notes::create(&self.api, key, epoch, draft).await
+    async fn create_note(
+        &self,
+        key: &NoteKey,
+        epoch: u32,
+        draft: &NoteDraft,
+        send_by: OffsetDateTime,
+    ) -> Result<NoteWrite> {
+        notes::create(&self.api, key, epoch, draft, send_by).await
     }
 
-    async fn update_note(&self, handle: &NoteHandle, draft: &NoteDraft) -> Result<NoteWrite> {
-        notes::update(&self.api, handle, draft).await
+    async fn update_note(
+        &self,
+        handle: &NoteHandle,
+        draft: &NoteDraft,
+        fence: Fence<'_>,
+    ) -> Result<NoteWrite> {
+        notes::update(&self.api, handle, draft, fence).await
     }
 
-    async fn find_note(&self, key: &NoteKey, epoch: u32) -> Result<Option<RemoteNote>> {
-        notes::find(&self.api, key, epoch).await
+    async fn find_note(
+        &self,
+        key: &NoteKey,
+        epoch: u32,
+        parts: NoteParts,
+    ) -> Result<Option<RemoteNote>> {
+        notes::find(&self.api, key, epoch, parts).await
     }
 
     fn opportunity_url(&self, opportunity: &OpportunityId) -> Option<Url> {

@@ -23,6 +23,7 @@ mod parts;
 mod connector;
 mod challenge;
 mod call;
+mod blocks;
 mod code;
 mod refusals;
 mod error;
@@ -37,6 +38,7 @@ mod tables;
 mod stages;
 mod lookup;
 mod notes;
+mod note_body;
 mod rights;
 mod preflight;
 #[cfg(test)]

@@ -1,79 +1,119 @@
 //! Notes with one attachment: created under an id of our choosing, updated under their etag.
 
-use std::borrow::Cow;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{ETAG, HeaderValue};
 use http::{HeaderMap, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::connector::{Fence, NoteParts};
+use crate::dynamics::blocks;
 use crate::dynamics::call::{Call, Precondition};
 use crate::dynamics::code::Code;
 use crate::dynamics::error::{Failure, Refusal};
+use crate::dynamics::note_body::{File, body, in_blocks};
 use crate::dynamics::processes::json;
 use crate::dynamics::web_api::WebApi;
 use crate::error::{Error, Result};
 use crate::http::transport::Response;
 use crate::model::{
-    Attachment, NoteDraft, NoteHandle, NoteKey, NoteRefusal, NoteWrite, OpportunityId, RecordId,
-    RemoteNote,
+    Attachment, NoteContent, NoteDraft, NoteHandle, NoteKey, NoteRefusal, NoteWrite, OpportunityId,
+    RecordId, RemoteNote,
 };
-use crate::rules::read_stamp;
 
 const WRITE: &str = "write notes";
 const READ: &str = "read notes";
 
-/// Base64 up to here goes in one request; Microsoft advises blocks above.
-pub(crate) const MAX_BASE64: usize = 4 * 1024 * 1024;
-
 const COLUMNS: &str = "subject,filename,mimetype,_objectid_value";
 const COLUMNS_WITH_BODY: &str = "subject,filename,mimetype,_objectid_value,documentbody";
 
-/// Column lengths, in the UTF-16 units that the service counts.
-const MAX_SUBJECT: usize = 500;
-const MAX_FILE_NAME: usize = 255;
-
-/// Creates the note of a key and epoch; a second create changes nothing.
+/// Creates the note of a key and epoch; a second create changes nothing. A file too large for one
+/// request is left for an update to bring.
 pub(crate) async fn create(
     api: &WebApi,
     key: &NoteKey,
     epoch: u32,
     draft: &NoteDraft,
+    send_by: OffsetDateTime,
 ) -> Result<NoteWrite> {
     let opportunity = guid(draft.opportunity.as_str())?;
-    let id = key.note_id(epoch);
-    let body = match body(draft, Some(format!("/opportunities({opportunity})"))) {
-        Ok(body) => body,
-        Err(refusal) => return Ok(NoteWrite::Refused(refusal)),
-    };
-    write(api, id, Precondition::Absent, body).await
+    let file = if in_blocks(draft) { File::Left } else { File::Sent };
+    let body = body(draft, file, Some(opportunity))?;
+    let written = write(api, key.note_id(epoch), Precondition::Absent, body, Some(send_by)).await?;
+    Ok(match written {
+        NoteWrite::Written(handle) => {
+            let handle = NoteHandle { opportunity: Some(draft.opportunity.clone()), ..handle };
+            if file == File::Left { NoteWrite::Bare(handle) } else { NoteWrite::Written(handle) }
+        }
+        other => other,
+    })
 }
 
-/// Updates a note, if its etag is still the one in `handle`. Without one, nothing is written: what
-/// stands there is read, for the caller to decide.
+/// Updates a note. Without an etag to compare, what stands there is read, for the caller to decide.
 pub(crate) async fn update(
     api: &WebApi,
     handle: &NoteHandle,
     draft: &NoteDraft,
+    fence: Fence<'_>,
 ) -> Result<NoteWrite> {
     let id = guid(handle.id.as_str())?;
-    let etag = handle.version.as_deref().and_then(|etag| HeaderValue::from_str(etag).ok());
-    let Some(etag) = etag else {
-        let found = read(api, id, Body::Drop).await?;
-        return Ok(found.map_or(NoteWrite::Gone, NoteWrite::Conflict));
+    let moves = handle.opportunity.as_ref().is_some_and(|there| *there != draft.opportunity);
+    let to = moves.then(|| guid(draft.opportunity.as_str())).transpose()?;
+    let written = match fence {
+        Fence::Version if in_blocks(draft) => return Ok(NoteWrite::CannotFence),
+        Fence::Version => {
+            let etag = handle.version.as_deref().and_then(|etag| HeaderValue::from_str(etag).ok());
+            let Some(etag) = etag else { return unversioned(api, id).await };
+            let body = body(draft, File::Sent, to)?;
+            write(api, id, Precondition::Unchanged(etag), body, None).await?
+        }
+        Fence::Recorded(ahead) if in_blocks(draft) => {
+            if to.is_some() {
+                let body = body(draft, File::Left, to)?;
+                match write(api, id, Precondition::Exists, body, None).await? {
+                    NoteWrite::Written(_) => {}
+                    other => return Ok(other),
+                }
+            }
+            blocks::upload(api, id, draft, ahead).await?
+        }
+        Fence::Recorded(ahead) => {
+            let body = body(draft, File::Sent, to)?;
+            let send_by = ahead.record().await?;
+            write(api, id, Precondition::Exists, body, Some(send_by)).await?
+        }
     };
-    match body(draft, None) {
-        Ok(body) => write(api, id, Precondition::Unchanged(etag), body).await,
-        Err(refusal) => Ok(NoteWrite::Refused(refusal)),
-    }
+    Ok(match written {
+        NoteWrite::Written(written) => {
+            let moved = to.map(|_| draft.opportunity.clone());
+            let opportunity = moved.or(written.opportunity).or_else(|| handle.opportunity.clone());
+            NoteWrite::Written(NoteHandle { opportunity, ..written })
+        }
+        other => other,
+    })
 }
 
-/// Reads the note of a key and epoch, with its attachment.
-pub(crate) async fn find(api: &WebApi, key: &NoteKey, epoch: u32) -> Result<Option<RemoteNote>> {
-    read(api, key.note_id(epoch), Body::Keep).await
+/// Reads the note of a key and epoch.
+pub(crate) async fn find(
+    api: &WebApi,
+    key: &NoteKey,
+    epoch: u32,
+    parts: NoteParts,
+) -> Result<Option<RemoteNote>> {
+    read(api, key.note_id(epoch), parts).await
+}
+
+/// What stands there, when there is no etag to compare with; a table that has none at all cannot
+/// hold a late write back.
+async fn unversioned(api: &WebApi, id: Uuid) -> Result<NoteWrite> {
+    Ok(match read(api, id, NoteParts::Head).await? {
+        None => NoteWrite::Gone,
+        Some(RemoteNote { handle: NoteHandle { version: None, .. }, .. }) => NoteWrite::CannotFence,
+        Some(note) => NoteWrite::Conflict(note),
+    })
 }
 
 async fn write(
@@ -81,10 +121,14 @@ async fn write(
     id: Uuid,
     precondition: Precondition,
     body: Bytes,
+    send_by: Option<OffsetDateTime>,
 ) -> Result<NoteWrite> {
     let creates = matches!(precondition, Precondition::Absent);
     let url = api.endpoints().web_api(&format!("annotations({id})?$select=annotationid"))?;
-    let call = Call::write(WRITE, url, precondition, body);
+    let mut call = Call::write(WRITE, url, precondition, body);
+    if let Some(send_by) = send_by {
+        call = call.once_by(send_by);
+    }
     let refusal = match api.send(&call).await {
         Ok(response) => return written(id, &response),
         Err(Failure::Lost(cause)) => {
@@ -101,6 +145,9 @@ async fn write(
         let gone = NoteWrite::Refused(NoteRefusal::OpportunityGone);
         return Ok(if creates { gone } else { NoteWrite::Gone });
     }
+    if refusal.is(Code::NO_CONCURRENCY) {
+        return Ok(NoteWrite::CannotFence);
+    }
     refused(&refusal)
         .map(NoteWrite::Refused)
         .ok_or_else(|| refusal.into_error(call.operation.clone(), api.now()))
@@ -113,13 +160,13 @@ fn written(id: Uuid, response: &Response) -> Result<NoteWrite> {
         json::<Etag>(response, WRITE).ok().and_then(|row| row.etag)
     };
     let version = from_body.or_else(|| header_etag(&response.headers));
-    Ok(NoteWrite::Written(NoteHandle { id: record_id(id)?, version }))
+    Ok(NoteWrite::Written(NoteHandle { id: record_id(id)?, version, opportunity: None }))
 }
 
 /// What stands there instead. When that cannot be read, an earlier attempt of ours may be what
 /// stands there, so the outcome is unknown.
 async fn conflict(api: &WebApi, id: Uuid, creates: bool, refusal: Refusal) -> NoteWrite {
-    match read(api, id, Body::Drop).await {
+    match read(api, id, NoteParts::Head).await {
         Ok(Some(note)) => NoteWrite::Conflict(note),
         Ok(None) if creates => NoteWrite::Refused(NoteRefusal::Other {
             code: refusal.label(),
@@ -134,7 +181,7 @@ async fn conflict(api: &WebApi, id: Uuid, creates: bool, refusal: Refusal) -> No
 }
 
 /// The refusals that concern this note alone.
-fn refused(refusal: &Refusal) -> Option<NoteRefusal> {
+pub(crate) fn refused(refusal: &Refusal) -> Option<NoteRefusal> {
     match refusal.code {
         Some(Code::FILE_TOO_LARGE) => return Some(NoteRefusal::TooLarge { limit: None }),
         Some(Code::FILE_BLOCKED | Code::TYPE_BLOCKED | Code::TYPE_NOT_ALLOWED) => {
@@ -152,72 +199,6 @@ fn refused(refusal: &Refusal) -> Option<NoteRefusal> {
         }
         _ => None,
     }
-}
-
-/// What is written. Columns that are `None` are left alone.
-#[derive(Serialize)]
-struct NoteBody<'a> {
-    subject: &'a str,
-    notetext: &'a str,
-    filename: &'a str,
-    mimetype: &'a str,
-    isdocument: bool,
-    documentbody: String,
-    #[serde(rename = "objectid_opportunity@odata.bind", skip_serializing_if = "Option::is_none")]
-    opportunity: Option<String>,
-}
-
-fn body(draft: &NoteDraft, opportunity: Option<String>) -> Result<Bytes, NoteRefusal> {
-    let file = &draft.attachment;
-    let encoded = base64::encoded_len(file.bytes.len(), true);
-    if encoded.is_none_or(|length| length > MAX_BASE64) {
-        return Err(NoteRefusal::TooLarge { limit: Some(MAX_BASE64 as u64) });
-    }
-    let note = NoteBody {
-        subject: cut(&draft.subject, MAX_SUBJECT),
-        notetext: &draft.text,
-        filename: &short_file_name(&file.file_name),
-        mimetype: &file.media_type,
-        isdocument: true,
-        documentbody: STANDARD.encode(&file.bytes),
-        opportunity,
-    };
-    serde_json::to_vec(&note).map(Bytes::from).map_err(|cause| NoteRefusal::Other {
-        code: "encoding".to_owned(),
-        message: cause.to_string(),
-    })
-}
-
-/// The longest beginning of a text that has at most `units` UTF-16 units.
-fn cut(text: &str, units: usize) -> &str {
-    let mut left = units;
-    let end = text.char_indices().find(|(_, c)| match left.checked_sub(c.len_utf16()) {
-        Some(rest) => {
-            left = rest;
-            false
-        }
-        None => true,
-    });
-    end.map_or(text, |(at, _)| &text[..at])
-}
-
-/// Shortens the stem, never the extension, which the service's block list looks at.
-fn short_file_name(name: &str) -> Cow<'_, str> {
-    let units = |text: &str| text.chars().map(char::len_utf16).sum::<usize>();
-    match name.rsplit_once('.') {
-        Some((stem, extension)) if units(name) > MAX_FILE_NAME && units(extension) < 20 => {
-            let stem = cut(stem, MAX_FILE_NAME - 1 - units(extension));
-            format!("{stem}.{extension}").into()
-        }
-        _ => cut(name, MAX_FILE_NAME).into(),
-    }
-}
-
-/// Whether an attachment is kept, or only looked at for its stamp.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Body {
-    Drop,
-    Keep,
 }
 
 #[derive(Deserialize)]
@@ -240,13 +221,37 @@ struct NoteRow {
     regarding_table: Option<String>,
 }
 
-async fn read(api: &WebApi, id: Uuid, keep: Body) -> Result<Option<RemoteNote>> {
-    let response = match fetch(api, id, COLUMNS_WITH_BODY).await {
-        // Larger than anything of ours: a user replaced the attachment, so it has no stamp.
-        Err(Failure::Stopped(Error::UnexpectedResponse { .. })) => fetch(api, id, COLUMNS).await,
-        fetched => fetched,
+impl NoteRow {
+    fn handle(&self, id: Uuid, headers: &HeaderMap) -> Result<NoteHandle> {
+        let on_opportunity = self.regarding_table.as_deref() == Some("opportunity");
+        let regarding = self.regarding.filter(|_| on_opportunity);
+        Ok(NoteHandle {
+            id: record_id(id)?,
+            version: self.etag.clone().or_else(|| header_etag(headers)),
+            opportunity: regarding
+                .and_then(|id| OpportunityId::new(id.hyphenated().to_string()).ok()),
+        })
+    }
+}
+
+/// Reads where a note hangs and its etag, without its file.
+pub(crate) async fn glance(api: &WebApi, id: Uuid) -> Result<Option<NoteHandle>> {
+    match fetch(api, id, "_objectid_value").await {
+        Ok(response) => json::<NoteRow>(&response, READ)?.handle(id, &response.headers).map(Some),
+        Err(Failure::Refused(refusal)) if refusal.is(Code::OBJECT_DOES_NOT_EXIST) => Ok(None),
+        Err(failure) => Err(failure.into_error(READ, api.now())),
+    }
+}
+
+async fn read(api: &WebApi, id: Uuid, parts: NoteParts) -> Result<Option<RemoteNote>> {
+    let (fetched, in_blocks) = match fetch(api, id, COLUMNS_WITH_BODY).await {
+        // The file is larger than an answer may be.
+        Err(Failure::Stopped(Error::UnexpectedResponse { .. })) => {
+            (fetch(api, id, COLUMNS).await, true)
+        }
+        fetched => (fetched, false),
     };
-    let response = match response {
+    let response = match fetched {
         Ok(response) => response,
         Err(Failure::Refused(refusal)) if refusal.is(Code::OBJECT_DOES_NOT_EXIST) => {
             return Ok(None);
@@ -254,25 +259,25 @@ async fn read(api: &WebApi, id: Uuid, keep: Body) -> Result<Option<RemoteNote>> 
         Err(failure) => return Err(failure.into_error(READ, api.now())),
     };
     let row: NoteRow = json(&response, READ)?;
-    let bytes = row.documentbody.and_then(|text| STANDARD.decode(text.trim()).ok());
-    let stamp = bytes.as_deref().and_then(read_stamp);
-    let attachment = bytes.filter(|_| keep == Body::Keep).map(|bytes| Attachment {
+    let handle = row.handle(id, &response.headers)?;
+    let bytes = if in_blocks {
+        match (blocks::download(api, id, parts).await, parts) {
+            // A file of ours can be read: this one is somebody else's.
+            (Err(Error::UnexpectedResponse { .. } | Error::Rejected { .. }), NoteParts::Head) => {
+                Some(Vec::new())
+            }
+            (bytes, _) => bytes?,
+        }
+    } else {
+        row.documentbody.map(|text| STANDARD.decode(text.trim()).unwrap_or_default())
+    };
+    let content = bytes.as_deref().map_or(NoteContent::Nothing, NoteContent::of);
+    let attachment = bytes.filter(|_| parts == NoteParts::Whole).map(|bytes| Attachment {
         file_name: row.filename.unwrap_or_default(),
         media_type: row.mimetype.unwrap_or_default(),
         bytes,
     });
-    let on_opportunity = row.regarding_table.as_deref() == Some("opportunity");
-    let regarding = row.regarding.filter(|_| on_opportunity);
-    Ok(Some(RemoteNote {
-        handle: NoteHandle {
-            id: record_id(id)?,
-            version: row.etag.or_else(|| header_etag(&response.headers)),
-        },
-        subject: row.subject,
-        opportunity: regarding.and_then(|id| OpportunityId::new(id.hyphenated().to_string()).ok()),
-        stamp,
-        attachment,
-    }))
+    Ok(Some(RemoteNote { handle, subject: row.subject, content, attachment }))
 }
 
 async fn fetch(api: &WebApi, id: Uuid, columns: &str) -> Result<Response, Failure> {
@@ -285,7 +290,7 @@ fn header_etag(headers: &HeaderMap) -> Option<String> {
     headers.get(ETAG).and_then(|etag| etag.to_str().ok()).map(ToOwned::to_owned)
 }
 
-fn record_id(id: Uuid) -> Result<RecordId> {
+pub(crate) fn record_id(id: Uuid) -> Result<RecordId> {
     RecordId::new(id.hyphenated().to_string())
 }
 

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::dynamics::call::Call;
 use crate::dynamics::error::{Failure, Refusal};
-use crate::dynamics::notes::MAX_BASE64;
+use crate::dynamics::note_body::MAX_BASE64;
 use crate::dynamics::plan::Words;
 use crate::dynamics::processes::whole_list;
 use crate::dynamics::rights::{

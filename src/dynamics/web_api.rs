@@ -220,6 +220,9 @@ impl WebApi {
                 None => self.tokens.bearer().await?,
             };
             if let Some(until) = self.gate.closed_until(|until| self.tell(until)).await? {
+                if call.send_by().is_some_and(|by| by < until) {
+                    return Err(Error::RateLimited { retry_at: until });
+                }
                 course.held = BytesHeld::NONE;
                 drop(place);
                 tracing::debug!(%until, "waiting as the service asked");
@@ -231,6 +234,10 @@ impl WebApi {
                 course.held = self.intake.reserve(call.room()).await;
             }
         };
+        if call.send_by().is_some_and(|by| by < self.now()) {
+            let operation = call.operation.clone();
+            return Err(Error::Unavailable { operation, retry_at: None, source: None });
+        }
         let answer = self.transport.send(call.request(&token)?).await;
         if let Ok(response) = &answer {
             self.heed_parallelism(&response.headers);

@@ -7,8 +7,6 @@ pub(crate) mod places;
 pub(crate) mod retry;
 #[cfg(test)]
 pub(crate) mod log;
-#[cfg(test)]
-pub(crate) mod stepped_clock;
 pub(crate) mod transport;
 
 #[cfg(test)]

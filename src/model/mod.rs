@@ -2,8 +2,9 @@
 //!
 //! Read [`Opportunity`], [`User`] and [`StageAssignment`] for what comes from a CRM, [`Candidate`]
 //! for what a promotion sees, [`Deal`] and [`Decision`] for what it makes of it, [`Connection`] and
-//! [`FeedEvent`] for what a settings page shows, [`Preflight`] for what a connected user may do, [`Document`], [`NoteDraft`] and [`Publication`]
-//! for the way to a timeline, and [`query`] for questions.
+//! [`FeedEvent`] for what a settings page shows, [`Preflight`] for what a connected user may do,
+//! [`Document`], [`NoteDraft`] and [`Publication`] for the way to a timeline, and [`query`] for
+//! questions.
 
 mod account;
 mod candidate;
@@ -18,6 +19,7 @@ mod money;
 mod note;
 mod opportunity;
 mod preflight;
+mod publication;
 pub mod query;
 mod record;
 mod rights;
@@ -42,12 +44,14 @@ pub use ids::{
 };
 pub use money::{Amount, CurrencyCode, Money};
 pub use note::{
-    Attachment, ContentHash, Document, NoteDraft, NoteHandle, NoteKey, NoteRefusal, NoteWrite,
-    Publication, PublicationId, PublicationState, PublishDeclined, Receipt, RemoteNote,
-    RevisionStamp,
+    Attachment, ContentHash, Document, NoteContent, NoteDraft, NoteHandle, NoteKey, NoteRefusal,
+    NoteWrite, PublicationId, RemoteNote, RevisionStamp,
 };
 pub use opportunity::{Currency, CurrencyRole, Opportunity, OpportunityStatus, RecordStage};
 pub use preflight::{Preflight, PreflightCheck, PreflightSubject, Readiness, Verdict};
+pub use publication::{
+    Publication, PublicationState, PublishDeclined, Receipt, Unsettled, UnsettledWrite,
+};
 pub use record::{Record, RowVersion, Rows, Table};
 pub use rights::{Reach, Rights};
 pub use stage::{

@@ -1,4 +1,4 @@
-//! Documents on their way to a CRM's timeline, and the notes they become there.
+//! Documents, the notes they become on a CRM's timeline, and what becomes of a write to one.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::ids::derive_uuid;
-use super::{ConnectionId, DealId, DocumentId, OpportunityId, OrganisationId, WorkspaceId};
+use super::{DealId, DocumentId, OpportunityId, OrganisationId, WorkspaceId};
 
 /// What a note stands for: one document on one deal, in one org.
 ///
@@ -112,6 +112,23 @@ impl Document {
         revised_at: OffsetDateTime,
     ) -> Self {
         Self { id, title, html, revision, author: None, revised_at, language: None }
+    }
+
+    /// The fingerprint of everything that a reader of the note can see.
+    #[must_use]
+    pub fn content_hash(&self) -> ContentHash {
+        let mut text = Vec::with_capacity(self.html.len() + self.title.len() + 64);
+        for part in [
+            self.title.as_str(),
+            self.html.as_str(),
+            self.author.as_deref().unwrap_or_default(),
+            self.language.as_deref().unwrap_or_default(),
+        ] {
+            text.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            text.extend_from_slice(part.as_bytes());
+        }
+        text.extend_from_slice(&self.revision.to_be_bytes());
+        ContentHash::of(&text)
     }
 }
 
@@ -228,18 +245,25 @@ pub struct RevisionStamp {
 pub struct NoteHandle {
     /// The CRM's id of the note.
     pub id: super::RecordId,
-    /// The version to compare with on the next write (Dataverse: the etag).
+    /// The version to compare with on the next write, where the CRM keeps one.
     pub version: Option<String>,
+    /// The opportunity whose timeline it hangs on, as last seen; `None` when it hangs on none.
+    pub opportunity: Option<OpportunityId>,
 }
 
 /// What became of a write to a note. "Unknown" is an outcome, not an error.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum NoteWrite {
+    /// Nothing was written: the CRM cannot tie this write to the note's version. It can be written
+    /// with [`Fence::Recorded`](crate::connector::Fence::Recorded).
+    CannotFence,
     /// Somebody else wrote it first; here is what stands there now.
     Conflict(RemoteNote),
     /// There is no such note any more.
     Gone,
+    /// The note is there, without its attachment, which an update has to bring.
+    Bare(NoteHandle),
     /// The CRM refused it for good.
     Refused(NoteRefusal),
     /// The answer was lost: it may have been written, or may yet be.
@@ -256,12 +280,39 @@ pub struct RemoteNote {
     pub handle: NoteHandle,
     /// The subject line.
     pub subject: Option<String>,
-    /// The opportunity it hangs on, when it hangs on one.
-    pub opportunity: Option<OpportunityId>,
-    /// The stamp found in the attachment's head; `None` when a user replaced the attachment.
-    pub stamp: Option<RevisionStamp>,
+    /// What it carries.
+    pub content: NoteContent,
     /// The attachment, when it was asked for.
     pub attachment: Option<Attachment>,
+}
+
+/// What a note carries, by the head of its attachment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a file of ours, one of somebody else's, or none")]
+pub enum NoteContent {
+    /// A file that is not a page of ours: a CRM user replaced it.
+    Foreign,
+    /// No file.
+    Nothing,
+    /// A page of ours.
+    Ours(RevisionStamp),
+}
+
+impl NoteContent {
+    /// What a file is, by its first bytes.
+    #[must_use]
+    pub fn of(file: &[u8]) -> Self {
+        crate::rules::read_stamp(file).map_or(Self::Foreign, Self::Ours)
+    }
+
+    /// The stamp of a page of ours.
+    #[must_use]
+    pub const fn stamp(self) -> Option<RevisionStamp> {
+        match self {
+            Self::Ours(stamp) => Some(stamp),
+            Self::Foreign | Self::Nothing => None,
+        }
+    }
 }
 
 /// Why a CRM refuses a document for good.
@@ -310,153 +361,5 @@ impl fmt::Display for NoteRefusal {
             }
             Self::TypeBlocked => f.write_str("your CRM does not allow HTML attachments"),
         }
-    }
-}
-
-/// A document on its way to, or present as, a note.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Publication {
-    /// What it stands for.
-    pub key: NoteKey,
-    /// The connection it goes through.
-    pub connection: ConnectionId,
-    /// The opportunity it goes to.
-    pub opportunity: OpportunityId,
-    /// The newest revision that the host published.
-    pub document: Document,
-    /// When the oldest revision not yet sent was published (UTC).
-    #[serde(with = "time::serde::rfc3339")]
-    pub first_pending_at: OffsetDateTime,
-    /// When the newest revision was published (UTC).
-    #[serde(with = "time::serde::rfc3339")]
-    pub last_pending_at: OffsetDateTime,
-    /// Where it stands.
-    pub state: PublicationState,
-    /// Which life of the note: moves on when a note proved to exist was deleted.
-    pub epoch: u32,
-    /// When a create was last sent in this epoch (UTC), recorded before sending.
-    #[serde(default, with = "time::serde::rfc3339::option")]
-    pub create_sent_at: Option<OffsetDateTime>,
-    /// What is proved to stand in the CRM.
-    pub receipt: Option<Receipt>,
-    /// Attempts in a row that did not end well.
-    pub attempts: u32,
-}
-
-impl Publication {
-    /// A fresh publication, waiting.
-    #[must_use]
-    pub const fn new(
-        key: NoteKey,
-        connection: ConnectionId,
-        opportunity: OpportunityId,
-        document: Document,
-        at: OffsetDateTime,
-    ) -> Self {
-        Self {
-            key,
-            connection,
-            opportunity,
-            document,
-            first_pending_at: at,
-            last_pending_at: at,
-            state: PublicationState::Waiting,
-            epoch: 0,
-            create_sent_at: None,
-            receipt: None,
-            attempts: 0,
-        }
-    }
-
-    /// Whether the newest revision still has to reach the CRM. It has not when a newer one than the
-    /// ledger knows of stands there: an older revision never replaces a newer one.
-    #[must_use]
-    pub fn is_pending(&self) -> bool {
-        self.receipt.as_ref().is_none_or(|receipt| {
-            receipt.stamp.revision <= self.document.revision && receipt.stamp != self.stamp()
-        })
-    }
-
-    /// The stamp of the newest revision.
-    #[must_use]
-    pub fn stamp(&self) -> RevisionStamp {
-        RevisionStamp { revision: self.document.revision, content: self.document.content_hash() }
-    }
-}
-
-impl Document {
-    /// The fingerprint of everything that a reader of the note can see.
-    #[must_use]
-    pub fn content_hash(&self) -> ContentHash {
-        let mut text = Vec::with_capacity(self.html.len() + self.title.len() + 64);
-        for part in [
-            self.title.as_str(),
-            self.html.as_str(),
-            self.author.as_deref().unwrap_or_default(),
-            self.language.as_deref().unwrap_or_default(),
-        ] {
-            text.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            text.extend_from_slice(part.as_bytes());
-        }
-        text.extend_from_slice(&self.revision.to_be_bytes());
-        ContentHash::of(&text)
-    }
-}
-
-/// Where a publication stands.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "state")]
-#[non_exhaustive]
-pub enum PublicationState {
-    /// The connection does not work; goes on by itself once it does.
-    Held {
-        /// Why, as a sentence.
-        why: String,
-    },
-    /// The CRM refused it; a new revision or changed settings start it again.
-    Parked {
-        /// Why.
-        refusal: NoteRefusal,
-    },
-    /// The newest revision stands in the CRM.
-    Published,
-    /// Waiting for its time.
-    Waiting,
-}
-
-/// Proof that a revision stands in the CRM.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_structs, reason = "stores build it")]
-pub struct Receipt {
-    /// The note.
-    pub handle: NoteHandle,
-    /// What it carries.
-    pub stamp: RevisionStamp,
-    /// When it was proved (UTC).
-    #[serde(with = "time::serde::rfc3339")]
-    pub at: OffsetDateTime,
-}
-
-/// Why a document cannot be published at all (DOC-4).
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "declined")]
-#[non_exhaustive]
-pub enum PublishDeclined {
-    /// The document hangs on an account, not on a deal.
-    AccountOnly,
-    /// The deal did not come from an opportunity of a connected CRM.
-    DealNotConnected,
-    /// The CRM takes no notes.
-    NotesUnsupported,
-}
-
-impl fmt::Display for PublishDeclined {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::AccountOnly => "the document is on an account, not on a deal",
-            Self::DealNotConnected => "the deal is not connected to an opportunity",
-            Self::NotesUnsupported => "this CRM takes no notes",
-        })
     }
 }

@@ -24,7 +24,7 @@ pub(crate) fn stamp_element(stamp: &RevisionStamp) -> String {
 
 /// Reads the stamp out of an attachment; `None` when it is not a page of ours.
 ///
-/// A connector fills [`RemoteNote::stamp`](crate::model::RemoteNote::stamp) with it. Only the head
+/// A connector tells by it what a note carries ([`NoteContent::of`](crate::model::NoteContent::of)). Only the head
 /// of the page is looked at, and only the spelling that we write counts.
 ///
 /// # Example

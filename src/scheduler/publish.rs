@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::documents::Sent;
 use crate::error::{Error, Result};
 use crate::model::{Connection, PublicationId, PublicationState};
-use crate::rules::publication_retry_at;
 use crate::scheduler::Scheduler;
 use crate::scheduler::health::explain;
 use crate::storage::Claim;
@@ -56,10 +55,8 @@ impl Scheduler {
         error: &Error,
         attempts: u32,
     ) -> Result<()> {
-        let now = self.clock().now();
+        let next = self.publisher.next_try(error, attempts);
         self.judge_health(connection, error).await?;
-        let again = publication_retry_at(now, attempts);
-        let next = error.retry_at().map_or(again, |at| at.max(again));
         self.stores.due.complete(claim, Some(next)).await
     }
 }

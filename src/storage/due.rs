@@ -103,6 +103,8 @@ pub struct Claim {
     pub token: u64,
     /// When the work became due (UTC).
     pub due_at: OffsetDateTime,
+    /// When it was claimed (UTC, by the store's clock).
+    pub claimed_at: OffsetDateTime,
     /// When the lease ends (UTC, by the store's clock).
     pub expires_at: OffsetDateTime,
 }

@@ -42,7 +42,7 @@ pub use mirror::{
     PullProgress, Reader, Settled, StageChoice, Sweep, SweepDecision, TableProgress, TableRead,
     TableSummary, Unfinished,
 };
-pub use publications::{Publications, PublishRequest};
+pub use publications::{Publications, PublishRequest, Resend, SetAside};
 pub use query::Query;
 
 /// One store per role.

@@ -13,5 +13,5 @@ mod sweeps;
 
 pub use deals::{DealStep, Listing, Standing, apply_decision};
 pub use drift::{is_unchanged, keep_fields, merge_drifted};
-pub use publications::{accept, record_create, record_receipt, set_aside};
+pub use publications::{accept, record_receipt, record_sending, set_aside};
 pub use sweeps::{KEEP_GONE, approve_sweep, record_sweep};

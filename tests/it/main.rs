@@ -9,6 +9,7 @@ mod crash;
 mod deals_role;
 mod dynamics;
 mod fakes;
+mod foreign;
 mod openid;
 mod papers;
 mod render;

@@ -1,10 +1,12 @@
 use super::*;
 use crate::dynamics::fixtures::{Org, ROOT, refusal};
+use crate::dynamics::note_body::MAX_BASE64;
 use crate::error::Remedy;
 use crate::http::fixtures::answer;
 use crate::http::transport::{Request, TransportErrorKind};
 use crate::model::{ContentHash, DealId, DocumentId, OrganisationId, RevisionStamp, WorkspaceId};
 
+const NEVER: OffsetDateTime = time::macros::datetime!(9999-01-01 00:00 UTC);
 const OPPORTUNITY: &str = "0a1b2c3d-1111-2222-3333-444455556666";
 
 fn key() -> NoteKey {
@@ -41,7 +43,11 @@ fn draft() -> NoteDraft {
 
 fn handle() -> NoteHandle {
     let id = key().note_id(0).to_string();
-    NoteHandle { id: RecordId::new(id).unwrap(), version: Some("W/\"7\"".to_owned()) }
+    NoteHandle {
+        id: RecordId::new(id).unwrap(),
+        version: Some("W/\"7\"".to_owned()),
+        opportunity: Some(draft().opportunity),
+    }
 }
 
 /// The note as a read answers it.
@@ -72,11 +78,11 @@ fn refuses(status: u16, code: &'static str, message: &'static str) -> Org {
 }
 
 async fn create_at(org: &Org) -> Result<NoteWrite> {
-    create(&org.api(), &key(), 0, &draft()).await
+    create(&org.api(), &key(), 0, &draft(), NEVER).await
 }
 
 async fn update_at(org: &Org) -> Result<NoteWrite> {
-    update(&org.api(), &handle(), &draft()).await
+    update(&org.api(), &handle(), &draft(), Fence::Version).await
 }
 
 #[tokio::test]
@@ -85,7 +91,8 @@ async fn doc_1_a_note_is_created_under_its_derived_id() {
     let written = create_at(&org).await.unwrap();
     let id = key().note_id(0).to_string();
     let version = Some("W/\"8\"".to_owned());
-    let handle = NoteHandle { id: RecordId::new(id.clone()).unwrap(), version };
+    let opportunity = Some(draft().opportunity);
+    let handle = NoteHandle { id: RecordId::new(id.clone()).unwrap(), version, opportunity };
     assert_eq!(written, NoteWrite::Written(handle));
     let sent = org.transport.sent();
     assert_eq!(sent[0].url.as_str(), format!("{ROOT}annotations({id})?$select=annotationid"));
@@ -123,27 +130,29 @@ async fn doc_2_a_conflict_tells_what_stands_there() {
         );
         let outcome = if creates { create_at(&org).await } else { update_at(&org).await };
         let NoteWrite::Conflict(note) = outcome.unwrap() else { panic!("no conflict") };
-        assert_eq!(note.stamp, Some(stamped(5)));
+        assert_eq!(note.content.stamp(), Some(stamped(5)));
         assert_eq!(note.handle.version.as_deref(), Some("W/\"9\""));
-        assert_eq!(note.opportunity.unwrap().as_str(), OPPORTUNITY);
+        assert_eq!(note.handle.opportunity.unwrap().as_str(), OPPORTUNITY);
     }
 }
 
 /// R-2, DOC-2: the second of two conditional creates finds the first one's note.
 #[tokio::test]
-async fn r_2_a_create_whose_answer_was_lost_is_repeated_under_its_condition() {
-    let org = org(
-        |before| match before {
-            0 => Err(TransportErrorKind::MaybeSent),
-            _ => Ok(answer(412, &[], refusal("0x80040237", "already exists"))),
-        },
-        || answer(200, &[], remote(stamped(3))),
-    );
-    let NoteWrite::Conflict(note) = create_at(&org).await.unwrap() else { panic!("no conflict") };
-    assert_eq!(note.stamp, Some(stamped(3)));
+async fn r_2_a_create_whose_answer_was_lost_is_not_sent_again() {
+    let org = org(|_| Err(TransportErrorKind::MaybeSent), || panic!("nothing to read"));
+    assert_eq!(create_at(&org).await.unwrap(), NoteWrite::Unknown);
     let sent = org.transport.sent();
-    assert_eq!(sent.len(), 3);
-    assert!(sent[..2].iter().all(|request| request.headers["if-none-match"] == "*"));
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].headers["if-none-match"], "*");
+}
+
+/// R-2: whoever wakes up after the time by which a create must be begun sends nothing.
+#[tokio::test]
+async fn r_2_a_create_is_not_begun_too_late() {
+    let org = org(|_| panic!("sent too late"), || panic!());
+    let long_ago = time::macros::datetime!(2000-01-01 00:00 UTC);
+    assert!(create(&org.api(), &key(), 0, &draft(), long_ago).await.is_err());
+    assert_eq!(org.transport.sent().len(), 0);
 }
 
 #[tokio::test]
@@ -218,13 +227,24 @@ async fn con_7_refusals_of_the_connection_are_errors() {
 }
 
 #[tokio::test]
-async fn doc_6_a_body_above_four_megabytes_is_refused_without_a_request() {
-    let org = org(|_| panic!(), || panic!());
+async fn doc_6_a_body_above_four_megabytes_is_left_for_an_upload_in_blocks() {
+    let org = org(|_| Ok(answer(201, &[], r#"{"@odata.etag":"W/\"8\""}"#)), || panic!());
     let mut big = draft();
     big.attachment.bytes = vec![b'x'; MAX_BASE64 / 4 * 3 + 1];
-    let refused = create(&org.api(), &key(), 0, &big).await.unwrap();
-    let limit = Some(4 * 1024 * 1024);
-    assert_eq!(refused, NoteWrite::Refused(NoteRefusal::TooLarge { limit }));
+    let created = create(&org.api(), &key(), 0, &big, NEVER).await.unwrap();
+    let NoteWrite::Bare(handle) = created else { panic!("{created:?}") };
+    let body: serde_json::Value = serde_json::from_slice(&org.transport.sent()[0].body).unwrap();
+    assert_eq!(body["documentbody"], serde_json::Value::Null);
+    let fenced = update(&org.api(), &handle, &big, Fence::Version).await.unwrap();
+    assert_eq!(fenced, NoteWrite::CannotFence, "an upload has no etag");
+    assert_eq!(org.transport.sent().len(), 1, "nothing was sent");
+}
+
+/// DOC-2: a table that compares no versions says so, and nothing was written.
+#[tokio::test]
+async fn doc_2_a_table_without_versions_cannot_fence() {
+    let org = refuses(400, "0x8006088D", "Optimistic concurrency isn't enabled");
+    assert_eq!(update_at(&org).await.unwrap(), NoteWrite::CannotFence);
 }
 
 /// DOC-2: an update without etag would overwrite whatever stands there.
@@ -232,20 +252,23 @@ async fn doc_6_a_body_above_four_megabytes_is_refused_without_a_request() {
 async fn doc_2_an_update_without_etag_only_reads() {
     let org = org(|_| panic!("written blindly"), || answer(200, &[], remote(stamped(2))));
     let handle = NoteHandle { version: None, ..handle() };
-    let outcome = update(&org.api(), &handle, &draft()).await.unwrap();
+    let outcome = update(&org.api(), &handle, &draft(), Fence::Version).await.unwrap();
     assert!(matches!(outcome, NoteWrite::Conflict(_)), "{outcome:?}");
 }
 
 #[tokio::test]
 async fn doc_7_a_note_is_read_back_with_its_attachment() {
     let org = org(|_| panic!(), || answer(200, &[], remote(stamped(4))));
-    let note = find(&org.api(), &key(), 0).await.unwrap().unwrap();
-    assert_eq!((note.subject.as_deref(), note.stamp), (Some("Account plan"), Some(stamped(4))));
+    let note = find(&org.api(), &key(), 0, NoteParts::Whole).await.unwrap().unwrap();
+    assert_eq!(
+        (note.subject.as_deref(), note.content.stamp()),
+        (Some("Account plan"), Some(stamped(4)))
+    );
     assert_eq!(note.attachment.unwrap().bytes, page(stamped(4)).into_bytes());
     let absent = Org::new(|_, _| Ok(answer(404, &[], refusal("0x80040217", "x"))));
-    assert_eq!(find(&absent.api(), &key(), 0).await.unwrap(), None);
+    assert_eq!(find(&absent.api(), &key(), 0, NoteParts::Head).await.unwrap(), None);
     let gateway = Org::new(|_, _| Ok(answer(404, &[], "<html>")));
-    assert!(find(&gateway.api(), &key(), 0).await.is_err());
+    assert!(find(&gateway.api(), &key(), 0, NoteParts::Head).await.is_err());
 }
 
 /// DOC-7: a user's huge replacement does not hide the note.
@@ -257,20 +280,7 @@ async fn doc_7_a_note_whose_attachment_cannot_be_taken_in_is_read_without_it() {
         }
         Ok(answer(200, &[], r#"{"@odata.etag":"W/\"9\"","subject":"Account plan"}"#))
     });
-    let note = find(&org.api(), &key(), 0).await.unwrap().unwrap();
-    assert_eq!((note.stamp, note.attachment), (None, None));
+    let note = find(&org.api(), &key(), 0, NoteParts::Head).await.unwrap().unwrap();
+    assert_eq!((note.content, note.attachment), (NoteContent::Foreign, None));
     assert_eq!(note.handle.version.as_deref(), Some("W/\"9\""));
-}
-
-#[test]
-fn r_15_names_are_cut_in_the_units_that_the_service_counts() {
-    assert_eq!(cut("abc", 2), "ab");
-    assert_eq!(cut("a😀b", 2), "a");
-    assert_eq!(cut("a😀b", 3), "a😀");
-    assert_eq!(cut("", 0), "");
-    let long = format!("{}.html", "é".repeat(300));
-    let short = short_file_name(&long);
-    assert!(short.ends_with(".html"));
-    assert_eq!(short.encode_utf16().count(), MAX_FILE_NAME);
-    assert_eq!(short_file_name("plan.html"), "plan.html");
 }

@@ -1,10 +1,8 @@
 //! One request or outcome on its way into the ledger of publications.
 
-use time::OffsetDateTime;
-
 use crate::error::{Error, Result};
-use crate::model::{Publication, PublicationState, Receipt};
-use crate::storage::PublishRequest;
+use crate::model::{Publication, PublicationState, Receipt, Unsettled};
+use crate::storage::{PublishRequest, Resend, SetAside};
 
 /// Takes a revision in, by the rules of [`Publications::accept`]: gives the publication as it
 /// stands next, which is `held` itself when the revision is not newer.
@@ -13,23 +11,27 @@ use crate::storage::PublishRequest;
 #[must_use]
 pub fn accept(held: Option<Publication>, request: &PublishRequest) -> Publication {
     let Some(mut held) = held else {
-        let PublishRequest { key, connection, opportunity, document, at } = request.clone();
+        let PublishRequest { key, connection, opportunity, document, at, .. } = request.clone();
         return Publication::new(key, connection, opportunity, document, at);
     };
     let (new, known) = (&request.document, &held.document);
     let newer = new.revision > known.revision
         || (new.revision == known.revision && new.content_hash() != known.content_hash());
-    if !newer {
+    if !newer && request.resend == Resend::No {
         return held;
     }
     if !held.is_pending() {
         held.first_pending_at = request.at;
     }
     held.last_pending_at = request.at;
-    held.document = new.clone();
+    if newer {
+        held.document = new.clone();
+    }
     held.connection = request.connection;
     held.opportunity = request.opportunity.clone();
     held.attempts = 0;
+    held.next_try_at = None;
+    held.resend |= request.resend == Resend::Yes;
     if !held.is_pending() {
         held.state = PublicationState::Published;
     } else if !matches!(held.state, PublicationState::Held { .. }) {
@@ -39,12 +41,12 @@ pub fn accept(held: Option<Publication>, request: &PublishRequest) -> Publicatio
     held
 }
 
-/// Notes down that a create is about to be sent, by the rules of
-/// [`Publications::record_create`](crate::storage::Publications::record_create).
+/// Notes down that a write is about to be sent, by the rules of
+/// [`Publications::record_sending`](crate::storage::Publications::record_sending).
 ///
 /// # Errors
 /// [`Error::Conflict`] when `epoch` is lower than the stored one.
-pub fn record_create(mut held: Publication, epoch: u32, at: OffsetDateTime) -> Result<Publication> {
+pub fn record_sending(mut held: Publication, epoch: u32, write: Unsettled) -> Result<Publication> {
     if epoch < held.epoch {
         return Err(Error::conflict(format!("publication {}", held.key.publication())));
     }
@@ -53,17 +55,24 @@ pub fn record_create(mut held: Publication, epoch: u32, at: OffsetDateTime) -> R
         held.receipt = None;
         held.state = PublicationState::Waiting;
     }
-    held.create_sent_at = Some(at);
-    held.attempts += 1;
+    held.unsettled = Some(write);
     Ok(held)
 }
 
 /// Notes down what is proved to stand in the CRM, by the rules of
 /// [`Publications::record_receipt`](crate::storage::Publications::record_receipt).
 #[must_use]
-pub fn record_receipt(mut held: Publication, receipt: Receipt) -> Publication {
+pub fn record_receipt(
+    mut held: Publication,
+    receipt: Receipt,
+    unsettled: Option<Unsettled>,
+) -> Publication {
+    held.resend &= receipt.stamp != held.stamp();
     held.receipt = Some(receipt);
+    held.unsettled = unsettled;
     held.attempts = 0;
+    held.next_try_at = None;
+    held.last_refusal = None;
     if held.is_pending() {
         held.first_pending_at = held.last_pending_at;
         held.state = PublicationState::Waiting;
@@ -74,14 +83,18 @@ pub fn record_receipt(mut held: Publication, receipt: Receipt) -> Publication {
 }
 
 /// Sets the state aside from publishing, by the rules of [`Publications::set_aside`]: gives `held`
-/// itself when a revision newer than `seen` has come in.
+/// itself when a revision newer than the one seen has come in.
 ///
 /// [`Publications::set_aside`]: crate::storage::Publications::set_aside
 #[must_use]
-pub fn set_aside(mut held: Publication, seen: u64, state: PublicationState) -> Publication {
-    if held.document.revision <= seen {
-        held.state = state;
+pub fn set_aside(mut held: Publication, aside: &SetAside) -> Publication {
+    if held.document.revision <= aside.seen {
+        held.state = aside.state.clone();
+        held.next_try_at = aside.next_try_at;
         held.attempts += 1;
+        if let PublicationState::Parked { refusal } = &aside.state {
+            held.last_refusal = Some(refusal.clone());
+        }
     }
     held
 }

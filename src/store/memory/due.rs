@@ -80,7 +80,8 @@ impl Held {
         item.token += 1;
         let expires_at = now + lease;
         item.held_until = Some(expires_at);
-        Claim { work, token: item.token, due_at: item.due_at.unwrap_or(now), expires_at }
+        let due_at = item.due_at.unwrap_or(now);
+        Claim { work, token: item.token, due_at, claimed_at: now, expires_at }
     }
 }
 

@@ -4,13 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use async_trait::async_trait;
-use time::OffsetDateTime;
 
 use crate::error::{Error, Result};
-use crate::model::{
-    ConnectionId, Publication, PublicationId, PublicationState, Receipt, WorkspaceId,
-};
-use crate::storage::{Claim, Publications, PublishRequest, steps};
+use crate::model::{ConnectionId, Publication, PublicationId, Receipt, Unsettled, WorkspaceId};
+use crate::storage::{Claim, Publications, PublishRequest, SetAside, steps};
 use crate::store::memory::{MemoryStore, State, at_most};
 
 #[derive(Default)]
@@ -56,29 +53,29 @@ impl Publications for MemoryStore {
         Ok(ours.take(at_most(limit)).map(|(_, publication)| publication.clone()).collect())
     }
 
-    async fn record_create(&self, claim: &Claim, epoch: u32, at: OffsetDateTime) -> Result<()> {
+    async fn record_sending(&self, claim: &Claim, epoch: u32, write: Unsettled) -> Result<()> {
         let mut state = self.lock();
         let held = state.claimed(claim)?;
-        *held = steps::record_create(held.clone(), epoch, at)?;
+        *held = steps::record_sending(held.clone(), epoch, write)?;
         Ok(())
     }
 
-    async fn record_receipt(&self, claim: &Claim, receipt: &Receipt) -> Result<Publication> {
-        let mut state = self.lock();
-        let held = state.claimed(claim)?;
-        *held = steps::record_receipt(held.clone(), receipt.clone());
-        Ok(held.clone())
-    }
-
-    async fn set_aside(
+    async fn record_receipt(
         &self,
         claim: &Claim,
-        seen: u64,
-        to: &PublicationState,
+        receipt: &Receipt,
+        unsettled: Option<Unsettled>,
     ) -> Result<Publication> {
         let mut state = self.lock();
         let held = state.claimed(claim)?;
-        *held = steps::set_aside(held.clone(), seen, to.clone());
+        *held = steps::record_receipt(held.clone(), receipt.clone(), unsettled);
+        Ok(held.clone())
+    }
+
+    async fn set_aside(&self, claim: &Claim, aside: &SetAside) -> Result<Publication> {
+        let mut state = self.lock();
+        let held = state.claimed(claim)?;
+        *held = steps::set_aside(held.clone(), aside);
         Ok(held.clone())
     }
 }

@@ -367,13 +367,12 @@ CREATE TABLE publications (
     last_pending_at  INTEGER NOT NULL,
     state            TEXT NOT NULL,
     epoch            INTEGER NOT NULL,
-    create_sent_at   INTEGER,
-    receipt_note     TEXT,
-    receipt_version  TEXT,
-    receipt_revision INTEGER,
-    receipt_content  TEXT,
-    receipt_at       INTEGER,
+    unsettled        TEXT NOT NULL,
+    receipt          TEXT NOT NULL,
     attempts         INTEGER NOT NULL,
+    next_try_at      INTEGER,
+    last_refusal     TEXT NOT NULL,
+    resend           INTEGER NOT NULL,
     PRIMARY KEY (workspace, id)
 ) STRICT;
 CREATE INDEX publications_by_connection ON publications (workspace, connection, id);

@@ -134,6 +134,8 @@ async fn ask<T: Send + 'static>(
     operation: &'static str,
     step: impl FnOnce(&mut Connection) -> Result<T, Trouble> + Send + 'static,
 ) -> Result<T> {
+    #[cfg(test)]
+    let _outside = crate::clock::stepped::Outside::begin();
     let (answer, answered) = oneshot::channel();
     let job: Job = Box::new(move |connection| {
         // Nobody may be listening any more; the step counts all the same.

@@ -157,5 +157,5 @@ fn claim(
              WHERE workspace = ? AND kind = ? AND id = ? RETURNING token",
         )?
         .query_row(params_from_iter(values), |row| row.get::<_, i64>(0))?;
-    Ok(Claim { work, token: token.cast_unsigned(), due_at, expires_at: until })
+    Ok(Claim { work, token: token.cast_unsigned(), due_at, claimed_at: now, expires_at: until })
 }

@@ -2,19 +2,18 @@
 
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Row, Transaction, params_from_iter};
-use time::OffsetDateTime;
 
 use crate::error::{Error, Result};
 use crate::model::{
-    ConnectionId, ContentHash, DealId, Document, NoteHandle, NoteKey, Publication, PublicationId,
-    PublicationState, Receipt, RevisionStamp, WorkspaceId,
+    ConnectionId, DealId, Document, NoteKey, Publication, PublicationId, Receipt, Unsettled,
+    WorkspaceId,
 };
-use crate::storage::{Claim, Publications, PublishRequest, steps};
+use crate::storage::{Claim, Publications, PublishRequest, SetAside, steps};
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::claims;
 use crate::store::sqlite::codec::{
     Columns, NULL, Owner, Values, collect, counter, integer, json, maybe_text, maybe_time,
-    owned_text, stored_time, text, time, uuid,
+    stored_time, text, time, uuid,
 };
 use crate::store::sqlite::database::Survives;
 use crate::store::sqlite::trouble::Trouble;
@@ -68,37 +67,37 @@ impl Publications for SqliteStore {
             .await
     }
 
-    async fn record_create(&self, claim: &Claim, epoch: u32, at: OffsetDateTime) -> Result<()> {
+    async fn record_sending(&self, claim: &Claim, epoch: u32, write: Unsettled) -> Result<()> {
         let claim = claim.clone();
         self.database
-            .write("record a create", Survives::PowerLoss, move |tx| {
-                put(tx, &steps::record_create(claimed(tx, &claim)?, epoch, at)?)
+            .write("record a write to a note", Survives::PowerLoss, move |tx| {
+                put(tx, &steps::record_sending(claimed(tx, &claim)?, epoch, write)?)
             })
             .await
     }
 
-    async fn record_receipt(&self, claim: &Claim, receipt: &Receipt) -> Result<Publication> {
+    async fn record_receipt(
+        &self,
+        claim: &Claim,
+        receipt: &Receipt,
+        unsettled: Option<Unsettled>,
+    ) -> Result<Publication> {
         let (claim, mut receipt) = (claim.clone(), receipt.clone());
         receipt.at = stored_time(receipt.at);
         self.database
             .write("record a receipt", Survives::PowerLoss, move |tx| {
-                let next = steps::record_receipt(claimed(tx, &claim)?, receipt);
+                let next = steps::record_receipt(claimed(tx, &claim)?, receipt, unsettled);
                 put(tx, &next)?;
                 Ok(next)
             })
             .await
     }
 
-    async fn set_aside(
-        &self,
-        claim: &Claim,
-        seen: u64,
-        to: &PublicationState,
-    ) -> Result<Publication> {
-        let (claim, to) = (claim.clone(), to.clone());
+    async fn set_aside(&self, claim: &Claim, aside: &SetAside) -> Result<Publication> {
+        let (claim, aside) = (claim.clone(), aside.clone());
         self.database
             .write("set a publication aside", Survives::PowerLoss, move |tx| {
-                let next = steps::set_aside(claimed(tx, &claim)?, seen, to);
+                let next = steps::set_aside(claimed(tx, &claim)?, &aside);
                 put(tx, &next)?;
                 Ok(next)
             })
@@ -129,8 +128,7 @@ fn held(
 
 const COLUMNS: &str = "workspace, connection, opportunity, organisation, deal, document, title, \
     html, revision, author, revised_at, language, first_pending_at, last_pending_at, state, \
-    epoch, create_sent_at, receipt_note, receipt_version, receipt_revision, receipt_content, \
-    receipt_at, attempts";
+    epoch, unsettled, receipt, attempts, next_try_at, last_refusal, resend";
 
 /// Writes a publication, new or changed.
 fn put(tx: &Transaction<'_>, publication: &Publication) -> Result<(), Trouble> {
@@ -163,19 +161,13 @@ fn bind<'a>(publication: &'a Publication, values: &mut Values<'a>) -> Result<(),
         time(publication.last_pending_at),
         json(&publication.state)?,
         integer(publication.epoch.into()),
-        maybe_time(publication.create_sent_at),
+        json(&publication.unsettled)?,
+        json(receipt)?,
+        integer(publication.attempts.into()),
+        maybe_time(publication.next_try_at),
+        json(&publication.last_refusal)?,
+        integer(publication.resend.into()),
     ]);
-    match receipt {
-        Some(receipt) => values.extend([
-            text(receipt.handle.id.as_str()),
-            maybe_text(receipt.handle.version.as_deref()),
-            counter(receipt.stamp.revision),
-            owned_text(receipt.stamp.content.to_string()),
-            time(receipt.at),
-        ]),
-        None => values.extend([NULL; 5]),
-    }
-    values.push(integer(publication.attempts.into()));
     Ok(())
 }
 
@@ -193,9 +185,12 @@ fn read(row: &Row<'_>) -> Result<Publication, Trouble> {
     publication.last_pending_at = columns.time()?;
     publication.state = columns.json()?;
     publication.epoch = columns.small()?;
-    publication.create_sent_at = columns.maybe_time()?;
-    publication.receipt = read_receipt(&mut columns)?;
+    publication.unsettled = columns.json()?;
+    publication.receipt = columns.json()?;
     publication.attempts = columns.small()?;
+    publication.next_try_at = columns.maybe_time()?;
+    publication.last_refusal = columns.json()?;
+    publication.resend = columns.small::<u8>()? != 0;
     Ok(publication)
 }
 
@@ -206,16 +201,4 @@ fn read_document(columns: &mut Columns<'_>) -> Result<Document, Trouble> {
     document.author = author;
     document.language = columns.maybe_text()?;
     Ok(document)
-}
-
-fn read_receipt(columns: &mut Columns<'_>) -> Result<Option<Receipt>, Trouble> {
-    if columns.next_is_null()? {
-        columns.skip(5);
-        return Ok(None);
-    }
-    let handle = NoteHandle { id: columns.id()?, version: columns.maybe_text()? };
-    let revision = columns.counter()?;
-    let content = ContentHash::from_hex(columns.str()?)
-        .ok_or_else(|| Trouble::stored("a content hash is not hexadecimal"))?;
-    Ok(Some(Receipt { handle, stamp: RevisionStamp { revision, content }, at: columns.time()? }))
 }

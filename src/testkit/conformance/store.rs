@@ -305,6 +305,9 @@ macro_rules! store_conformance {
                 r_25_the_same_revision_leaves_it_parked
                 doc_3_a_revision_after_a_receipt_waits_anew
                 doc_2_a_create_is_recorded_before_it_is_sent
+                doc_2_a_receipt_keeps_what_is_unsettled
+                doc_6_a_refusal_is_kept_until_the_note_stands
+                doc_1_a_published_revision_is_sent_again_when_asked
                 doc_7_a_higher_epoch_drops_the_receipt
                 doc_7_the_same_epoch_keeps_the_receipt
                 doc_7_a_lower_epoch_is_refused

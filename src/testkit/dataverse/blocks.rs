@@ -1,4 +1,4 @@
-//! Uploading a note's file in blocks.
+//! Uploading and downloading a note's file in blocks.
 
 use std::collections::HashMap;
 
@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json as object};
 use uuid::Uuid;
 
 use crate::testkit::dataverse::call::Call;
+use crate::testkit::dataverse::cell::Cell;
 use crate::testkit::dataverse::org::Org;
 use crate::testkit::dataverse::refusal::{Answer, Refusal, empty, json};
 use crate::testkit::dataverse::write::{Author, Note, body};
@@ -29,12 +30,14 @@ struct Upload {
 }
 
 impl Uploads {
-    /// Answers one of the three actions.
+    /// Answers one of the actions.
     pub(crate) fn act(&mut self, org: &mut Org, name: &str, call: &Call<'_>, by: Author) -> Answer {
         let body = body(call)?;
         match name {
             "InitializeAnnotationBlocksUpload" => self.begin(&body),
             "UploadBlock" => self.block(&body),
+            "InitializeAnnotationBlocksDownload" => Self::open(org, &body),
+            "DownloadBlock" => Self::piece(org, &body),
             _ => self.commit(org, &body, by),
         }
     }
@@ -82,19 +85,64 @@ impl Uploads {
         target.insert("documentbody".to_owned(), STANDARD.encode(&file).into());
         target.insert("isdocument".to_owned(), true.into());
         let draft = Note::read(&target)?;
-        match org.table("annotations")?.row(note) {
-            Some(_) => draft.update(org, note, by)?,
-            None => draft.create(org, note, by)?,
+        if org.table("annotations")?.row(note).is_none() {
+            return Err(Refusal::no_row("annotation", note));
         }
+        draft.update(org, note, by)?;
         self.begun.remove(string(body, "FileContinuationToken")?);
         let answer = object!({ "AnnotationId": note, "FileSizeInBytes": file.len() });
         Ok(json(200, answer.to_string()))
+    }
+
+    /// Begins a download; the token names the note.
+    fn open(org: &Org, body: &Map<String, Value>) -> Answer {
+        let (note, _) = target(body)?;
+        let file = file(org, note)?;
+        let name =
+            org.table("annotations")?.row(note).map(|row| row.named("filename").into_owned());
+        let name = if let Some(Cell::Text(name)) = name { name } else { String::new() };
+        let answer = object!({
+            "FileSizeInBytes": file.len(), "FileName": name,
+            "FileContinuationToken": format!("download-{note}"),
+        });
+        Ok(json(200, answer.to_string()))
+    }
+
+    fn piece(org: &Org, body: &Map<String, Value>) -> Answer {
+        let token = string(body, "FileContinuationToken")?;
+        let note = token.strip_prefix("download-").and_then(|id| id.parse().ok());
+        let note =
+            note.ok_or_else(|| Refusal::invalid("the FileContinuationToken is not known"))?;
+        let file = file(org, note)?;
+        let [offset, length] = ["Offset", "BlockLength"].map(|name| {
+            body.get(name).and_then(Value::as_u64).and_then(|number| usize::try_from(number).ok())
+        });
+        let (Some(offset), Some(length)) = (offset, length) else {
+            return Err(Refusal::invalid("Offset or BlockLength is missing"));
+        };
+        if length > MAX_BLOCK || offset > file.len() {
+            return Err(Refusal::invalid("the block is larger than 4 MB, or behind the end"));
+        }
+        let data = &file[offset..file.len().min(offset + length)];
+        Ok(json(200, object!({ "Data": STANDARD.encode(data) }).to_string()))
     }
 
     fn upload(&mut self, body: &Map<String, Value>) -> Answer<&mut Upload> {
         let token = string(body, "FileContinuationToken")?;
         let unknown = || Refusal::invalid("the FileContinuationToken is not known");
         self.begun.get_mut(token).ok_or_else(unknown)
+    }
+}
+
+/// The file of a note.
+fn file(org: &Org, note: Uuid) -> Answer<Vec<u8>> {
+    let row = org.table("annotations")?.row(note);
+    let row = row.ok_or_else(|| Refusal::no_row("annotation", note))?;
+    match row.named("documentbody").into_owned() {
+        Cell::Text(body) => {
+            STANDARD.decode(body).map_err(|_| Refusal::invalid("documentbody is not base64"))
+        }
+        _ => Err(Refusal::invalid("the note has no file")),
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) struct Call<'a> {
     pub(crate) options: Vec<(String, String)>,
 }
 
-const FUNCTIONS: [&str; 7] = [
+const FUNCTIONS: [&str; 9] = [
     "WhoAmI",
     "RetrieveVersion",
     "RetrieveTotalRecordCount",
@@ -51,6 +51,8 @@ const FUNCTIONS: [&str; 7] = [
     "InitializeAnnotationBlocksUpload",
     "UploadBlock",
     "CommitAnnotationBlocksUpload",
+    "InitializeAnnotationBlocksDownload",
+    "DownloadBlock",
 ];
 
 impl<'a> Call<'a> {

@@ -198,6 +198,12 @@ impl FakeDataverse {
         self.with(|service| service.org.missing_privileges.insert(privilege.into()));
     }
 
+    /// Makes the notes' table refuse writes that name a version, as a table does that was never
+    /// enabled for it.
+    pub fn compare_no_versions(&self) {
+        self.with(|service| service.org.concurrency = org::Concurrency::Ignored);
+    }
+
     /// Gives a privilege back.
     pub fn grant_privilege(&self, privilege: &str) {
         self.with(|service| service.org.missing_privileges.remove(privilege));

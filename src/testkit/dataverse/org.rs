@@ -29,6 +29,15 @@ pub struct Org {
     pub(crate) depths: HashMap<String, PrivilegeDepth>,
     /// Whether the user may ask for privileges at all.
     pub(crate) privileges: Listing,
+    /// Whether the notes' table compares versions.
+    pub(crate) concurrency: Concurrency,
+}
+
+/// Whether a table compares versions (`IsOptimisticConcurrencyEnabled`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Concurrency {
+    Compared,
+    Ignored,
 }
 
 /// How far a privilege of the signed-in user reaches.

@@ -236,7 +236,7 @@ impl Service {
             Target::Set(set) if set == "annotations" && call.is(&Method::POST) => {
                 write(&mut self.org, call, None, by)
             }
-            Target::Function { name, .. } if name.ends_with("Upload") || name == "UploadBlock" => {
+            Target::Function { name, .. } if name.contains("Block") => {
                 self.uploads.act(&mut self.org, name, call, by)
             }
             target => Err(Refusal::unmocked(&format!("{} {target:?}", call.request.method))),

@@ -9,7 +9,7 @@ use crate::http::transport::Response;
 use crate::testkit::dataverse::attachment::Attachment;
 use crate::testkit::dataverse::call::Call;
 use crate::testkit::dataverse::cell::Cell;
-use crate::testkit::dataverse::org::Org;
+use crate::testkit::dataverse::org::{Concurrency, Org};
 use crate::testkit::dataverse::page::row_body;
 use crate::testkit::dataverse::query::{check_options, select};
 use crate::testkit::dataverse::refusal::{Answer, Refusal, empty, json, set_header};
@@ -50,6 +50,11 @@ pub(crate) fn write(org: &mut Org, call: &Call<'_>, id: Option<Uuid>, by: Author
     let id =
         id.or(chosen).unwrap_or_else(|| Uuid::new_v5(&org.organization, &version.to_be_bytes()));
     let existed = etag(org, id);
+    if org.concurrency == Concurrency::Ignored && call.header("if-match").is_some_and(|v| v != "*")
+    {
+        let message = "Optimistic concurrency isn't enabled for entity type annotation.";
+        return Err(Refusal::new(400, "0x8006088D", message));
+    }
     check_precondition(call, id, existed.as_deref())?;
     let note = Note::read(&body)?;
     match existed {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::clock::Randomness;
 use crate::testkit::dataverse::cell::Cell;
-use crate::testkit::dataverse::org::{ADDRESS, Listing, Org};
+use crate::testkit::dataverse::org::{ADDRESS, Concurrency, Listing, Org};
 use crate::testkit::dataverse::schema::Definition;
 use crate::testkit::dataverse::table::Table;
 
@@ -99,6 +99,7 @@ impl OrgBuilder {
                 missing_privileges: HashSet::new(),
                 depths: HashMap::new(),
                 privileges: Listing::Named,
+                concurrency: Concurrency::Compared,
             },
             randomness,
             base_currency: Uuid::nil(),

@@ -1,13 +1,10 @@
 //! The ledger of publications, passing by the watch.
 
 use async_trait::async_trait;
-use time::OffsetDateTime;
 
 use crate::error::Result;
-use crate::model::{
-    ConnectionId, Publication, PublicationId, PublicationState, Receipt, WorkspaceId,
-};
-use crate::storage::{Claim, Publications, PublishRequest};
+use crate::model::{ConnectionId, Publication, PublicationId, Receipt, Unsettled, WorkspaceId};
+use crate::storage::{Claim, Publications, PublishRequest, SetAside};
 use crate::testkit::watched_store::WatchedStore;
 
 #[async_trait]
@@ -35,31 +32,22 @@ impl Publications for WatchedStore {
         self.read("list", self.inner.publications.list(workspace, connection, after, limit)).await
     }
 
-    async fn record_create(&self, claim: &Claim, epoch: u32, at: OffsetDateTime) -> Result<()> {
-        self.claimed(
-            "record_create",
-            claim,
-            self.inner.publications.record_create(claim, epoch, at),
-        )
-        .await
+    async fn record_sending(&self, claim: &Claim, epoch: u32, write: Unsettled) -> Result<()> {
+        let written = self.inner.publications.record_sending(claim, epoch, write);
+        self.claimed("record_sending", claim, written).await
     }
 
-    async fn record_receipt(&self, claim: &Claim, receipt: &Receipt) -> Result<Publication> {
-        self.claimed(
-            "record_receipt",
-            claim,
-            self.inner.publications.record_receipt(claim, receipt),
-        )
-        .await
-    }
-
-    async fn set_aside(
+    async fn record_receipt(
         &self,
         claim: &Claim,
-        seen: u64,
-        state: &PublicationState,
+        receipt: &Receipt,
+        unsettled: Option<Unsettled>,
     ) -> Result<Publication> {
-        self.claimed("set_aside", claim, self.inner.publications.set_aside(claim, seen, state))
-            .await
+        let written = self.inner.publications.record_receipt(claim, receipt, unsettled);
+        self.claimed("record_receipt", claim, written).await
+    }
+
+    async fn set_aside(&self, claim: &Claim, aside: &SetAside) -> Result<Publication> {
+        self.claimed("set_aside", claim, self.inner.publications.set_aside(claim, aside)).await
     }
 }

@@ -8,10 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fluint_crm::Result;
 use fluint_crm::model::{
-    ChangeSeq, ConnectionId, FeedEntry, NewFeedEntry, Publication, PublicationId, PublicationState,
-    Receipt, WorkspaceId,
+    ChangeSeq, ConnectionId, FeedEntry, NewFeedEntry, Publication, PublicationId, Receipt,
+    Unsettled, WorkspaceId,
 };
-use fluint_crm::storage::{Claim, Due, Feed, Publications, PublishRequest, Stores, Work, WorkKind};
+use fluint_crm::storage::{
+    Claim, Due, Feed, Publications, PublishRequest, SetAside, Stores, Work, WorkKind,
+};
 use time::OffsetDateTime;
 
 /// The newest token handed out for each item of work.
@@ -101,21 +103,21 @@ impl Publications for UnfencedLedger {
         self.inner.list(workspace, connection, after, limit).await
     }
 
-    async fn record_create(&self, claim: &Claim, epoch: u32, at: OffsetDateTime) -> Result<()> {
-        self.inner.record_create(&self.tokens.forge(claim), epoch, at).await
+    async fn record_sending(&self, claim: &Claim, epoch: u32, write: Unsettled) -> Result<()> {
+        self.inner.record_sending(&self.tokens.forge(claim), epoch, write).await
     }
 
-    async fn record_receipt(&self, claim: &Claim, receipt: &Receipt) -> Result<Publication> {
-        self.inner.record_receipt(&self.tokens.forge(claim), receipt).await
-    }
-
-    async fn set_aside(
+    async fn record_receipt(
         &self,
         claim: &Claim,
-        seen: u64,
-        state: &PublicationState,
+        receipt: &Receipt,
+        unsettled: Option<Unsettled>,
     ) -> Result<Publication> {
-        self.inner.set_aside(&self.tokens.forge(claim), seen, state).await
+        self.inner.record_receipt(&self.tokens.forge(claim), receipt, unsettled).await
+    }
+
+    async fn set_aside(&self, claim: &Claim, aside: &SetAside) -> Result<Publication> {
+        self.inner.set_aside(&self.tokens.forge(claim), aside).await
     }
 }
 

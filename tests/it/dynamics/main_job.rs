@@ -216,7 +216,7 @@ async fn publish_twice(bench: &Bench, connection: &Connection) {
     assert_eq!(dataverse.requests("annotations"), 1, "one request creates it");
     let note = bench.crm.read_note(&workspace(), &first).await.unwrap().expect("it is there");
     assert_eq!(note.subject.as_deref(), Some("Plan account-plan"));
-    assert_eq!(note.opportunity.as_ref(), Some(&deal.opportunity));
+    assert_eq!(note.handle.opportunity.as_ref(), Some(&deal.opportunity));
     let file = note.attachment.expect("it has a file");
     assert_eq!(file.media_type, "text/html");
     let page = String::from_utf8(file.bytes).unwrap();

@@ -46,6 +46,19 @@ impl World {
         self.bench.publish(&self.deals[0], document, revision).await
     }
 
+    /// Publishes a revision of several megabytes.
+    async fn publish_large(&self, document: &str, revision: u64) -> PublicationId {
+        let crm = &self.bench.crm;
+        let mut document = document_of(document, revision, crm.now());
+        document.html =
+            format!("{}{}", document.html, "<p>words and more words</p>".repeat(200_000));
+        let target = PublishTarget::Deal(self.deals[0].id);
+        match crm.publish(&workspace(), target, document).await.unwrap() {
+            Published::Accepted { publication, .. } => publication,
+            other => panic!("{other:?}"),
+        }
+    }
+
     async fn state(&self, id: PublicationId) -> PublicationState {
         self.bench.publication(id).await.state
     }
@@ -205,20 +218,105 @@ async fn doc_7_a_note_deleted_in_the_crm_comes_back_only_with_a_newer_revision()
     assert!(world.page(id).await.contains("Revision <strong>2</strong>"));
 }
 
+/// DOC-7: while a create may still land, a deleted note is not made anew under another id.
 #[tokio::test]
-async fn doc_7_a_note_deleted_right_after_its_create_is_made_anew_only_after_the_drain() {
+async fn doc_7_a_note_deleted_right_after_a_lost_create_is_made_anew_only_after_the_drain() {
     let world = world().await;
     let dataverse = world.bench.fake.dataverse();
-    world.publish("plan", 1).await;
+    dataverse.plant(Place::next_to("annotations"), Fault::LandsLater);
+    let id = world.publish("plan", 1).await;
     world.bench.run_after(Duration::seconds(61)).await;
-    assert_eq!(world.notes().len(), 1);
+    assert!(world.notes().is_empty(), "the create is on its way");
+    world.bench.run_after(Duration::seconds(61)).await;
+    assert_eq!(world.notes().len(), 1, "a second one was faster");
     assert!(dataverse.delete("annotation", world.notes()[0]));
     world.publish("plan", 2).await;
     world.bench.run_after(Duration::seconds(61)).await;
     assert!(world.notes().is_empty(), "the old create might still land");
-    let report = world.bench.run_after(Duration::minutes(5)).await;
-    assert_eq!(report.publications.len(), 1);
+    dataverse.land();
+    world.bench.run_after(Duration::minutes(5)).await;
     assert_eq!(world.notes().len(), 1);
+    assert!(world.page(id).await.contains("Revision <strong>2</strong>"));
+}
+
+/// DOC-7: a note that comes back with an older revision, after a CRM user deleted the newer one, is
+/// brought up to date though nobody publishes again.
+#[tokio::test]
+async fn doc_7_a_late_create_that_brings_an_old_revision_back_is_noticed() {
+    let world = world().await;
+    let dataverse = world.bench.fake.dataverse();
+    dataverse.plant(Place::next_to("annotations"), Fault::LandsLater);
+    let id = world.publish("plan", 1).await;
+    world.bench.run_after(Duration::seconds(61)).await;
+    world.publish("plan", 2).await;
+    world.bench.run_after(Duration::seconds(61)).await;
+    assert_eq!(world.state(id).await, PublicationState::Published);
+    assert!(dataverse.delete("annotation", world.notes()[0]));
+    dataverse.land();
+    assert!(world.page(id).await.contains("Revision <strong>1</strong>"));
+    world.settle().await;
+    assert!(world.page(id).await.contains("Revision <strong>2</strong>"));
+    assert_eq!(world.bench.publication(id).await.unsettled, None);
+}
+
+/// DOC-6: a document above four megabytes goes up in blocks, and is updated in place.
+#[tokio::test]
+async fn doc_6_a_large_document_goes_up_in_blocks_and_is_updated_in_place() {
+    let world = world().await;
+    let dataverse = world.bench.fake.dataverse();
+    assert!(dataverse.update("organization", world.organisation, "maxuploadfilesize", 20_000_000));
+    let id = world.publish_large("plan", 1).await;
+    world.settle().await;
+    assert_eq!(world.state(id).await, PublicationState::Published);
+    assert!(world.page(id).await.contains("Revision <strong>1</strong>"));
+    let note = world.notes();
+    world.publish_large("plan", 2).await;
+    world.settle().await;
+    world.publish("plan", 3).await;
+    world.settle().await;
+    assert_eq!(world.notes(), note);
+    assert!(world.page(id).await.contains("Revision <strong>3</strong>"));
+    world.publish_large("plan", 4).await;
+    world.settle().await;
+    let page = world.page(id).await;
+    assert!(page.contains("Revision <strong>4</strong>") && page.len() > 4_000_000);
+    assert_eq!(world.notes(), note);
+}
+
+/// DOC-2: what becomes of an upload is found out: it landed, it never did, or it lands later.
+#[tokio::test]
+async fn doc_2_an_upload_whose_answer_is_lost_leaves_the_newest_revision() {
+    for fault in [Fault::AnswerLost, Fault::Reset, Fault::LandsLater, Fault::BadGateway] {
+        let world = world().await;
+        let dataverse = world.bench.fake.dataverse();
+        let limit = 20_000_000;
+        assert!(dataverse.update("organization", world.organisation, "maxuploadfilesize", limit));
+        let id = world.publish_large("plan", 1).await;
+        dataverse.plant(Place::next_to("CommitAnnotationBlocksUpload"), fault.clone());
+        world.bench.run_after(Duration::seconds(61)).await;
+        // A small revision comes in while the upload may still land: it has to wait.
+        world.publish("plan", 2).await;
+        world.bench.run_after(Duration::seconds(61)).await;
+        dataverse.land();
+        world.settle().await;
+        assert_eq!(world.notes().len(), 1, "{fault:?}");
+        assert!(world.page(id).await.contains("Revision <strong>2</strong>"), "{fault:?}");
+        assert_eq!(world.state(id).await, PublicationState::Published, "{fault:?}");
+    }
+}
+
+/// DOC-2: a table that compares no versions takes recorded writes instead, still into one note.
+#[tokio::test]
+async fn doc_2_a_table_that_compares_no_versions_is_written_with_a_record_ahead() {
+    let world = world().await;
+    world.bench.fake.dataverse().compare_no_versions();
+    let id = world.publish("plan", 1).await;
+    world.settle().await;
+    world.publish("plan", 2).await;
+    world.settle().await;
+    assert_eq!(world.notes().len(), 1);
+    assert!(world.page(id).await.contains("Revision <strong>2</strong>"));
+    assert_eq!(world.state(id).await, PublicationState::Published);
 }
 
 #[tokio::test]

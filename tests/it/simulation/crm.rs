@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use fluint_crm::Result;
 use fluint_crm::connector::{
     Authorization, Callback, Capabilities, ChainRequest, ConnectorContext, CrmConnector,
-    CrmProvider, Lookup, NoteIdentity, PageStream, PlanRequest, SignIn, SignedIn, TokenVault,
-    Tokens,
+    CrmProvider, Fence, Lookup, NoteIdentity, NoteParts, PageStream, PlanRequest, SignIn, SignedIn,
+    TokenVault, Tokens,
 };
 use fluint_crm::model::{
     Account, Connection, Contact, CrmKind, Currency, Identity, NoteDraft, NoteHandle, NoteKey,
@@ -18,6 +18,7 @@ use fluint_crm::model::{
 use fluint_crm::storage::GateKey;
 use fluint_crm::walk::TablePlan;
 use secrecy::ExposeSecret;
+use time::OffsetDateTime;
 use url::Url;
 use uuid::Uuid;
 
@@ -111,7 +112,13 @@ impl CrmConnector for Line {
         })
     }
 
-    async fn create_note(&self, key: &NoteKey, epoch: u32, draft: &NoteDraft) -> Result<NoteWrite> {
+    async fn create_note(
+        &self,
+        key: &NoteKey,
+        epoch: u32,
+        draft: &NoteDraft,
+        _send_by: OffsetDateTime,
+    ) -> Result<NoteWrite> {
         self.request("create note", false).await?;
         let id = key.note_id(epoch).to_string();
         let lost = self.world().is_rough() && self.world().dice.happens(0.3);
@@ -129,12 +136,22 @@ impl CrmConnector for Line {
         Ok(written)
     }
 
-    async fn update_note(&self, handle: &NoteHandle, draft: &NoteDraft) -> Result<NoteWrite> {
+    async fn update_note(
+        &self,
+        handle: &NoteHandle,
+        draft: &NoteDraft,
+        _fence: Fence<'_>,
+    ) -> Result<NoteWrite> {
         self.request("update note", false).await?;
         self.crm.notes.state().timeline.update(handle, draft)
     }
 
-    async fn find_note(&self, key: &NoteKey, epoch: u32) -> Result<Option<RemoteNote>> {
+    async fn find_note(
+        &self,
+        key: &NoteKey,
+        epoch: u32,
+        _parts: NoteParts,
+    ) -> Result<Option<RemoteNote>> {
         self.request("find note", false).await?;
         self.crm.notes.state().timeline.find(&key.note_id(epoch).to_string())
     }

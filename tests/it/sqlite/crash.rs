@@ -98,6 +98,7 @@ fn dead_workers_claim() -> Claim {
         work: Work { workspace: workspace(), item: WorkItem::Pull(connection()) },
         token: 1,
         due_at: time::OffsetDateTime::UNIX_EPOCH,
+        claimed_at: time::OffsetDateTime::UNIX_EPOCH,
         expires_at: time::OffsetDateTime::UNIX_EPOCH,
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fluint_crm::connector::{
     Authorization, Callback, Capabilities, ChainRequest, ConnectorContext, CrmConnector,
-    CrmProvider, Lookup, NoteIdentity, PageStream, PlanRequest, SignIn, SignedIn, TokenVault,
-    Tokens,
+    CrmProvider, Fence, Lookup, NoteIdentity, NoteParts, PageStream, PlanRequest, SignIn, SignedIn,
+    TokenVault, Tokens,
 };
 use fluint_crm::host::{SealingKey, StaticKeys};
 use fluint_crm::model::{
@@ -25,6 +25,7 @@ use fluint_crm::{ConnectRequest, Crm, Error, Randomness, Result};
 use futures_util::StreamExt;
 use futures_util::stream;
 use secrecy::ExposeSecret;
+use time::OffsetDateTime;
 use time::macros::datetime;
 use url::Url;
 
@@ -245,7 +246,13 @@ impl CrmConnector for PlainCrm {
         Ok(ids.iter().map(found).collect())
     }
 
-    async fn create_note(&self, key: &NoteKey, epoch: u32, draft: &NoteDraft) -> Result<NoteWrite> {
+    async fn create_note(
+        &self,
+        key: &NoteKey,
+        epoch: u32,
+        draft: &NoteDraft,
+        _send_by: OffsetDateTime,
+    ) -> Result<NoteWrite> {
         let mut state = self.state();
         if let Some(failure) = state.note_refusal {
             return Err(failure.error());
@@ -256,7 +263,12 @@ impl CrmConnector for PlainCrm {
         state.timeline.create(&key.note_id(epoch).to_string(), draft)
     }
 
-    async fn update_note(&self, handle: &NoteHandle, draft: &NoteDraft) -> Result<NoteWrite> {
+    async fn update_note(
+        &self,
+        handle: &NoteHandle,
+        draft: &NoteDraft,
+        _fence: Fence<'_>,
+    ) -> Result<NoteWrite> {
         let mut state = self.state();
         if state.refuse_notes {
             return Ok(NoteWrite::Refused(NoteRefusal::TypeBlocked));
@@ -264,7 +276,12 @@ impl CrmConnector for PlainCrm {
         state.timeline.update(handle, draft)
     }
 
-    async fn find_note(&self, key: &NoteKey, epoch: u32) -> Result<Option<RemoteNote>> {
+    async fn find_note(
+        &self,
+        key: &NoteKey,
+        epoch: u32,
+        _parts: NoteParts,
+    ) -> Result<Option<RemoteNote>> {
         self.state().timeline.find(&key.note_id(epoch).to_string())
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fluint_crm::Result;
 use fluint_crm::model::{
-    Attachment, NoteDraft, NoteHandle, NoteWrite, OpportunityId, RecordId, RemoteNote,
+    Attachment, NoteContent, NoteDraft, NoteHandle, NoteWrite, OpportunityId, RecordId, RemoteNote,
     RevisionStamp,
 };
 
@@ -45,10 +45,9 @@ impl Timeline {
     pub(crate) fn find(&self, id: &str) -> Result<Option<RemoteNote>> {
         let Some(note) = self.notes.get(id) else { return Ok(None) };
         Ok(Some(RemoteNote {
-            handle: handle(id, note.version)?,
+            handle: handle(id, note)?,
             subject: Some(note.subject.clone()),
-            opportunity: Some(note.opportunity.clone()),
-            stamp: note.stamp,
+            content: note.stamp.map_or(NoteContent::Foreign, NoteContent::Ours),
             attachment: Some(note.attachment.clone()),
         }))
     }
@@ -76,11 +75,16 @@ impl Timeline {
             attachment: draft.attachment.clone(),
             version: self.versions,
         };
+        let handle = handle(id, &note)?;
         self.notes.insert(id.to_owned(), note);
-        Ok(NoteWrite::Written(handle(id, self.versions)?))
+        Ok(NoteWrite::Written(handle))
     }
 }
 
-fn handle(id: &str, version: u64) -> Result<NoteHandle> {
-    Ok(NoteHandle { id: RecordId::new(id)?, version: Some(version.to_string()) })
+fn handle(id: &str, note: &Note) -> Result<NoteHandle> {
+    Ok(NoteHandle {
+        id: RecordId::new(id)?,
+        version: Some(note.version.to_string()),
+        opportunity: Some(note.opportunity.clone()),
+    })
 }

@@ -12,13 +12,14 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::connector::{
-    Capabilities, ChainRequest, CrmConnector, Lookup, NoteIdentity, PageStream, PlanRequest,
+    Capabilities, ChainRequest, CrmConnector, Fence, Lookup, NoteIdentity, NoteParts, PageStream,
+    PlanRequest,
 };
 use crate::error::{Error, Result};
 use crate::model::{
-    Account, Contact, Currency, Identity, NoteDraft, NoteHandle, NoteKey, NoteRefusal, NoteWrite,
-    Opportunity, OpportunityId, RecordId, RemoteNote, RevisionStamp, Stage, StageAssignment, Table,
-    User,
+    Account, Contact, Currency, Identity, NoteContent, NoteDraft, NoteHandle, NoteKey, NoteRefusal,
+    NoteWrite, Opportunity, OpportunityId, RecordId, RemoteNote, RevisionStamp, Stage,
+    StageAssignment, Table, User,
 };
 use crate::testkit::ManualClock;
 use crate::walk::TablePlan;
@@ -169,12 +170,12 @@ fn remote(id: Uuid, note: &Note) -> RemoteNote {
     let handle = NoteHandle {
         id: RecordId::new(id.to_string()).unwrap(),
         version: Some(note.version.to_string()),
+        opportunity: Some(note.draft.opportunity.clone()),
     };
     RemoteNote {
         handle,
         subject: Some(note.draft.subject.clone()),
-        opportunity: Some(note.draft.opportunity.clone()),
-        stamp: note.stamp,
+        content: note.stamp.map_or(NoteContent::Foreign, NoteContent::Ours),
         attachment: Some(note.draft.attachment.clone()),
     }
 }
@@ -231,12 +232,23 @@ impl CrmConnector for Timeline {
         Err(Error::unsupported("lookup"))
     }
 
-    async fn create_note(&self, key: &NoteKey, epoch: u32, draft: &NoteDraft) -> Result<NoteWrite> {
+    async fn create_note(
+        &self,
+        key: &NoteKey,
+        epoch: u32,
+        draft: &NoteDraft,
+        _send_by: OffsetDateTime,
+    ) -> Result<NoteWrite> {
         let write = Write { id: key.note_id(epoch), expects: None, draft: draft.clone() };
         self.write("create", write).await
     }
 
-    async fn update_note(&self, handle: &NoteHandle, draft: &NoteDraft) -> Result<NoteWrite> {
+    async fn update_note(
+        &self,
+        handle: &NoteHandle,
+        draft: &NoteDraft,
+        _fence: Fence<'_>,
+    ) -> Result<NoteWrite> {
         let write = Write {
             id: handle.id.as_str().parse().unwrap(),
             expects: handle.version.as_deref().map(|version| version.parse().unwrap()),
@@ -245,7 +257,12 @@ impl CrmConnector for Timeline {
         self.write("update", write).await
     }
 
-    async fn find_note(&self, key: &NoteKey, epoch: u32) -> Result<Option<RemoteNote>> {
+    async fn find_note(
+        &self,
+        key: &NoteKey,
+        epoch: u32,
+        _parts: NoteParts,
+    ) -> Result<Option<RemoteNote>> {
         let mut state = self.state();
         state.calls.push("find");
         let id = key.note_id(epoch);

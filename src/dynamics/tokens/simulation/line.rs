@@ -9,13 +9,13 @@ use http::StatusCode;
 use secrecy::ExposeSecret;
 use time::{Duration, OffsetDateTime};
 
+use crate::clock::stepped::SteppedClock;
 use crate::clock::{Clock, Randomness};
 use crate::connector::{Replaced, StoredTokens, TokenVault, Tokens};
 use crate::dynamics::test_bench::{answer, with_header};
 use crate::dynamics::tokens::simulation::STALL;
 use crate::dynamics::tokens::simulation::world::{Spoil, Weather};
 use crate::error::Result;
-use crate::http::stepped_clock::SteppedClock;
 use crate::http::transport::{Request, Response, Transport, TransportError, TransportErrorKind};
 use crate::model::ConnectionId;
 use crate::storage::TokenVersion;

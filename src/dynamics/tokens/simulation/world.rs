@@ -6,6 +6,7 @@ use futures_util::future::{Either, join_all, select};
 use secrecy::{ExposeSecret, SecretString};
 use time::{Duration, OffsetDateTime};
 
+use crate::clock::stepped::SteppedClock;
 use crate::clock::{Clock, Randomness};
 use crate::connector::{Callback, ConnectorContext, SignIn};
 use crate::dynamics::bearer::BearerTokens;
@@ -18,7 +19,6 @@ use crate::dynamics::tokens::simulation::{Ended, Play};
 use crate::dynamics::tokens::{Flights, MARGIN, RefreshTokens, SPREAD, TokenSource};
 use crate::error::Error;
 use crate::host::{SealingKey, StaticKeys};
-use crate::http::stepped_clock::SteppedClock;
 use crate::model::WorkspaceId;
 use crate::model::{Connection, ConnectionId, Identity, MemberId, OrganisationId, RecordId};
 use crate::seal::Sealer;

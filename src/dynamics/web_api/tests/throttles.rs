@@ -11,10 +11,10 @@ use time::Duration;
 use time::macros::format_description;
 
 use super::*;
+use crate::clock::stepped::SteppedClock;
 use crate::connector::ConnectorContext;
 use crate::dynamics::fixtures::Org;
 use crate::http::fixtures::{START, answer};
-use crate::http::stepped_clock::SteppedClock;
 use crate::http::transport::Request;
 use crate::storage::Gates;
 use crate::store::MemoryStore;

@@ -486,7 +486,7 @@ pub async fn r_26_a_stale_claim_cannot_finish_a_run(store: &StoreUnderTest) {
 pub async fn r_26_a_claim_that_was_never_given_is_refused(store: &StoreUnderTest) {
     let site = store.connected().await;
     let (due_at, expires_at) = (store.now(), store.now() + time::Duration::hours(1));
-    let forged = Claim { work: site.work(), token: 77, due_at, expires_at };
+    let forged = Claim { work: site.work(), token: 77, due_at, claimed_at: due_at, expires_at };
     let mirror = &store.stores.mirror;
     assert_stale(mirror.start_pull(&forged, &new_run(1), Unfinished::Resume).await);
 }

@@ -5,9 +5,10 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::model::{
     ConnectionId, DealId, Document, DocumentId, NoteHandle, NoteKey, NoteRefusal, OrganisationId,
-    Publication, PublicationId, PublicationState, Receipt, RevisionStamp,
+    Publication, PublicationId, PublicationState, Receipt, RevisionStamp, Unsettled,
+    UnsettledWrite,
 };
-use crate::storage::{Claim, PublishRequest, Work, WorkItem, WorkKind};
+use crate::storage::{Claim, PublishRequest, Resend, SetAside, Work, WorkItem, WorkKind};
 use crate::testkit::conformance::store::StoreUnderTest;
 use crate::testkit::conformance::store::fixtures::{
     LEASE, assert_stale, opportunity_id, record, twenty_at_once, workspace,
@@ -28,8 +29,21 @@ fn connection(number: u128) -> ConnectionId {
 
 /// A receipt for a revision of a publication.
 fn receipt(publication: &Publication, note: &str, at: time::OffsetDateTime) -> Receipt {
-    let handle = NoteHandle { id: record(note), version: Some("W/\"1\"".to_owned()) };
+    let handle = NoteHandle {
+        id: record(note),
+        version: Some("W/\"1\"".to_owned()),
+        opportunity: Some(opportunity_id("o1")),
+    };
     Receipt { handle, stamp: publication.stamp(), at }
+}
+
+fn create(until: time::OffsetDateTime) -> Unsettled {
+    Unsettled { write: UnsettledWrite::Create, until }
+}
+
+/// A decision about revision 1.
+fn aside(state: PublicationState) -> SetAside {
+    SetAside { seen: 1, state, next_try_at: None }
 }
 
 fn parked() -> PublicationState {
@@ -44,7 +58,14 @@ impl StoreUnderTest {
         let mut document = Document::new(key.document.clone(), title, html, revision, self.now());
         document.author = Some("Ada".to_owned());
         let opportunity = opportunity_id("o1");
-        PublishRequest { key, connection: connection(1), opportunity, document, at: self.now() }
+        PublishRequest {
+            key,
+            connection: connection(1),
+            opportunity,
+            document,
+            at: self.now(),
+            resend: Resend::No,
+        }
     }
 
     async fn accept(&self, request: &PublishRequest) -> Publication {
@@ -82,7 +103,7 @@ impl StoreUnderTest {
 
     async fn prove(&self, claim: &Claim, publication: &Publication, note: &str) -> Publication {
         let receipt = receipt(publication, note, self.now());
-        self.stores.publications.record_receipt(claim, &receipt).await.unwrap()
+        self.stores.publications.record_receipt(claim, &receipt, None).await.unwrap()
     }
 }
 
@@ -90,7 +111,7 @@ impl StoreUnderTest {
 pub async fn doc_1_a_new_key_makes_a_fresh_publication(store: &StoreUnderTest) {
     let request = store.request(1);
     let publication = store.accept(&request).await;
-    let PublishRequest { key, connection, opportunity, document, at } = request;
+    let PublishRequest { key, connection, opportunity, document, at, .. } = request;
     assert_eq!(publication, Publication::new(key, connection, opportunity, document, at));
     assert_eq!(store.held().await, publication);
 }
@@ -157,7 +178,7 @@ pub async fn doc_2_the_highest_of_twenty_revisions_at_once_is_left(store: &Store
 /// a new revision starts a parked publication again.
 pub async fn r_25_a_new_revision_starts_a_parked_one_again(store: &StoreUnderTest) {
     let (_, claim) = store.publishing().await;
-    store.stores.publications.set_aside(&claim, 1, &parked()).await.unwrap();
+    store.stores.publications.set_aside(&claim, &aside(parked())).await.unwrap();
     let publication = store.accept(&store.request(2)).await;
     assert_eq!(publication.state, PublicationState::Waiting);
 }
@@ -165,7 +186,7 @@ pub async fn r_25_a_new_revision_starts_a_parked_one_again(store: &StoreUnderTes
 /// the same revision again leaves it parked.
 pub async fn r_25_the_same_revision_leaves_it_parked(store: &StoreUnderTest) {
     let (_, claim) = store.publishing().await;
-    store.stores.publications.set_aside(&claim, 1, &parked()).await.unwrap();
+    store.stores.publications.set_aside(&claim, &aside(parked())).await.unwrap();
     assert_eq!(store.accept(&store.request(1)).await.state, parked());
 }
 
@@ -184,23 +205,66 @@ pub async fn doc_3_a_revision_after_a_receipt_waits_anew(store: &StoreUnderTest)
 pub async fn doc_2_a_create_is_recorded_before_it_is_sent(store: &StoreUnderTest) {
     let (_, claim) = store.publishing().await;
     let at = store.now();
-    store.stores.publications.record_create(&claim, 0, at).await.unwrap();
+    store.stores.publications.record_sending(&claim, 0, create(at)).await.unwrap();
     let held = store.held().await;
-    assert_eq!((held.epoch, held.create_sent_at, held.attempts), (0, Some(at), 1));
+    assert_eq!((held.epoch, held.unsettled, held.attempts), (0, Some(create(at)), 0));
     assert_eq!(held.state, PublicationState::Waiting);
+}
+
+/// DOC-2: what may still land is kept with the receipt, until a later one says otherwise.
+pub async fn doc_2_a_receipt_keeps_what_is_unsettled(store: &StoreUnderTest) {
+    let (publication, claim) = store.publishing().await;
+    let proof = receipt(&publication, "n1", store.now());
+    let late = Unsettled { write: UnsettledWrite::Overwrite, until: store.now() };
+    let ledger = &store.stores.publications;
+    let kept = ledger.record_receipt(&claim, &proof, Some(late)).await.unwrap();
+    assert_eq!((kept.unsettled, store.held().await), (Some(late), kept));
+    let settled = ledger.record_receipt(&claim, &proof, None).await.unwrap();
+    assert_eq!((settled.unsettled, store.held().await), (None, settled));
+}
+
+/// DOC-6: the last refusal and the time of the next attempt are kept until the note stands.
+pub async fn doc_6_a_refusal_is_kept_until_the_note_stands(store: &StoreUnderTest) {
+    let (publication, claim) = store.publishing().await;
+    let ledger = &store.stores.publications;
+    ledger.set_aside(&claim, &aside(parked())).await.unwrap();
+    let next_try_at = Some(store.now());
+    let waiting = SetAside { seen: 1, state: PublicationState::Waiting, next_try_at };
+    let held = ledger.set_aside(&claim, &waiting).await.unwrap();
+    let refusal = NoteRefusal::TooLarge { limit: Some(5) };
+    assert_eq!((&held.last_refusal, held.next_try_at), (&Some(refusal), next_try_at));
+    assert_eq!(store.held().await, held);
+    let proved = store.prove(&claim, &publication, "n1").await;
+    assert_eq!((&proved.last_refusal, proved.next_try_at), (&None, None));
+    assert_eq!(store.held().await, proved);
+}
+
+/// DOC-1: a revision that stands in the CRM is sent once more when somebody asks for it.
+pub async fn doc_1_a_published_revision_is_sent_again_when_asked(store: &StoreUnderTest) {
+    let (publication, claim) = store.publishing().await;
+    store.prove(&claim, &publication, "n1").await;
+    store.advance(3_600);
+    let again = PublishRequest { resend: Resend::Yes, ..store.request(1) };
+    let asked = store.accept(&again).await;
+    assert_eq!((asked.state.clone(), asked.is_pending()), (PublicationState::Waiting, true));
+    assert_eq!(asked.last_pending_at, store.now());
+    assert_eq!(store.held().await, asked);
+    let proved = store.prove(&claim, &publication, "n1").await;
+    assert_eq!((proved.state.clone(), proved.is_pending()), (PublicationState::Published, false));
+    assert_eq!(store.held().await, proved);
 }
 
 /// DOC-7: a higher epoch starts a new life without receipt.
 pub async fn doc_7_a_higher_epoch_drops_the_receipt(store: &StoreUnderTest) {
     let (publication, claim) = store.publishing().await;
-    store.stores.publications.record_create(&claim, 0, store.now()).await.unwrap();
+    store.stores.publications.record_sending(&claim, 0, create(store.now())).await.unwrap();
     store.prove(&claim, &publication, "n1").await;
     store.accept(&store.request(2)).await;
     store.advance(10);
     let at = store.now();
-    store.stores.publications.record_create(&claim, 1, at).await.unwrap();
+    store.stores.publications.record_sending(&claim, 1, create(at)).await.unwrap();
     let held = store.held().await;
-    assert_eq!((held.epoch, held.create_sent_at, held.receipt), (1, Some(at), None));
+    assert_eq!((held.epoch, held.unsettled, held.receipt), (1, Some(create(at)), None));
 }
 
 /// DOC-7: another create in the same epoch keeps what is proved.
@@ -208,18 +272,18 @@ pub async fn doc_7_the_same_epoch_keeps_the_receipt(store: &StoreUnderTest) {
     let (publication, claim) = store.publishing().await;
     let proved = store.prove(&claim, &publication, "n1").await;
     store.advance(10);
-    store.stores.publications.record_create(&claim, 0, store.now()).await.unwrap();
+    store.stores.publications.record_sending(&claim, 0, create(store.now())).await.unwrap();
     let held = store.held().await;
-    assert_eq!((held.receipt, held.create_sent_at), (proved.receipt, Some(store.now())));
+    assert_eq!((held.receipt, held.unsettled), (proved.receipt, Some(create(store.now()))));
 }
 
 /// DOC-7: an epoch that is over does not come back.
 pub async fn doc_7_a_lower_epoch_is_refused(store: &StoreUnderTest) {
     let (_, claim) = store.publishing().await;
-    store.stores.publications.record_create(&claim, 2, store.now()).await.unwrap();
+    store.stores.publications.record_sending(&claim, 2, create(store.now())).await.unwrap();
     let before = store.held().await;
     store.advance(10);
-    let refused = store.stores.publications.record_create(&claim, 1, store.now()).await;
+    let refused = store.stores.publications.record_sending(&claim, 1, create(store.now())).await;
     assert!(matches!(refused, Err(Error::Conflict { .. })), "{refused:?}");
     assert_eq!(store.held().await, before);
 }
@@ -228,7 +292,7 @@ pub async fn doc_7_a_lower_epoch_is_refused(store: &StoreUnderTest) {
 pub async fn doc_1_a_receipt_of_the_newest_revision_publishes_it(store: &StoreUnderTest) {
     let (publication, claim) = store.publishing().await;
     let proof = receipt(&publication, "n1", store.now());
-    let published = store.stores.publications.record_receipt(&claim, &proof).await.unwrap();
+    let published = store.stores.publications.record_receipt(&claim, &proof, None).await.unwrap();
     assert_eq!(published.state, PublicationState::Published);
     assert_eq!(published.receipt, Some(proof));
     assert_eq!(store.held().await, published);
@@ -259,9 +323,9 @@ pub async fn doc_3_a_receipt_of_other_content_goes_on_waiting(store: &StoreUnder
 pub async fn doc_2_a_receipt_recorded_twice_is_recorded_once(store: &StoreUnderTest) {
     let (publication, claim) = store.publishing().await;
     let proof = receipt(&publication, "n1", store.now());
-    let first = store.stores.publications.record_receipt(&claim, &proof).await.unwrap();
+    let first = store.stores.publications.record_receipt(&claim, &proof, None).await.unwrap();
     store.advance(10);
-    let second = store.stores.publications.record_receipt(&claim, &proof).await.unwrap();
+    let second = store.stores.publications.record_receipt(&claim, &proof, None).await.unwrap();
     assert_eq!(second, first);
 }
 
@@ -285,7 +349,8 @@ pub async fn doc_4_a_publication_is_set_aside(store: &StoreUnderTest) {
         parked(),
     ];
     for (number, state) in states.iter().enumerate() {
-        let aside = store.stores.publications.set_aside(&claim, 1, state).await.unwrap();
+        let aside =
+            store.stores.publications.set_aside(&claim, &aside(state.clone())).await.unwrap();
         assert_eq!(aside.state, *state);
         assert_eq!(aside.attempts as usize, number + 1);
         assert_eq!(store.held().await, aside);
@@ -296,7 +361,7 @@ pub async fn doc_4_a_publication_is_set_aside(store: &StoreUnderTest) {
 pub async fn doc_6_a_newer_revision_is_not_set_aside(store: &StoreUnderTest) {
     let (_, claim) = store.publishing().await;
     let newer = store.accept(&store.request(2)).await;
-    let aside = store.stores.publications.set_aside(&claim, 1, &parked()).await.unwrap();
+    let aside = store.stores.publications.set_aside(&claim, &aside(parked())).await.unwrap();
     assert_eq!(aside, newer);
     assert_eq!(store.held().await, newer);
 }
@@ -305,7 +370,7 @@ pub async fn doc_6_a_newer_revision_is_not_set_aside(store: &StoreUnderTest) {
 pub async fn doc_2_a_receipt_starts_the_attempts_again(store: &StoreUnderTest) {
     let (publication, claim) = store.publishing().await;
     let waiting = PublicationState::Waiting;
-    store.stores.publications.set_aside(&claim, 1, &waiting).await.unwrap();
+    store.stores.publications.set_aside(&claim, &aside(waiting)).await.unwrap();
     assert_eq!(store.prove(&claim, &publication, "n1").await.attempts, 0);
 }
 
@@ -313,7 +378,7 @@ pub async fn doc_2_a_receipt_starts_the_attempts_again(store: &StoreUnderTest) {
 pub async fn r_26_a_stale_claim_cannot_record_a_create(store: &StoreUnderTest) {
     let (publication, lost) = store.publishing().await;
     store.take_over(&publication, &lost).await;
-    assert_stale(store.stores.publications.record_create(&lost, 1, store.now()).await);
+    assert_stale(store.stores.publications.record_sending(&lost, 1, create(store.now())).await);
     assert_eq!(store.held().await, publication);
 }
 
@@ -322,7 +387,7 @@ pub async fn r_26_a_stale_claim_cannot_record_a_receipt(store: &StoreUnderTest) 
     let (publication, lost) = store.publishing().await;
     let current = store.take_over(&publication, &lost).await;
     let proof = receipt(&publication, "late", store.now());
-    assert_stale(store.stores.publications.record_receipt(&lost, &proof).await);
+    assert_stale(store.stores.publications.record_receipt(&lost, &proof, None).await);
     assert_eq!(store.held().await, publication);
     let proved = store.prove(&current, &publication, "n1").await;
     assert_eq!(proved.state, PublicationState::Published);
@@ -332,7 +397,7 @@ pub async fn r_26_a_stale_claim_cannot_record_a_receipt(store: &StoreUnderTest) 
 pub async fn r_26_a_stale_claim_cannot_set_aside(store: &StoreUnderTest) {
     let (publication, lost) = store.publishing().await;
     store.take_over(&publication, &lost).await;
-    assert_stale(store.stores.publications.set_aside(&lost, 1, &parked()).await);
+    assert_stale(store.stores.publications.set_aside(&lost, &aside(parked())).await);
     assert_eq!(store.held().await, publication);
 }
 
@@ -400,7 +465,7 @@ pub async fn oll_4_a_claim_reaches_its_own_workspace_alone(store: &StoreUnderTes
     let claims = store.stores.due.claim(WorkKind::Publish, 10, LEASE).await.unwrap();
     let stranger = claims.iter().find(|claim| claim.work == work).unwrap();
     let proof = receipt(&publication, "stolen", store.now());
-    let refused = store.stores.publications.record_receipt(stranger, &proof).await;
+    let refused = store.stores.publications.record_receipt(stranger, &proof, None).await;
     assert!(refused.is_err(), "{refused:?}");
     assert_eq!(store.held().await, publication);
 }

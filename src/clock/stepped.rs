@@ -1,6 +1,7 @@
 //! Time for several tasks at once: it stands still while any of them can go on, and then steps to
 //! the next time that one waits for. No runtime, no threads: the same run every time.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,9 +10,12 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use futures_util::future::BoxFuture;
 use time::OffsetDateTime;
+use time::macros::datetime;
 
 use crate::clock::Clock;
-use crate::http::fixtures::START;
+
+/// When it starts.
+const START: OffsetDateTime = datetime!(2026-02-01 09:00 UTC);
 
 /// A clock that moves only in [`run`](SteppedClock::run).
 #[derive(Debug)]
@@ -41,7 +45,11 @@ impl SteppedClock {
                     return done;
                 }
             }
-            self.step();
+            if OUTSIDE.get() == 0 {
+                self.step();
+            } else {
+                std::thread::yield_now();
+            }
         }
     }
 
@@ -88,6 +96,29 @@ impl Future for Sleep<'_> {
 impl Drop for Sleep<'_> {
     fn drop(&mut self) {
         self.clock.0.lock().unwrap().waiting.remove(&self.key);
+    }
+}
+
+thread_local! {
+    /// Steps that this thread waits for and that another one does.
+    static OUTSIDE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Something that another thread does: time stands still meanwhile.
+#[derive(Debug)]
+pub(crate) struct Outside(());
+
+impl Outside {
+    pub(crate) fn begin() -> Self {
+        OUTSIDE.set(OUTSIDE.get() + 1);
+        Self(())
+    }
+}
+
+impl Drop for Outside {
+    /// A task that moved to another thread meanwhile ends there; then nobody steps this clock.
+    fn drop(&mut self) {
+        OUTSIDE.set(OUTSIDE.get().saturating_sub(1));
     }
 }
 
