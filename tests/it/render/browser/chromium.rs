@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::env;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
@@ -14,6 +14,9 @@ use tempfile::TempDir;
 
 /// How long the browser may think about one thing before the test gives it up as broken.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A handler that opens a dialog whenever the last one is closed would keep a test for ever.
+const MOST_DIALOGS: usize = 100;
 
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
@@ -30,7 +33,9 @@ const SWITCHES: &[&str] = &[
     "--disable-domain-reliability",
     "--disable-extensions",
     "--disable-features=HttpsUpgrades,OptimizationHints,MediaRouter,Translate",
+    "--disable-frame-rate-limit",
     "--disable-gpu",
+    "--disable-gpu-vsync",
     "--disable-sync",
     "--metrics-recording-only",
     "--no-default-browser-check",
@@ -66,13 +71,14 @@ pub(super) struct Chromium {
     messages: Receiver<Value>,
     waiting: VecDeque<Event>,
     last_id: u64,
+    dialogs: usize,
     tab: Option<String>,
     _profile: TempDir,
 }
 
 impl Chromium {
     /// Starts it with an HTTP proxy on this port, and opens a tab.
-    pub(super) fn start(program: PathBuf, proxy_port: u16) -> Self {
+    pub(super) fn start(program: &Path, proxy_port: u16) -> Self {
         let profile = TempDir::new().unwrap();
         let mut process = Command::new("sh")
             .args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 0</dev/null 1>/dev/null"])
@@ -107,6 +113,7 @@ impl Chromium {
             messages,
             waiting: VecDeque::new(),
             last_id: 0,
+            dialogs: 0,
             tab: None,
             _profile: profile,
         };
@@ -175,6 +182,8 @@ impl Chromium {
         let Some(method) = message["method"].as_str().map(str::to_owned) else { return };
         // A dialog stops the page until somebody answers.
         if method == "Page.javascriptDialogOpening" {
+            self.dialogs += 1;
+            assert!(self.dialogs < MOST_DIALOGS, "dialog after dialog: {}", message["params"]);
             self.send("Page.handleJavaScriptDialog", &json!({"accept": true}));
         }
         self.waiting.push_back(Event { method, params: message["params"].take() });

@@ -11,7 +11,6 @@ pub(super) const BROWSERS_OWN: [&str; 3] = [".google.com", ".googleapis.com", ".
 /// Answers on a free port of this machine, until the test's process ends.
 pub(super) struct Recorder {
     pub(super) port: u16,
-    pages: Arc<Vec<String>>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -19,9 +18,8 @@ impl Recorder {
     pub(super) fn start(pages: Vec<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let recorder =
-            Self { port, pages: Arc::new(pages), asked: Arc::new(Mutex::new(Vec::new())) };
-        let (pages, asked) = (Arc::clone(&recorder.pages), Arc::clone(&recorder.asked));
+        let recorder = Self { port, asked: Arc::default() };
+        let (pages, asked) = (Arc::new(pages), Arc::clone(&recorder.asked));
         std::thread::spawn(move || {
             // A browser opens connections in advance, so none may keep the others waiting.
             for connection in listener.incoming().flatten() {
@@ -30,10 +28,6 @@ impl Recorder {
             }
         });
         recorder
-    }
-
-    pub(super) fn page_count(&self) -> usize {
-        self.pages.len()
     }
 
     /// The address of a page.

@@ -108,7 +108,12 @@ fn deeds(address: &str, events: Vec<Event>) -> Vec<Deed> {
     for Event { method, params } in events {
         let text = |pointer: &str| params.pointer(pointer).and_then(Value::as_str).unwrap_or("");
         match method.as_str() {
-            "Debugger.scriptParsed" if text("/executionContextAuxData/type") != "isolated" => {
+            "Debugger.scriptParsed" => {
+                let ours = text("/executionContextAuxData/type") == "isolated";
+                // The page in place of a frame that does not open has scripts of its own.
+                if ours || text("/url").starts_with("chrome-error://") {
+                    continue;
+                }
                 deeds.push(Deed::Script(format!("{} {}", text("/url"), text("/hash"))));
             }
             "Page.javascriptDialogOpening" => deeds.push(Deed::Dialog(text("/message").to_owned())),
