@@ -1,6 +1,7 @@
 //! Rendered pages: the formatting survives, nothing active does.
 
 mod attacks;
+mod browser;
 mod golden;
 
 use fluint_crm::documents::{RenderContext, render};

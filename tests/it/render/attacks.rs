@@ -10,9 +10,8 @@ use std::collections::BTreeSet;
 use scraper::node::Element;
 use scraper::{Html, Selector};
 
-use self::payloads::{
-    ADDRESSES, CLOSED, EVENTS, HIDDEN_SCHEMES, LOADING_ATTRIBUTES, SWALLOWING, TAGS,
-};
+use self::payloads::{ADDRESSES, CLOSED, HIDDEN_SCHEMES, LOADING_ATTRIBUTES, TAGS};
+pub(super) use self::payloads::{EVENTS, SWALLOWING};
 use super::{document, rendered};
 
 const ALLOWED_ELEMENTS: &str = "html head meta title style body header h1 p bdi time main \
@@ -96,7 +95,7 @@ fn page_mains(payload: &str) -> usize {
 }
 
 /// Every payload of which the end is well marked, so that the text behind it must survive.
-fn closed() -> Vec<String> {
+pub(super) fn closed() -> Vec<String> {
     let mut all: Vec<String> = CLOSED.iter().map(|payload| (*payload).to_owned()).collect();
     for event in EVENTS {
         all.push(format!("<img src=x on{event}=alert(1)>"));

@@ -1,7 +1,7 @@
 //! What a hostile document may hold. Sorted by trick, not by author.
 
 /// Events that an attribute can handle.
-pub(super) const EVENTS: &[&str] = &[
+pub(in crate::render) const EVENTS: &[&str] = &[
     "abort",
     "activate",
     "afterprint",
@@ -450,7 +450,7 @@ pub(super) const CLOSED: &[&str] = &[
 ];
 
 /// Attacks that a browser itself lets run on to the end of the document.
-pub(super) const SWALLOWING: &[&str] = &[
+pub(in crate::render) const SWALLOWING: &[&str] = &[
     "<script>alert(1)",
     "<script src=//evil.test/x.js",
     "<style>*{background:url(//evil.test)}",
