@@ -68,6 +68,37 @@ const NOTE_REFUSED: Scenario = Scenario {
     ],
 };
 
+const NO_VERSIONS: Scenario = Scenario {
+    name: "updates of notes that have no version to compare",
+    before: &[
+        Org(|org| org.compares_no_versions = true),
+        Connect,
+        Settle,
+        Publish("o1", "d1", 1),
+        Settle,
+    ],
+    crashed: &[
+        Publish("o1", "d1", 2),
+        Settle,
+        Org(|org| org.timeline.clear()),
+        Publish("o1", "d1", 3),
+        Settle,
+    ],
+};
+
+const SETTINGS: Scenario = Scenario {
+    name: "a document that the org's settings keep out until they change",
+    before: &[Org(|org| org.note_limits.html = Some(false)), Connect, Settle],
+    crashed: &[
+        Publish("o1", "d1", 1),
+        Publish("o2", "d2", 1),
+        Settle,
+        Org(|org| org.note_limits.html = Some(true)),
+        SyncNow,
+        Settle,
+    ],
+};
+
 const RECONNECT: Scenario = Scenario {
     name: "disconnect with purge, publications held, reconnect",
     before: &[Connect, Settle, Publish("o1", "d1", 1), Settle],
@@ -182,6 +213,16 @@ async fn r_23_doc_7_a_replaced_file_survives_every_crash() {
 #[tokio::test]
 async fn r_23_doc_6_a_refused_note_survives_every_crash() {
     no_crash_matters(&NOTE_REFUSED).await;
+}
+
+#[tokio::test]
+async fn r_23_doc_2_notes_without_versions_survive_every_crash() {
+    no_crash_matters(&NO_VERSIONS).await;
+}
+
+#[tokio::test]
+async fn r_23_doc_6_settings_that_change_survive_every_crash() {
+    no_crash_matters(&SETTINGS).await;
 }
 
 #[tokio::test]

@@ -5,11 +5,12 @@ use std::pin::pin;
 use std::task::Poll;
 
 use fluint_crm::Budget;
-use fluint_crm::model::{Deal, FeedEvent, PublicationState};
+use fluint_crm::documents::{PublishTarget, Published};
+use fluint_crm::model::{Deal, FeedEvent, PublicationId, PublicationState};
 use fluint_crm::testkit::{Fault, Org, OrgBuilder, Place};
 use time::Duration;
 
-use crate::dynamics::bench::{Bench, member, small_org, workspace};
+use crate::dynamics::bench::{Bench, document_of, member, small_org, workspace};
 
 fn org() -> Org {
     OrgBuilder::synthetic(7, 60).build()
@@ -100,28 +101,52 @@ async fn syn_8_dea_7_a_sync_dropped_anywhere_ends_with_the_same_deals_after_a_re
     assert!(interrupted >= 10, "cut off at {interrupted} places");
 }
 
+/// Publishes so many words.
+async fn publish(bench: &Bench, deal: &Deal, words: usize) -> PublicationId {
+    let mut document = document_of("plan", 1, bench.crm.now());
+    document.html.push_str(&format!("<p>{}</p>", "words ".repeat(words)));
+    let target = PublishTarget::Deal(deal.id);
+    match bench.crm.publish(&workspace(), target, document).await.unwrap() {
+        Published::Accepted { publication, .. } => publication,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[tokio::test]
 async fn doc_2_a_publication_dropped_anywhere_becomes_one_note_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    for (what, fault) in [("clean", None), ("lost", Some(Fault::AnswerLost))] {
+    let (lost, place) = (Some(Fault::AnswerLost), Place::next_to("annotations"));
+    let (blocks, commit) = (550_000, Place::next_to("CommitAnnotationBlocksUpload"));
+    for (what, words, fault, place) in [
+        ("clean", 1, None, place.clone()),
+        ("lost", 1, lost.clone(), place.clone()),
+        ("in blocks", blocks, None, place),
+        ("in blocks, lost", blocks, lost, commit),
+    ] {
         let (mut polls, mut interrupted) = (1, 0);
         loop {
             let path = folder.path().join(format!("{what}{polls}.sqlite"));
             let org = small_org();
-            let bench = Bench::on_file(org.builder.build(), &path).await;
+            let built = org.builder.build();
+            let organisation = built.organization();
+            let bench = Bench::on_file(built, &path).await;
+            let limit = 20_000_000;
+            let dataverse = bench.fake.dataverse();
+            assert!(dataverse.update("organization", organisation, "maxuploadfilesize", limit));
             let connection = bench.connect().await;
             bench.synced(&connection).await;
             let deal = bench.deal(&connection, org.deals[0]).await;
-            let id = bench.publish(&deal, "plan", 1).await;
+            let id = publish(&bench, &deal, words).await;
             bench.clock.advance(Duration::seconds(61));
             if let Some(fault) = &fault {
-                bench.fake.dataverse().plant(Place::next_to("annotations"), fault.clone());
+                bench.fake.dataverse().plant(place.clone(), fault.clone());
             }
             let budget = Budget::default();
             let cut_off = bench.drive(abandon(bench.crm.run_due(&budget), polls)).await;
             bench.clock.advance(Duration::seconds(61));
             let bench = bench.reopen(&path);
-            for _ in 0..4 {
+            // An upload that was under way gets five minutes to land, and so does the next one.
+            for _ in 0..16 {
                 bench.run_after(Duration::seconds(61)).await;
             }
             let notes = bench.fake.dataverse().ids("annotation");
@@ -138,7 +163,7 @@ async fn doc_2_a_publication_dropped_anywhere_becomes_one_note_after_a_restart()
                 break;
             }
             interrupted += 1;
-            polls += 1 + polls / 8;
+            polls += 1 + polls / if words == 1 { 8 } else { 3 };
         }
         assert!(interrupted >= 5, "{what}: cut off at {interrupted} places");
     }

@@ -13,7 +13,7 @@ use fluint_crm::connector::{
 use fluint_crm::host::{SealingKey, StaticKeys};
 use fluint_crm::model::{
     Account, Connection, Contact, CrmKind, Currency, EmailAddress, Identity, Member, MemberId,
-    NoteDraft, NoteHandle, NoteKey, NoteRefusal, NoteWrite, Opportunity, OpportunityId,
+    NoteDraft, NoteHandle, NoteKey, NoteLimits, NoteRefusal, NoteWrite, Opportunity, OpportunityId,
     OrganisationId, OwnerRef, Record, RecordId, RemoteNote, Stage, StageAssignment, Table, User,
     UserId, WorkspaceId,
 };
@@ -79,6 +79,10 @@ pub(crate) struct PlainState {
     pub(crate) lookups: Vec<(Table, usize)>,
     /// No note is taken in, for good.
     pub(crate) refuse_notes: bool,
+    /// It compares no versions of notes.
+    pub(crate) compares_no_versions: bool,
+    /// What it says that it lets in as notes.
+    pub(crate) note_limits: NoteLimits,
 }
 
 /// What goes wrong, as a value.
@@ -246,6 +250,10 @@ impl CrmConnector for PlainCrm {
         Ok(ids.iter().map(found).collect())
     }
 
+    async fn note_limits(&self) -> Result<NoteLimits> {
+        Ok(self.state().note_limits)
+    }
+
     async fn create_note(
         &self,
         key: &NoteKey,
@@ -267,8 +275,14 @@ impl CrmConnector for PlainCrm {
         &self,
         handle: &NoteHandle,
         draft: &NoteDraft,
-        _fence: Fence<'_>,
+        fence: Fence<'_>,
     ) -> Result<NoteWrite> {
+        let compares = !self.state().compares_no_versions;
+        match fence {
+            Fence::Version if compares => {}
+            Fence::Recorded(ahead) if !compares => drop(ahead.record().await?),
+            _ => return Ok(NoteWrite::CannotFence),
+        }
         let mut state = self.state();
         if state.refuse_notes {
             return Ok(NoteWrite::Refused(NoteRefusal::TypeBlocked));
