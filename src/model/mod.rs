@@ -25,6 +25,7 @@ mod record;
 mod rights;
 mod stage;
 mod sweep;
+mod unified;
 mod user;
 
 pub use account::{Account, AccountStatus};
@@ -58,4 +59,5 @@ pub use stage::{
     AssignmentState, CurrentStage, ProcessRef, Stage, StageAssignment, StageFilter, StageSource,
 };
 pub use sweep::WithheldReason;
+pub use unified::{UnifiedAccount, UnifiedKey};
 pub use user::{Member, MemberStatus, OwnerRef, User, UserKind, UserStatus};
