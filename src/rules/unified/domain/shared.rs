@@ -19,7 +19,7 @@ pub(super) const SHARED: &[&str] = &[
     "btopenworld.com", "business.google.com", "business.site", "carrd.co", "centrum.cz",
     "centrum.sk", "centurylink.net", "charter.net", "chello.at", "chello.nl", "citromail.hu",
     "cloudfront.net", "club-internet.fr", "cogeco.ca", "comcast.net", "cox.net", "crunchbase.com",
-    "daum.net", "docomo.ne.jp", "docs.google.com", "drive.google.com", "dynamics.com",
+    "daum.net", "docomo.ne.jp", "docs.google.com", "drive.google.com",
     "earthlink.net", "ebay.co.uk", "ebay.com", "ebay.de", "editorx.io", "eircom.net",
     "elisanet.fi", "email.com", "email.cz", "email.de", "etsy.com", "example.com", "example.net",
     "example.org", "ezweb.ne.jp", "facebook.com", "fastmail.com", "fastmail.fm", "fastwebnet.it",
