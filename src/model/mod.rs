@@ -26,6 +26,7 @@ mod record;
 mod rights;
 mod stage;
 mod sweep;
+mod unified;
 mod user;
 
 pub use account::{Account, AccountStatus};
@@ -60,4 +61,5 @@ pub use stage::{
     AssignmentState, CurrentStage, ProcessRef, Stage, StageAssignment, StageFilter, StageSource,
 };
 pub use sweep::WithheldReason;
+pub use unified::{UnifiedAccount, UnifiedKey};
 pub use user::{Member, MemberStatus, OwnerRef, User, UserKind, UserStatus};

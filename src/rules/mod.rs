@@ -6,10 +6,12 @@
 //! Read [`decide`] for what becomes of an opportunity; it is made of [`match_owner`],
 //! [`current_stage`] and [`passes_filter`]. [`next_health`], [`next_sync`] and
 //! [`publication_due_at`] say when work runs, [`judge_sweep`] when vanished rows may go, and
-//! [`Period`] what "this quarter" means, and [`read_stamp`] what a note carries.
+//! [`Period`] what "this quarter" means, and [`read_stamp`] what a note carries. [`resolve`] says who
+//! is meant by a name, and [`unify_accounts`] which accounts of several CRMs are one company.
 
 mod debounce;
 mod health;
+mod names;
 mod owner;
 mod period;
 mod promotion;
@@ -18,9 +20,11 @@ mod stage;
 mod stage_filter;
 mod stamp;
 mod sweep_guard;
+mod unified;
 
 pub use debounce::{Debounce, publication_due_at, publication_retry_at};
 pub use health::{HealthEvent, next_health};
+pub use names::{NameKey, NameMatch, Resolved, Similarity, resolve, similarity, trigrams};
 pub use owner::{MemberIndex, Owner, match_owner};
 pub use period::{DateRange, FiscalYear, Period, today};
 pub use promotion::{deal_details, decide};
@@ -30,3 +34,4 @@ pub use stage_filter::{passes_filter, validate_filter, vanished_stages};
 pub use stamp::read_stamp;
 pub(crate) use stamp::{stamp_element, stamp_text};
 pub use sweep_guard::{SweepEvidence, SweepVerdict, judge_sweep};
+pub use unified::unify_accounts;
