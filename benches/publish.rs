@@ -83,8 +83,8 @@ async fn main() -> Result<()> {
         "", "median", "p99", "requests each", "bare write, median", "ratio"
     );
     for (what, requests, mut ours, mut bare) in lines {
-        let (median, p99) = (at(&mut ours, 0.5), at(&mut ours, 0.99));
-        let alone = at(&mut bare, 0.5);
+        let (median, p99) = (at(&mut ours, 50), at(&mut ours, 99));
+        let alone = at(&mut bare, 50);
         println!(
             "{what:<16} {median:>9.2?} {p99:>9.2?} {:>14.2} {alone:>20.2?} {:>7.1}",
             f64::from(u32::try_from(requests)?) / f64::from(options.notes),
@@ -104,7 +104,7 @@ impl Site {
         let fake = FakeMicrosoft::new(org.build(), Arc::<SystemClock>::clone(&clock) as _);
         let server = fake.start().await;
         let folder = tempfile::tempdir()?;
-        let store = SqliteStore::open(&folder.path().join("crm.sqlite"), clock)?;
+        let store = SqliteStore::open(folder.path().join("crm.sqlite"), clock)?;
         let keys = StaticKeys::new(SealingKey::new("k1", [7; 32])?, vec![]);
         let provider = DynamicsProvider::builder()
             .client_id(FakeEntra::CLIENT_ID)
@@ -168,9 +168,9 @@ fn page(revision: u64) -> String {
     format!("<h1>Plan</h1><p>Revision {revision}</p><table>{}</table>", row.repeat(450))
 }
 
-/// A quantile, by the nearest rank.
-fn at(durations: &mut [Duration], quantile: f64) -> Duration {
+/// A percentile, by the nearest rank.
+fn at(durations: &mut [Duration], percentile: usize) -> Duration {
     durations.sort_unstable();
-    let rank = (durations.len() as f64 * quantile).ceil() as usize;
+    let rank = (durations.len() * percentile).div_ceil(100);
     durations[rank.clamp(1, durations.len()) - 1]
 }
