@@ -79,7 +79,8 @@ impl QueryCursor {
 pub struct AccountQuery {
     /// Whose rows.
     pub scope: Scope,
-    /// Words that the name must hold, compared without regard to case; every word must be found.
+    /// Words that the name must hold, each from the beginning of one of its own; case and accents do
+    /// not matter. See [`NameWords`](crate::rules::NameWords).
     pub name: Option<String>,
     /// Which page.
     pub page: PageRequest,
@@ -99,7 +100,8 @@ impl AccountQuery {
 pub struct ContactQuery {
     /// Whose rows.
     pub scope: Scope,
-    /// Words that the name must hold, compared without regard to case; every word must be found.
+    /// Words that the name must hold, each from the beginning of one of its own; case and accents do
+    /// not matter. See [`NameWords`](crate::rules::NameWords).
     pub name: Option<String>,
     /// Only contacts of this account.
     pub account: Option<AccountId>,
@@ -119,7 +121,8 @@ impl ContactQuery {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct OpportunityFilter {
-    /// Words that the name must hold, compared without regard to case; every word must be found.
+    /// Words that the name must hold, each from the beginning of one of its own; case and accents do
+    /// not matter. See [`NameWords`](crate::rules::NameWords).
     pub name: Option<String>,
     /// Only of this account.
     pub account: Option<AccountId>,
@@ -197,7 +200,7 @@ impl OpportunityQuery {
 pub enum OpportunitySort {
     /// The soonest expected close date first.
     CloseDate,
-    /// By name, compared without regard to case.
+    /// By name; case, accents and punctuation do not matter.
     #[default]
     Name,
     /// The largest amount first, whatever the currency.

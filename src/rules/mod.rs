@@ -24,7 +24,10 @@ mod unified;
 
 pub use debounce::{Debounce, publication_due_at, publication_retry_at};
 pub use health::{HealthEvent, next_health};
-pub use names::{NameKey, NameMatch, Resolved, Similarity, resolve, similarity, trigrams};
+pub(crate) use names::Nearest;
+pub use names::{
+    NameKey, NameMatch, NameWords, Resolved, Similarity, resolve, similarity, trigrams,
+};
 pub use owner::{MemberIndex, Owner, match_owner};
 pub use period::{DateRange, FiscalYear, Period, today};
 pub use promotion::{deal_details, decide};

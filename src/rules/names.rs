@@ -7,11 +7,15 @@ use std::ops::Range;
 
 mod fold;
 mod legal_forms;
+mod nearest;
 mod resolve;
 mod similarity;
+mod words;
 
+pub(crate) use nearest::Nearest;
 pub use resolve::{NameMatch, Resolved, resolve};
 pub use similarity::{Similarity, similarity, trigrams};
+pub use words::NameWords;
 
 /// A name in the form that names are compared in.
 ///

@@ -9,13 +9,15 @@ use time::OffsetDateTime;
 
 use crate::error::{Error, Result};
 use crate::model::query::{
-    AccountQuery, Accounts, ContactQuery, Contacts, CurrencyTotal, Opportunities,
-    OpportunityFilter, OpportunityQuery, OpportunitySort, Scope, Totals, TotalsQuery,
+    AccountQuery, Accounts, Answer, ContactQuery, Contacts, CurrencyTotal, Found, MAX_LIMIT,
+    Opportunities, OpportunityFilter, OpportunityQuery, OpportunitySort, Scope, Totals,
+    TotalsQuery,
 };
 use crate::model::{
     Amount, AssignmentState, ConnectionId, Currency, CurrencyCode, CurrencyId, CurrencyRole, Money,
     Opportunity, OpportunityId, OwnerRef, Record, Rows, StageAssignment, StageId,
 };
+use crate::rules::{NameKey, NameWords, Nearest};
 use crate::storage::Query;
 
 mod page;
@@ -32,13 +34,13 @@ pub(crate) async fn accounts<Q: Query + ?Sized>(
     store: &Q,
     query: &AccountQuery,
 ) -> Result<Accounts> {
-    let words = Words::of(query.name.as_deref());
+    let words = words_of(query.name.as_deref());
     let mut page = SortedPage::open(&query.page, &("accounts", &query.scope, &query.name))?;
     let connections = store.as_of(&query.scope).await?;
     for &(connection, _) in &connections {
         scan(store, &query.scope, connection, account_rows, |account| {
-            if words.are_in(account.name.as_deref()) {
-                page.offer(SortKey::text(account.name.as_deref()), connection, account);
+            if holds(&words, account.name.as_deref()) {
+                page.offer(SortKey::name(account.name.as_deref()), connection, account);
             }
         })
         .await?;
@@ -46,11 +48,37 @@ pub(crate) async fn accounts<Q: Query + ?Sized>(
     page.answer(oldest(&connections))
 }
 
+/// The accounts whose names are nearest to one, by comparing with all.
+pub(crate) async fn nearest_accounts<Q: Query + ?Sized>(
+    store: &Q,
+    scope: &Scope,
+    name: &str,
+    limit: u32,
+) -> Result<Accounts> {
+    let limit = usize::try_from(limit.min(MAX_LIMIT)).unwrap_or(usize::MAX);
+    let mut nearest = Nearest::new(name, limit);
+    let connections = store.as_of(scope).await?;
+    let asked = if nearest.is_empty() { &[][..] } else { &connections[..] };
+    for &(connection, _) in asked {
+        scan(store, scope, connection, account_rows, |account| {
+            let Some(key) = account.name.as_deref().map(NameKey::new) else { return };
+            if let Some(similarity) = nearest.weigh(key.folded()) {
+                let place = (connection, account.record_id());
+                nearest.keep(similarity, key.folded(), place, account);
+            }
+        })
+        .await?;
+    }
+    let found = nearest.finish().into_iter();
+    let rows = found.map(|((connection, _), row)| Found { connection, row }).collect();
+    Ok(Answer { rows, next: None, as_of: oldest(&connections) })
+}
+
 pub(crate) async fn contacts<Q: Query + ?Sized>(
     store: &Q,
     query: &ContactQuery,
 ) -> Result<Contacts> {
-    let words = Words::of(query.name.as_deref());
+    let words = words_of(query.name.as_deref());
     let question = ("contacts", &query.scope, &query.name, &query.account);
     let mut page = SortedPage::open(&query.page, &question)?;
     let connections = store.as_of(&query.scope).await?;
@@ -58,8 +86,8 @@ pub(crate) async fn contacts<Q: Query + ?Sized>(
         scan(store, &query.scope, connection, contact_rows, |contact| {
             let belongs =
                 query.account.as_ref().is_none_or(|account| contact.account() == Some(account));
-            if belongs && words.are_in(contact.name.as_deref()) {
-                page.offer(SortKey::text(contact.name.as_deref()), connection, contact);
+            if belongs && holds(&words, contact.name.as_deref()) {
+                page.offer(SortKey::name(contact.name.as_deref()), connection, contact);
             }
         })
         .await?;
@@ -125,23 +153,14 @@ pub(crate) fn is_newer(one: &StageAssignment, other: &StageAssignment) -> bool {
     (key(one), &one.id) > (key(other), &other.id)
 }
 
-/// Words that a name must hold, in lower case.
-#[derive(Debug)]
-pub(crate) struct Words(Vec<String>);
+/// The words of a question; nothing asked for means every name.
+fn words_of(text: Option<&str>) -> NameWords {
+    NameWords::new(text.unwrap_or_default())
+}
 
-impl Words {
-    pub(crate) fn of(text: Option<&str>) -> Self {
-        Self(text.unwrap_or_default().split_whitespace().map(str::to_lowercase).collect())
-    }
-
-    /// Whether every word is found in the name.
-    pub(crate) fn are_in(&self, name: Option<&str>) -> bool {
-        if self.0.is_empty() {
-            return true;
-        }
-        let name = name.unwrap_or_default().to_lowercase();
-        self.0.iter().all(|word| name.contains(word.as_str()))
-    }
+/// Whether a name holds all of the words.
+fn holds(words: &NameWords, name: Option<&str>) -> bool {
+    words.is_empty() || name.is_some_and(|name| words.are_in(&NameKey::new(name)))
 }
 
 /// The currencies of one connection: a few dozen at most.
@@ -176,13 +195,13 @@ impl Currencies {
 /// Which opportunities of one connection a question is about.
 struct Filter<'a> {
     filter: &'a OpportunityFilter,
-    words: Words,
+    words: NameWords,
     currencies: &'a Currencies,
 }
 
 impl<'a> Filter<'a> {
     fn new(filter: &'a OpportunityFilter, currencies: &'a Currencies) -> Self {
-        Self { filter, words: Words::of(filter.name.as_deref()), currencies }
+        Self { filter, words: words_of(filter.name.as_deref()), currencies }
     }
 
     /// Shows every opportunity that passes.
@@ -249,7 +268,7 @@ impl<'a> Filter<'a> {
             && max_value.is_none_or(|max| found.value.is_some_and(|value| value <= max))
             && close_from.is_none_or(|from| closes(&|date| date >= from))
             && close_before.is_none_or(|before| closes(&|date| date < before))
-            && self.words.are_in(found.name.as_deref())
+            && holds(&self.words, found.name.as_deref())
     }
 }
 
@@ -308,7 +327,7 @@ impl Sums {
 fn sort_key(sort: OpportunitySort, found: &Opportunity) -> SortKey {
     match sort {
         OpportunitySort::CloseDate => SortKey::date(found.close_date),
-        OpportunitySort::Name => SortKey::text(found.name.as_deref()),
+        OpportunitySort::Name => SortKey::name(found.name.as_deref()),
         OpportunitySort::ValueDescending => SortKey::value_descending(found.value),
     }
 }

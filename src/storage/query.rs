@@ -45,6 +45,13 @@ pub trait Query: fmt::Debug + Send + Sync {
         fallback::accounts(self, query).await
     }
 
+    /// The accounts whose names are nearest to one that somebody typed, the nearest first; ties by
+    /// name and then id. At most `limit` of them, and never more than
+    /// [`MAX_LIMIT`](crate::model::query::MAX_LIMIT); none when nothing comes near.
+    async fn nearest_accounts(&self, scope: &Scope, name: &str, limit: u32) -> Result<Accounts> {
+        fallback::nearest_accounts(self, scope, name, limit).await
+    }
+
     /// Contacts, by name and then id.
     async fn contacts(&self, query: &ContactQuery) -> Result<Contacts> {
         fallback::contacts(self, query).await

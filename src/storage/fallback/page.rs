@@ -10,6 +10,7 @@ use time::{Date, OffsetDateTime};
 use crate::error::{Error, Result};
 use crate::model::query::{Answer, Found, MAX_LIMIT, PageRequest, QueryCursor};
 use crate::model::{Amount, ConnectionId, Record, RecordId, RowVersion, hex};
+use crate::rules::NameKey;
 
 /// What rows are sorted by. A row that lacks the value comes last.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -21,9 +22,9 @@ pub(crate) enum SortKey {
 }
 
 impl SortKey {
-    /// Sorts by text without regard to case.
-    pub(crate) fn text(text: Option<&str>) -> Self {
-        text.map_or(Self::Absent, |text| Self::Text(text.to_lowercase()))
+    /// Sorts by a name in the form that names are compared in.
+    pub(crate) fn name(name: Option<&str>) -> Self {
+        name.map_or(Self::Absent, |name| Self::Text(NameKey::new(name).folded().to_owned()))
     }
 
     /// Sorts the soonest first.

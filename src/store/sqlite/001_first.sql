@@ -80,6 +80,9 @@ CREATE TABLE accounts (
     PRIMARY KEY (workspace, connection, id)
 ) STRICT;
 
+CREATE INDEX accounts_by_name ON accounts (workspace, name_key, connection, id)
+    WHERE gone_at IS NULL;
+
 CREATE TABLE contacts (
     workspace     TEXT NOT NULL,
     connection    BLOB NOT NULL,
@@ -104,6 +107,8 @@ CREATE TABLE contacts (
     modified_at   INTEGER,
     PRIMARY KEY (workspace, connection, id)
 ) STRICT;
+CREATE INDEX contacts_by_name ON contacts (workspace, name_key, connection, id)
+    WHERE gone_at IS NULL;
 CREATE INDEX contacts_by_account ON contacts (workspace, connection, parent)
     WHERE parent_kind = 'account';
 
@@ -141,6 +146,8 @@ CREATE TABLE opportunities (
     modified_at    INTEGER,
     PRIMARY KEY (workspace, connection, id)
 ) STRICT;
+CREATE INDEX opportunities_by_name ON opportunities (workspace, name_key, connection, id)
+    WHERE gone_at IS NULL;
 CREATE INDEX opportunities_by_account ON opportunities (workspace, connection, of_account)
     WHERE of_account IS NOT NULL;
 

@@ -23,6 +23,7 @@ use crate::store::sqlite::mirror::rows::{Mirrored, select_list};
 use crate::store::sqlite::trouble::Trouble;
 
 mod conditions;
+mod nearest;
 mod totals;
 
 use conditions::{Conditions, Order};
@@ -64,10 +65,17 @@ impl Query for SqliteStore {
                 let connections = as_of(tx, &query.scope)?;
                 let mut rows = Conditions::in_scope(&query.scope, &connections);
                 rows.named(query.name.as_deref());
-                let key = |account: &Account| SortKey::text(account.name.as_deref());
+                let key = |account: &Account| SortKey::name(account.name.as_deref());
                 let page = fill(tx, page, &rows, Order::Ascending("r.name_key"), key)?;
                 Ok(page.answer(oldest(&connections))?)
             })
+            .await
+    }
+
+    async fn nearest_accounts(&self, scope: &Scope, name: &str, limit: u32) -> Result<Accounts> {
+        let (scope, name) = (scope.clone(), name.to_owned());
+        self.database
+            .read("find accounts by a name", move |tx| nearest::accounts(tx, &scope, &name, limit))
             .await
     }
 
@@ -86,7 +94,7 @@ impl Query for SqliteStore {
                         [text(account.as_str())],
                     );
                 }
-                let key = |contact: &Contact| SortKey::text(contact.name.as_deref());
+                let key = |contact: &Contact| SortKey::name(contact.name.as_deref());
                 let page = fill(tx, page, &rows, Order::Ascending("r.name_key"), key)?;
                 Ok(page.answer(oldest(&connections))?)
             })
@@ -109,7 +117,7 @@ impl Query for SqliteStore {
                 };
                 let key = |found: &Opportunity| match query.sort {
                     OpportunitySort::CloseDate => SortKey::date(found.close_date),
-                    OpportunitySort::Name => SortKey::text(found.name.as_deref()),
+                    OpportunitySort::Name => SortKey::name(found.name.as_deref()),
                     OpportunitySort::ValueDescending => SortKey::value_descending(found.value),
                 };
                 let page = fill(tx, page, &rows, order, key)?;

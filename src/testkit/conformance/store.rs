@@ -340,6 +340,7 @@ macro_rules! store_conformance {
                 oll_1_accounts_come_by_name
                 oll_1_every_word_must_be_found
                 oll_1_words_are_compared_without_case_beyond_ascii
+                oll_2_the_accounts_nearest_to_a_name_come_first
                 r_15_words_are_never_patterns
                 oll_1_a_row_without_a_name_matches_no_word
                 oll_1_pages_of_accounts_follow_one_another

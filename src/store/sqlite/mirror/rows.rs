@@ -4,6 +4,7 @@ use crate::model::{
     Currency, CurrencyCode, EmailAddress, OwnerRef, ProcessId, ProcessRef, Record, RowVersion,
     Stage, StageAssignment, User,
 };
+use crate::rules::NameKey;
 use crate::store::sqlite::codec::{
     Columns, NULL, Put, Values, maybe_integer, maybe_text, maybe_time, owned_text, text,
 };
@@ -45,9 +46,9 @@ fn version(columns: &mut Columns<'_>) -> Result<RowVersion, Trouble> {
     columns.integer().map(RowVersion::new)
 }
 
-/// A name as it is searched and sorted: without regard to case.
+/// A name in the form that it is searched and sorted by.
 fn name_key(name: Option<&str>) -> Put<'static> {
-    name.map_or(NULL, |name| owned_text(name.to_lowercase()))
+    name.map_or(NULL, |name| owned_text(NameKey::new(name).folded().to_owned()))
 }
 
 /// An owner as two values: its kind and its id.

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use crate::model::query::{OpportunityFilter, Scope};
 use crate::model::{ConnectionId, RecordId};
+use crate::rules::NameWords;
 use crate::storage::fallback::SortKey;
 use crate::store::sqlite::codec::{Put, Values, amount, date, owned_text, text, uuid};
 use crate::store::sqlite::words::Word;
@@ -64,11 +65,10 @@ impl<'a> Conditions<'a> {
         self.values.extend(values);
     }
 
-    /// The name holds every one of the words, compared without regard to case.
+    /// The name holds every one of the words; see [`NameWords`].
     pub(crate) fn named(&mut self, words: Option<&str>) {
-        for word in words.unwrap_or_default().split_whitespace() {
-            // No LIKE: a word may hold its wildcards.
-            self.and("instr(r.name_key, ?) > 0", [owned_text(word.to_lowercase())]);
+        for word in NameWords::new(words.unwrap_or_default()).iter() {
+            self.and("instr(' ' || r.name_key, ?) > 0", [owned_text(word.text.clone())]);
         }
     }
 

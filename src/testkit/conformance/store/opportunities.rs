@@ -241,7 +241,7 @@ pub async fn oll_1_opportunities_are_filtered_by_name(store: &StoreUnderTest) {
         name: Some(text.to_owned()),
         ..OpportunityFilter::default()
     };
-    assert_eq!(site.filtered(words("big")).await, ["o2", "o1"]);
+    assert_eq!(site.filtered(words("big")).await, ["o1", "o2"]);
     assert_eq!(site.filtered(words("änderung BIG")).await, ["o1"]);
 }
 

@@ -1,0 +1,203 @@
+//! Questions over a large org in SQLite, while a pull of it is writing.
+//!
+//! `cargo bench --bench questions -- [--opportunities N] [--asked K]`. The org is the testkit's
+//! synthetic one over loopback: as many accounts as opportunities, three times as many contacts.
+
+#![allow(clippy::print_stdout, reason = "printing is what it is for")]
+#![allow(clippy::disallowed_methods, reason = "a program may measure time")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use fluint_crm::connector::Callback;
+use fluint_crm::dynamics::{DYNAMICS, DynamicsProvider};
+use fluint_crm::host::{SealingKey, StaticKeys};
+use fluint_crm::model::query::{
+    AccountQuery, ContactQuery, OpportunityQuery, OpportunitySort, Scope, TotalsQuery,
+};
+use fluint_crm::model::{
+    ConnectionId, EmailAddress, Member, MemberId, OpportunityStatus, RecordId, Rows, Table,
+    WorkspaceId,
+};
+use fluint_crm::storage::{Query, Stores};
+use fluint_crm::store::SqliteStore;
+use fluint_crm::testkit::{FakeEntra, FakeMicrosoft, OrgBuilder};
+use fluint_crm::{Budget, ConnectRequest, Crm, SystemClock};
+
+/// Measures questions.
+#[derive(Parser, Debug)]
+struct Options {
+    /// Opportunities of the org.
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    opportunities: u64,
+
+    /// How often each question is asked.
+    #[arg(long, value_name = "K", default_value_t = 200)]
+    asked: usize,
+
+    /// Given by `cargo bench`.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let options = Options::parse();
+    let folder = tempfile::tempdir()?;
+    let clock = Arc::new(SystemClock::new());
+    let org = OrgBuilder::synthetic(7, options.opportunities).build();
+    let fake = FakeMicrosoft::new(org, Arc::<SystemClock>::clone(&clock) as _);
+    let server = fake.start().await;
+    let store = SqliteStore::open(folder.path().join("crm.sqlite"), clock)?;
+    let members =
+        vec![Member::new(MemberId::new("ada")?, EmailAddress::new("seller1@contoso.com")?)];
+    let keys = StaticKeys::new(SealingKey::new("k1", [7; 32])?, vec![]);
+    let provider = DynamicsProvider::builder()
+        .client_id(FakeEntra::CLIENT_ID)
+        .client_secret(FakeEntra::CLIENT_SECRET.to_owned())
+        .redirect_uri(FakeEntra::REDIRECT_URI)
+        .authority_base(server.authority_base())
+        .org_base(server.org_base())
+        .build()?;
+    let crm = Crm::builder(Stores::all(Arc::new(store)), Arc::new(members), Arc::new(keys))
+        .provider(provider)
+        .build()?;
+    let (workspace, ada) = (WorkspaceId::new("acme")?, MemberId::new("ada")?);
+    let address = "contoso.crm4.dynamics.com";
+    let request = ConnectRequest::new(workspace.clone(), ada.clone(), DYNAMICS, address);
+    let started = crm.begin_connect(request).await?;
+    let back = fake.browse(&started.url).context("the sign-in leads back")?;
+    let connection = crm.finish_connect(&workspace, &ada, &Callback::from_url(&back)).await?.id;
+    let start = Instant::now();
+    crm.run_due(&Budget::default()).await?;
+    println!("first pull: {:.1?}", start.elapsed());
+    let site = Site { crm, scope: Scope::workspace(workspace), connection };
+    println!("at rest");
+    site.ask(options.asked).await?;
+    println!("while a pull of everything is writing");
+    let pulling = AtomicBool::new(true);
+    // Every row is new to a mirror that was purged, so that the pull writes all the time.
+    let pull = async {
+        let mut pulls = 0;
+        while pulling.load(Ordering::Relaxed) {
+            site.crm.sync_now(&site.scope.workspace, connection).await?;
+            site.crm.run_due(&Budget::default()).await?;
+            pulls += 1;
+        }
+        anyhow::Ok(pulls)
+    };
+    let asked = async {
+        let answer = site.ask(options.asked).await;
+        pulling.store(false, Ordering::Relaxed);
+        answer
+    };
+    let (pulls, asked) = tokio::join!(pull, asked);
+    asked?;
+    println!("({} pulls went on meanwhile)", pulls?);
+    Ok(())
+}
+
+struct Site {
+    crm: Crm,
+    scope: Scope,
+    connection: ConnectionId,
+}
+
+impl Site {
+    async fn ask(&self, times: usize) -> Result<()> {
+        let query = self.crm.query();
+        let accounts = self.some(query, Table::Accounts).await?;
+        let name = |at: usize| match &accounts {
+            Rows::Accounts(rows) => rows[at % rows.len()].name.clone().unwrap_or_default(),
+            _ => String::new(),
+        };
+        let id = |at: usize| match &accounts {
+            Rows::Accounts(rows) => Some(rows[at % rows.len()].id.clone()),
+            _ => None,
+        };
+        println!("  {:<44} {:>9} {:>9} {:>9}", "", "median", "p99", "most");
+        measure("accounts by the words of a name", times, async |at| {
+            let mut question = AccountQuery::new(self.scope.clone());
+            question.name = Some(name(at));
+            Ok(query.accounts(&question).await?.rows.len())
+        })
+        .await?;
+        measure("accounts nearest to a name with a typo", times, async |at| {
+            let mut typo = name(at);
+            typo.remove(typo.floor_char_boundary(typo.len() / 2));
+            Ok(query.nearest_accounts(&self.scope, &typo, 50).await?.rows.len())
+        })
+        .await?;
+        measure("contacts by the words of a name", times, async |at| {
+            let mut question = ContactQuery::new(self.scope.clone());
+            question.name = Some(format!("contact {at}"));
+            Ok(query.contacts(&question).await?.rows.len())
+        })
+        .await?;
+        measure("contacts of an account", times, async |at| {
+            let mut question = ContactQuery::new(self.scope.clone());
+            question.account = id(at);
+            Ok(query.contacts(&question).await?.rows.len())
+        })
+        .await?;
+        measure("open opportunities of an account", times, async |at| {
+            let mut question = OpportunityQuery::new(self.scope.clone());
+            question.filter.account = id(at);
+            question.filter.status = Some(OpportunityStatus::Open);
+            question.sort = OpportunitySort::CloseDate;
+            Ok(query.opportunities(&question).await?.rows.len())
+        })
+        .await?;
+        for (what, sort) in [
+            ("first open opportunities to close", OpportunitySort::CloseDate),
+            ("largest open opportunities", OpportunitySort::ValueDescending),
+            ("first open opportunities by name", OpportunitySort::Name),
+        ] {
+            measure(what, times, async |_| {
+                let mut question = OpportunityQuery::new(self.scope.clone());
+                question.filter.status = Some(OpportunityStatus::Open);
+                question.sort = sort;
+                Ok(query.opportunities(&question).await?.rows.len())
+            })
+            .await?;
+        }
+        measure("totals of everything", times, async |_| {
+            let totals = query.totals(&TotalsQuery::new(self.scope.clone())).await?;
+            Ok(usize::try_from(totals.count)?)
+        })
+        .await?;
+        measure("totals of what is open", times, async |_| {
+            let mut question = TotalsQuery::new(self.scope.clone());
+            question.filter.status = Some(OpportunityStatus::Open);
+            Ok(usize::try_from(query.totals(&question).await?.count)?)
+        })
+        .await
+    }
+
+    async fn some(&self, query: &dyn Query, table: Table) -> Result<Rows> {
+        let after: Option<&RecordId> = None;
+        Ok(query.scan(&self.scope.workspace, self.connection, table, after, 200).await?)
+    }
+}
+
+async fn measure(
+    what: &str,
+    times: usize,
+    mut ask: impl AsyncFnMut(usize) -> Result<usize>,
+) -> Result<()> {
+    let (mut took, mut rows) = (Vec::new(), 0);
+    for at in 0..times {
+        let start = Instant::now();
+        rows += ask(at).await?;
+        took.push(start.elapsed());
+    }
+    took.sort_unstable();
+    ensure!(rows > 0, "{what}: nothing was found");
+    let at = |percent: usize| took[(took.len() * percent).div_ceil(100).max(1) - 1];
+    let most: Duration = at(100);
+    println!("  {what:<44} {:>9.2?} {:>9.2?} {most:>9.2?}", at(50), at(99));
+    Ok(())
+}

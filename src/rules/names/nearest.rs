@@ -1,0 +1,203 @@
+//! The names nearest to what was typed, out of many.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+
+use super::NameKey;
+use super::similarity::{Query, Similarity};
+
+/// Keeps the nearest of all the names that it is shown.
+///
+/// Most names are passed over by a glance at their letters: comparing in full costs microseconds
+/// each, and an org has a hundred thousand.
+pub(crate) struct Nearest<K, V> {
+    query: Query,
+    glance: Glance,
+    limit: usize,
+    kept: BinaryHeap<Near<K, V>>,
+}
+
+/// A name that came near; compared by its place alone, so that the first to give up is the greatest.
+struct Near<K, V> {
+    place: (Reverse<Similarity>, String, K),
+    value: V,
+}
+
+impl<K: Ord, V> Nearest<K, V> {
+    pub(crate) fn new(name: &str, limit: usize) -> Self {
+        let query = Query::new(name);
+        let glance = Glance::of(&query);
+        Self { query, glance, limit, kept: BinaryHeap::new() }
+    }
+
+    /// Whether nothing was typed that could be near anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.query.key.folded().is_empty()
+    }
+
+    /// How near a folded name is, if it is near enough to be kept; then [`keep`](Self::keep) it.
+    pub(crate) fn weigh(&self, folded: &str) -> Option<Similarity> {
+        if !self.glance.may_be_near(folded) {
+            return None;
+        }
+        let similarity = self.query.similarity(&NameKey::new(folded));
+        let worst = self.kept.peek().filter(|_| self.kept.len() >= self.limit);
+        let is_worse = worst.is_some_and(|worst| worst.place.0 < Reverse(similarity));
+        (similarity.is_close() && !is_worse).then_some(similarity)
+    }
+
+    /// Keeps a name, and gives up the one that is the least near once there are too many.
+    pub(crate) fn keep(&mut self, similarity: Similarity, folded: &str, key: K, value: V) {
+        self.kept.push(Near { place: (Reverse(similarity), folded.to_owned(), key), value });
+        if self.kept.len() > self.limit {
+            self.kept.pop();
+        }
+    }
+
+    /// The nearest first; ties by the folded name and then the key.
+    pub(crate) fn finish(self) -> Vec<(K, V)> {
+        let kept = self.kept.into_sorted_vec().into_iter();
+        kept.map(|near| (near.place.2, near.value)).collect()
+    }
+}
+
+impl<K: Ord, V> PartialEq for Near<K, V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.place == other.place
+    }
+}
+
+impl<K: Ord, V> Eq for Near<K, V> {}
+
+impl<K: Ord, V> PartialOrd for Near<K, V> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<K: Ord, V> Ord for Near<K, V> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.place.cmp(&other.place)
+    }
+}
+
+/// What can be seen of a name at a glance: which pairs of letters it holds, roughly.
+struct Glance {
+    pairs: u64,
+    needed: u32,
+    /// "ibm" shares no pair with "international business machines", but first letters.
+    initial: Option<u8>,
+    words: usize,
+    length: usize,
+    /// The letters of a query of three: a typo leaves no pair of it.
+    three: Option<u64>,
+}
+
+impl Glance {
+    fn of(query: &Query) -> Self {
+        let core = query.key.core();
+        let pairs = pairs(core);
+        let words = core.split(' ').count();
+        Self {
+            pairs,
+            // A typo spoils two pairs, a word left out a few more.
+            needed: (pairs.count_ones() / 4).max(1),
+            initial: core.bytes().next(),
+            words,
+            length: core.chars().count(),
+            three: (words == 1 && core.len() <= 3).then(|| letters(core.as_bytes())),
+        }
+    }
+
+    fn may_be_near(&self, folded: &str) -> bool {
+        (pairs(folded) & self.pairs).count_ones() >= self.needed
+            || self.may_be_initials(folded)
+            || self.three.is_some_and(|three| {
+                folded.split(' ').any(|word| {
+                    let shared = (letters(word.as_bytes()) & three).count_ones();
+                    word.len() <= 4 && shared + 1 >= three.count_ones()
+                })
+            })
+    }
+
+    /// Whether one of the two may be the first letters of the other's words, or a single one of them.
+    fn may_be_initials(&self, folded: &str) -> bool {
+        let words = || folded.split(' ');
+        let starts = |word: &str| word.bytes().next() == self.initial;
+        if self.words == 1 {
+            (self.length == 1 || words().count() >= self.length) && words().any(starts)
+        } else {
+            words().any(|word| word.len() <= self.words * 4 && starts(word))
+        }
+    }
+}
+
+/// Which letters there are, each as one of 64 bits.
+fn letters(word: &[u8]) -> u64 {
+    word.iter().fold(0, |seen, byte| seen | 1 << (byte & 63))
+}
+
+/// The pairs of neighbouring bytes within words, each as one of 64 bits.
+fn pairs(folded: &str) -> u64 {
+    let mut seen = 0_u64;
+    for pair in folded.as_bytes().windows(2) {
+        if let [left, right] = pair
+            && *left != b' '
+            && *right != b' '
+        {
+            let mixed = u32::from(*left).wrapping_mul(31).wrapping_add(u32::from(*right));
+            seen |= 1 << (mixed.wrapping_mul(0x9e37_79b1) >> 26);
+        }
+    }
+    seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::names::corpus::NAMES;
+
+    /// Everything compared in full, as a plain loop would.
+    fn slowly(query: &str, folded: &[String], limit: usize) -> Vec<usize> {
+        let query = Query::new(query);
+        let near = |at: usize| query.similarity(&NameKey::new(&folded[at]));
+        let mut close: Vec<usize> = (0..folded.len()).filter(|&at| near(at).is_close()).collect();
+        close.sort_by_key(|&at| (Reverse(near(at)), &folded[at], at));
+        close.truncate(limit);
+        close
+    }
+
+    #[test]
+    fn oll_2_a_glance_passes_nothing_over_that_is_near() {
+        let folded: Vec<String> = NAMES.iter().map(|(_, folded, _)| (*folded).to_owned()).collect();
+        let mut queries = Vec::new();
+        for (name, ..) in NAMES {
+            queries.push((*name).to_owned());
+            let letters: Vec<char> = name.chars().collect();
+            for spoilt in 0..letters.len().min(6) {
+                let rest = letters.iter().enumerate().filter(|(at, _)| *at != spoilt);
+                queries.push(rest.map(|(_, letter)| letter).collect());
+            }
+            queries.push(name.split_whitespace().filter_map(|word| word.chars().next()).collect());
+            queries.extend(name.split_whitespace().map(str::to_owned));
+        }
+        for query in queries {
+            let mut nearest = Nearest::new(&query, 7);
+            for (at, name) in folded.iter().enumerate() {
+                if let Some(similarity) = nearest.weigh(name) {
+                    nearest.keep(similarity, name, at, ());
+                }
+            }
+            let found: Vec<usize> = nearest.finish().into_iter().map(|(at, ())| at).collect();
+            assert_eq!(found, slowly(&query, &folded, 7), "{query}");
+        }
+    }
+
+    #[test]
+    fn oll_2_nothing_typed_is_near_nothing() {
+        for query in ["", "  ", "…", "--"] {
+            let nearest = Nearest::<u8, ()>::new(query, 7);
+            assert!(nearest.is_empty() && nearest.weigh("contoso").is_none(), "{query:?}");
+        }
+    }
+}
