@@ -62,9 +62,9 @@ pub(crate) async fn nearest_accounts<Q: Query + ?Sized>(
     for &(connection, _) in asked {
         scan(store, scope, connection, account_rows, |account| {
             let Some(key) = account.name.as_deref().map(NameKey::new) else { return };
-            if let Some(similarity) = nearest.weigh(key.folded()) {
+            if let Some(likeness) = nearest.weigh(key.folded()) {
                 let place = (connection, account.record_id());
-                nearest.keep(similarity, key.folded(), place, account);
+                nearest.keep(likeness, key.folded(), place, account);
             }
         })
         .await?;

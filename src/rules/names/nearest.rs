@@ -4,30 +4,35 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 use super::NameKey;
-use super::similarity::{Query, Similarity};
+use super::similarity::Query;
+
+/// Names compared in full: the best at a glance, of however many there are. Comparing costs
+/// microseconds each, and an org may have a hundred thousand accounts called "Account 00001" and so on.
+const MOST_COMPARED: usize = 1_000;
 
 /// Keeps the nearest of all the names that it is shown.
-///
-/// Most names are passed over by a glance at their letters: comparing in full costs microseconds
-/// each, and an org has a hundred thousand.
 pub(crate) struct Nearest<K, V> {
     query: Query,
     glance: Glance,
     limit: usize,
-    kept: BinaryHeap<Near<K, V>>,
+    seen: BinaryHeap<Seen<K, V>>,
 }
 
-/// A name that came near; compared by its place alone, so that the first to give up is the greatest.
-struct Near<K, V> {
-    place: (Reverse<Similarity>, String, K),
+/// A name worth comparing; ordered by its place alone, so that the first to give up is the greatest.
+struct Seen<K, V> {
+    place: (Reverse<Likeness>, String, K),
     value: V,
 }
+
+/// How like the query a name looks at a glance.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Likeness(u32);
 
 impl<K: Ord, V> Nearest<K, V> {
     pub(crate) fn new(name: &str, limit: usize) -> Self {
         let query = Query::new(name);
         let glance = Glance::of(&query);
-        Self { query, glance, limit, kept: BinaryHeap::new() }
+        Self { query, glance, limit, seen: BinaryHeap::new() }
     }
 
     /// Whether nothing was typed that could be near anything.
@@ -35,51 +40,56 @@ impl<K: Ord, V> Nearest<K, V> {
         self.query.key.folded().is_empty()
     }
 
-    /// How near a folded name is, if it is near enough to be kept; then [`keep`](Self::keep) it.
-    pub(crate) fn weigh(&self, folded: &str) -> Option<Similarity> {
-        if !self.glance.may_be_near(folded) {
-            return None;
-        }
-        let similarity = self.query.similarity(&NameKey::new(folded));
-        let worst = self.kept.peek().filter(|_| self.kept.len() >= self.limit);
-        let is_worse = worst.is_some_and(|worst| worst.place.0 < Reverse(similarity));
-        (similarity.is_close() && !is_worse).then_some(similarity)
+    /// How like the query a folded name looks, if it may be near; then [`keep`](Self::keep) it.
+    pub(crate) fn weigh(&self, folded: &str) -> Option<Likeness> {
+        let likeness = self.glance.likeness(folded)?;
+        let worst = self.seen.peek().filter(|_| self.seen.len() >= MOST_COMPARED);
+        let is_worse = worst.is_some_and(|worst| worst.place.0 < Reverse(likeness));
+        (!is_worse).then_some(likeness)
     }
 
-    /// Keeps a name, and gives up the one that is the least near once there are too many.
-    pub(crate) fn keep(&mut self, similarity: Similarity, folded: &str, key: K, value: V) {
-        self.kept.push(Near { place: (Reverse(similarity), folded.to_owned(), key), value });
-        if self.kept.len() > self.limit {
-            self.kept.pop();
+    /// Keeps a name to compare, and gives up the least like once there are too many.
+    pub(crate) fn keep(&mut self, likeness: Likeness, folded: &str, key: K, value: V) {
+        self.seen.push(Seen { place: (Reverse(likeness), folded.to_owned(), key), value });
+        if self.seen.len() > MOST_COMPARED {
+            self.seen.pop();
         }
     }
 
     /// The nearest first; ties by the folded name and then the key.
     pub(crate) fn finish(self) -> Vec<(K, V)> {
-        let kept = self.kept.into_sorted_vec().into_iter();
-        kept.map(|near| (near.place.2, near.value)).collect()
+        let compared = self.seen.into_iter().map(|Seen { place: (_, folded, key), value }| {
+            (Reverse(self.query.similarity(&NameKey::new(&folded))), folded, key, value)
+        });
+        let mut near: Vec<_> = compared.filter(|(near, ..)| near.0.is_close()).collect();
+        near.sort_by(|a, b| (a.0, &a.1, &a.2).cmp(&(b.0, &b.1, &b.2)));
+        near.truncate(self.limit);
+        near.into_iter().map(|(_, _, key, value)| (key, value)).collect()
     }
 }
 
-impl<K: Ord, V> PartialEq for Near<K, V> {
+impl<K: Ord, V> PartialEq for Seen<K, V> {
     fn eq(&self, other: &Self) -> bool {
         self.place == other.place
     }
 }
 
-impl<K: Ord, V> Eq for Near<K, V> {}
+impl<K: Ord, V> Eq for Seen<K, V> {}
 
-impl<K: Ord, V> PartialOrd for Near<K, V> {
+impl<K: Ord, V> PartialOrd for Seen<K, V> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<K: Ord, V> Ord for Near<K, V> {
+impl<K: Ord, V> Ord for Seen<K, V> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.place.cmp(&other.place)
     }
 }
+
+/// What initials are worth at a glance: as much as most of the pairs.
+const ODD: u32 = 1_600;
 
 /// What can be seen of a name at a glance: which pairs of letters it holds, roughly.
 struct Glance {
@@ -109,15 +119,28 @@ impl Glance {
         }
     }
 
-    fn may_be_near(&self, folded: &str) -> bool {
-        (pairs(folded) & self.pairs).count_ones() >= self.needed
-            || self.may_be_initials(folded)
-            || self.three.is_some_and(|three| {
-                folded.split(' ').any(|word| {
-                    let shared = (letters(word.as_bytes()) & three).count_ones();
-                    word.len() <= 4 && shared + 1 >= three.count_ones()
-                })
+    /// In thousandths, how much of the query stands in the name, and how much of the name that is;
+    /// `None` when they cannot be near.
+    fn likeness(&self, folded: &str) -> Option<Likeness> {
+        let theirs = pairs(folded);
+        let (common, ours) = ((theirs & self.pairs).count_ones(), self.pairs.count_ones());
+        let both = (theirs.count_ones() + ours).max(1);
+        let shared = common * 1000 / ours.max(1) * 2 + common * 2000 / both;
+        if common >= self.needed {
+            return Some(Likeness(shared));
+        }
+        let is_odd = self.may_be_initials(folded) || self.may_be_three(folded);
+        is_odd.then_some(Likeness(shared.max(ODD)))
+    }
+
+    /// Whether the name has a word that the three letters of the query may be, with a typo.
+    fn may_be_three(&self, folded: &str) -> bool {
+        self.three.is_some_and(|three| {
+            folded.split(' ').any(|word| {
+                let shared = (letters(word.as_bytes()) & three).count_ones();
+                word.len() <= 4 && shared + 1 >= three.count_ones()
             })
+        })
     }
 
     /// Whether one of the two may be the first letters of the other's words, or a single one of them.
@@ -184,12 +207,30 @@ mod tests {
         for query in queries {
             let mut nearest = Nearest::new(&query, 7);
             for (at, name) in folded.iter().enumerate() {
-                if let Some(similarity) = nearest.weigh(name) {
-                    nearest.keep(similarity, name, at, ());
+                if let Some(likeness) = nearest.weigh(name) {
+                    nearest.keep(likeness, name, at, ());
                 }
             }
             let found: Vec<usize> = nearest.finish().into_iter().map(|(at, ())| at).collect();
             assert_eq!(found, slowly(&query, &folded, 7), "{query}");
+        }
+    }
+
+    #[test]
+    fn oll_2_the_nearest_are_found_among_thousands_that_look_alike() {
+        let names: Vec<String> = (0..9_000).map(|n| format!("account {n:05} gmbh")).collect();
+        let found = |query: &str| {
+            let mut nearest = Nearest::new(query, 3);
+            for (at, name) in names.iter().enumerate() {
+                if let Some(likeness) = nearest.weigh(name) {
+                    nearest.keep(likeness, name, at, ());
+                }
+            }
+            nearest.finish().into_iter().map(|(at, ())| at).collect::<Vec<_>>()
+        };
+        for wanted in [0, 17, 4_711, 8_999] {
+            assert_eq!(found(&format!("Account {wanted:05}"))[0], wanted);
+            assert!(found(&format!("Acount {wanted:05}")).contains(&wanted), "{wanted}");
         }
     }
 

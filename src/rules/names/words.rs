@@ -57,7 +57,7 @@ impl NameWords {
 
     /// Whether a name that is folded already holds them all.
     pub(crate) fn are_in_folded(&self, folded: &str) -> bool {
-        self.0.iter().all(|word| {
+        self.iter().all(|word| {
             let first = word.text.strip_prefix(' ').is_some_and(|text| folded.starts_with(text));
             first || folded.contains(&word.text)
         })

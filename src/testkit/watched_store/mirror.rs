@@ -153,6 +153,11 @@ impl Query for WatchedStore {
         self.read("accounts", self.inner.query.accounts(query)).await
     }
 
+    async fn nearest_accounts(&self, scope: &Scope, name: &str, limit: u32) -> Result<Accounts> {
+        let answer = self.inner.query.nearest_accounts(scope, name, limit);
+        self.read("nearest_accounts", answer).await
+    }
+
     async fn contacts(&self, query: &ContactQuery) -> Result<Contacts> {
         self.read("contacts", self.inner.query.contacts(query)).await
     }

@@ -33,10 +33,10 @@ pub(crate) fn accounts(
         while let Some(row) = rows.next()? {
             let mut columns = Columns::of(row);
             let key = columns.maybe_str()?.unwrap_or_default();
-            if let Some(similarity) = nearest.weigh(key) {
+            if let Some(likeness) = nearest.weigh(key) {
                 let connection = ConnectionId::new(columns.uuid()?);
                 let id: AccountId = columns.id()?;
-                nearest.keep(similarity, key, (connection, id), ());
+                nearest.keep(likeness, key, (connection, id), ());
             }
         }
     }
