@@ -24,7 +24,6 @@ mod mirror;
 mod publications;
 mod query;
 mod schema;
-mod sum;
 mod trouble;
 mod words;
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use crate::error::{BoxError, Error, Result};
-use crate::store::sqlite::sum;
 use crate::store::sqlite::trouble::Trouble;
 
 /// Marks a file as ours, in the place that SQLite's header keeps for it: `FlCr`.
@@ -91,8 +90,7 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "trusted_schema", false)?;
-    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    sum::register(connection)
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)
 }
 
 /// What kind of file it is.

@@ -1,31 +1,31 @@
 //! Questions over a large org in SQLite, while a pull of it is writing.
 //!
-//! `cargo bench --bench questions -- [--opportunities N] [--asked K]`. The org is the testkit's
-//! synthetic one over loopback: as many accounts as opportunities, three times as many contacts.
+//! `cargo bench --bench questions -- [--opportunities N] [--asked K]`. The org has as many accounts as
+//! opportunities and three times as many contacts. Its rows are made up as they are read, so that
+//! nothing but questions and the pull's writing costs anything.
 
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
 #![allow(clippy::disallowed_methods, reason = "a program may measure time")]
+
+mod org;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Parser;
-use fluint_crm::connector::Callback;
-use fluint_crm::dynamics::{DYNAMICS, DynamicsProvider};
+use fluint_crm::connector::Tokens;
 use fluint_crm::host::{SealingKey, StaticKeys};
 use fluint_crm::model::query::{
     AccountQuery, ContactQuery, OpportunityQuery, OpportunitySort, Scope, TotalsQuery,
 };
-use fluint_crm::model::{
-    ConnectionId, EmailAddress, Member, MemberId, OpportunityStatus, RecordId, Rows, Table,
-    WorkspaceId,
-};
-use fluint_crm::storage::{Query, Stores};
+use fluint_crm::model::{EmailAddress, Member, MemberId, OpportunityStatus, WorkspaceId};
+use fluint_crm::storage::Stores;
 use fluint_crm::store::SqliteStore;
-use fluint_crm::testkit::{FakeEntra, FakeMicrosoft, OrgBuilder};
 use fluint_crm::{Budget, ConnectRequest, Crm, SystemClock};
+
+use crate::org::{KIND, MadeUp, Size, account_id, account_name, person};
 
 /// Measures questions.
 #[derive(Parser, Debug)]
@@ -48,38 +48,30 @@ async fn main() -> Result<()> {
     let options = Options::parse();
     let folder = tempfile::tempdir()?;
     let clock = Arc::new(SystemClock::new());
-    let org = OrgBuilder::synthetic(7, options.opportunities).build();
-    let fake = FakeMicrosoft::new(org, Arc::<SystemClock>::clone(&clock) as _);
-    let server = fake.start().await;
     let store = SqliteStore::open(folder.path().join("crm.sqlite"), clock)?;
-    let members =
-        vec![Member::new(MemberId::new("ada")?, EmailAddress::new("seller1@contoso.com")?)];
+    let members = vec![Member::new(MemberId::new("ada")?, EmailAddress::new("ada@example.com")?)];
     let keys = StaticKeys::new(SealingKey::new("k1", [7; 32])?, vec![]);
-    let provider = DynamicsProvider::builder()
-        .client_id(FakeEntra::CLIENT_ID)
-        .client_secret(FakeEntra::CLIENT_SECRET.to_owned())
-        .redirect_uri(FakeEntra::REDIRECT_URI)
-        .authority_base(server.authority_base())
-        .org_base(server.org_base())
-        .build()?;
+    let size = Size {
+        accounts: options.opportunities,
+        contacts: options.opportunities * 3,
+        opportunities: options.opportunities,
+    };
     let crm = Crm::builder(Stores::all(Arc::new(store)), Arc::new(members), Arc::new(keys))
-        .provider(provider)
+        .provider(MadeUp::new(size))
         .build()?;
     let (workspace, ada) = (WorkspaceId::new("acme")?, MemberId::new("ada")?);
-    let address = "contoso.crm4.dynamics.com";
-    let request = ConnectRequest::new(workspace.clone(), ada.clone(), DYNAMICS, address);
-    let started = crm.begin_connect(request).await?;
-    let back = fake.browse(&started.url).context("the sign-in leads back")?;
-    let connection = crm.finish_connect(&workspace, &ada, &Callback::from_url(&back)).await?.id;
+    let request = ConnectRequest::new(workspace.clone(), ada, KIND, "made-up.example");
+    let tokens = Tokens { access: "none".to_owned().into(), expires_at: None, refresh: None };
+    let connection = crm.connect_with_tokens(request, tokens).await?.id;
     let start = Instant::now();
     crm.run_due(&Budget::default()).await?;
     println!("first pull: {:.1?}", start.elapsed());
-    let site = Site { crm, scope: Scope::workspace(workspace), connection };
+    let site = Site { crm, scope: Scope::workspace(workspace), size };
     println!("at rest");
     site.ask(options.asked).await?;
     println!("while a pull of everything is writing");
     let pulling = AtomicBool::new(true);
-    // Every row is new to a mirror that was purged, so that the pull writes all the time.
+    // Every row has changed since the last pull, so that it writes all the time.
     let pull = async {
         let mut pulls = 0;
         while pulling.load(Ordering::Relaxed) {
@@ -103,21 +95,15 @@ async fn main() -> Result<()> {
 struct Site {
     crm: Crm,
     scope: Scope,
-    connection: ConnectionId,
+    size: Size,
 }
 
 impl Site {
     async fn ask(&self, times: usize) -> Result<()> {
         let query = self.crm.query();
-        let accounts = self.some(query, Table::Accounts).await?;
-        let name = |at: usize| match &accounts {
-            Rows::Accounts(rows) => rows[at % rows.len()].name.clone().unwrap_or_default(),
-            _ => String::new(),
-        };
-        let id = |at: usize| match &accounts {
-            Rows::Accounts(rows) => Some(rows[at % rows.len()].id.clone()),
-            _ => None,
-        };
+        let number = |at: usize| (at as u64 * 7_919) % self.size.accounts;
+        let name = |at: usize| account_name(number(at));
+        let id = |at: usize| account_id(number(at)).ok();
         println!("  {:<44} {:>9} {:>9} {:>9}", "", "median", "p99", "most");
         measure("accounts by the words of a name", times, async |at| {
             let mut question = AccountQuery::new(self.scope.clone());
@@ -133,7 +119,7 @@ impl Site {
         .await?;
         measure("contacts by the words of a name", times, async |at| {
             let mut question = ContactQuery::new(self.scope.clone());
-            question.name = Some(format!("contact {at}"));
+            question.name = Some(person(number(at)));
             Ok(query.contacts(&question).await?.rows.len())
         })
         .await?;
@@ -175,11 +161,6 @@ impl Site {
             Ok(usize::try_from(query.totals(&question).await?.count)?)
         })
         .await
-    }
-
-    async fn some(&self, query: &dyn Query, table: Table) -> Result<Rows> {
-        let after: Option<&RecordId> = None;
-        Ok(query.scan(&self.scope.workspace, self.connection, table, after, 200).await?)
     }
 }
 
