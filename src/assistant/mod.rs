@@ -4,6 +4,7 @@
 //! answer carries a sentence, the data behind it, and how fresh that is; none is unbounded.
 
 mod account;
+mod accounts;
 mod arguments;
 mod opportunities;
 mod pipeline;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::assistant::accounts::{self, AccountsArguments};
 use crate::assistant::arguments::{ToolArguments, read, schema};
 use crate::assistant::opportunities::{self, SearchArguments};
 use crate::assistant::pipeline::{self, PipelineArguments};
@@ -59,7 +60,11 @@ impl Tools {
     /// Every tool with the schema of its arguments.
     #[must_use]
     pub fn definitions(&self) -> Vec<ToolDefinition> {
-        vec![define::<PipelineArguments>(), define::<SearchArguments>()]
+        vec![
+            define::<PipelineArguments>(),
+            define::<AccountsArguments>(),
+            define::<SearchArguments>(),
+        ]
     }
 
     /// Calls a tool. Only rows in `scope` are seen, whatever the arguments say.
@@ -73,6 +78,7 @@ impl Tools {
             PipelineArguments::NAME => {
                 pipeline::answer(query, scope, &read(arguments)?, self.clock.now()).await
             }
+            AccountsArguments::NAME => accounts::answer(query, scope, &read(arguments)?).await,
             SearchArguments::NAME => opportunities::answer(query, scope, &read(arguments)?).await,
             _ => Err(Error::not_found("a tool of that name")),
         }

@@ -163,6 +163,65 @@ async fn oll_2_an_unclear_name_is_never_guessed() {
 }
 
 #[tokio::test]
+async fn oll_2_accounts_are_found_by_the_beginnings_of_their_words_or_offered() {
+    let host = synced().await;
+    let search = async |arguments| ask(&host, "search_accounts", arguments).await.unwrap();
+    let of = |answer: &Value, list: &str| -> Vec<String> {
+        let rows = answer[list].as_array().into_iter().flatten();
+        rows.map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let answer = search(json!({ "name": "CONT" })).await;
+    assert_eq!(of(&answer, "accounts"), ["a1", "a2"]);
+    assert_eq!(answer["answer"], "2 accounts for “CONT”. As of 2026-02-02 09:00 UTC.");
+    let answer = search(json!({ "name": "phar con" })).await;
+    assert_eq!(of(&answer, "accounts"), ["a2"]);
+    let answer = search(json!({ "name": "Contosso Farma" })).await;
+    assert_eq!(
+        (of(&answer, "accounts").len(), of(&answer, "candidates")),
+        (0, vec!["a2".into(), "a1".into()])
+    );
+    // Page after page, and the end says so.
+    let (mut seen, mut cursor) = (Vec::new(), Value::Null);
+    for _ in 0..3 {
+        let answer = search(json!({ "limit": 2, "cursor": cursor })).await;
+        seen.extend(of(&answer, "accounts"));
+        cursor = answer["next"].clone();
+        if cursor.is_null() {
+            break;
+        }
+    }
+    assert_eq!(seen, ["a1", "a2", "a3", "a4"]);
+    // What is no name finds nothing, and is no pattern.
+    for name in ["%", "*", "'; DROP TABLE accounts; --", "\u{0}"] {
+        let answer = search(json!({ "name": name })).await;
+        assert_eq!(of(&answer, "accounts"), [""; 0], "{name:?}");
+    }
+}
+
+#[tokio::test]
+async fn oll_3_a_cursor_of_another_question_and_huge_texts_are_refused() {
+    let host = synced().await;
+    let first = ask(&host, "search_accounts", json!({ "limit": 1 })).await.unwrap();
+    for arguments in [
+        json!({ "name": "contoso", "limit": 1, "cursor": first["next"] }),
+        json!({ "cursor": "garbage" }),
+        json!({ "cursor": "" }),
+    ] {
+        let error = ask(&host, "search_accounts", arguments).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the argument cursor is not usable: it does not belong to this question; leave it out \
+             to start from the beginning"
+        );
+    }
+    for argument in ["name", "cursor"] {
+        let arguments = json!({ argument: "x".repeat(1 << 20) });
+        let error = ask(&host, "search_accounts", arguments).await.unwrap_err();
+        assert!(error.to_string().contains("too long"), "{argument}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn oll_3_answers_are_bounded_and_say_that_there_is_more() {
     let host = synced().await;
     let answer = ask(&host, "search_opportunities", json!({ "limit": 2 })).await.unwrap();
@@ -228,7 +287,7 @@ async fn oll_3_bad_arguments_name_themselves_and_show_a_good_value() {
 async fn oll_3_schemas_describe_what_the_tools_accept() {
     let host = synced().await;
     let definitions = tools(&host).definitions();
-    assert_eq!(definitions.len(), 2);
+    assert_eq!(definitions.len(), 3);
     for definition in definitions {
         let schema = &definition.input_schema;
         assert_eq!(schema["type"], "object", "{}", definition.name);
@@ -236,7 +295,9 @@ async fn oll_3_schemas_describe_what_the_tools_accept() {
         for (name, property) in schema["properties"].as_object().unwrap() {
             assert!(property["description"].is_string(), "{name} is not described: {property}");
         }
-        let example = schema["examples"][0].clone();
+        let mut example = schema["examples"][0].clone();
+        // A cursor is made for one question.
+        example.as_object_mut().unwrap().remove("cursor");
         ask(&host, definition.name, example).await.unwrap();
     }
     let schema = &tools(&host).definitions()[0].input_schema;

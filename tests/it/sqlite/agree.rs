@@ -40,12 +40,17 @@ fn name() -> impl Strategy<Value = Option<String>> {
         "stra\u{df}e",
         "Beta\u{0}Gamma",
         "ﬁn",
+        "Alpha Betta GmbH",
+        "東京商事",
     ];
     proptest::option::weighted(0.9, select(names.map(str::to_owned).to_vec()))
 }
 
 fn words() -> impl Strategy<Value = Option<String>> {
-    let words = ["alpha", "BETA a", "%", "_", "É", "i\u{307}", "'", " ", "stan", "ß", "\u{0}g"];
+    let words = [
+        "alpha", "BETA a", "%", "_", "É", "i\u{307}", "'", " ", "stan", "ß", "\u{0}g", "商事",
+        "alhpa",
+    ];
     proptest::option::weighted(0.4, select(words.map(str::to_owned).to_vec()))
 }
 
@@ -286,6 +291,9 @@ async fn ask(stores: &Stores, questions: &Questions) -> Vec<String> {
             break;
         }
     }
+    let wanted = name.as_deref().unwrap_or_default();
+    let near = stores.query.nearest_accounts(&scope, wanted, *limit).await.unwrap();
+    told.push(show(&near));
     let mut contacts = ContactQuery::new(scope.clone());
     (contacts.name, contacts.page.limit) = (name.clone(), *limit);
     contacts.account = account.clone().map(|id| AccountId::new(id).unwrap());
