@@ -18,7 +18,8 @@ use clap::Parser;
 use fluint_crm::connector::Tokens;
 use fluint_crm::host::{SealingKey, StaticKeys};
 use fluint_crm::model::query::{
-    AccountQuery, ContactQuery, OpportunityQuery, OpportunitySort, Scope, TotalsQuery,
+    AccountQuery, ContactQuery, GroupBy, GroupsQuery, OpportunityQuery, OpportunitySort, Scope,
+    TotalsQuery,
 };
 use fluint_crm::model::{EmailAddress, Member, MemberId, OpportunityStatus, WorkspaceId};
 use fluint_crm::storage::Stores;
@@ -155,6 +156,17 @@ impl Site {
             Ok(usize::try_from(totals.count)?)
         })
         .await?;
+        for (what, by) in [
+            ("totals by month", GroupBy::Month),
+            ("totals by owner", GroupBy::Owner),
+            ("totals by stage", GroupBy::Stage),
+        ] {
+            measure(what, times, async |_| {
+                let question = GroupsQuery::new(self.scope.clone(), by);
+                Ok(query.groups(&question).await?.groups.len())
+            })
+            .await?;
+        }
         measure("totals of what is open", times, async |_| {
             let mut question = TotalsQuery::new(self.scope.clone());
             question.filter.status = Some(OpportunityStatus::Open);

@@ -7,8 +7,8 @@ use time::OffsetDateTime;
 
 use crate::error::Result;
 use crate::model::query::{
-    AccountQuery, Accounts, ContactQuery, Contacts, Opportunities, OpportunityQuery, Scope, Totals,
-    TotalsQuery,
+    AccountQuery, Accounts, ContactQuery, Contacts, Groups, GroupsQuery, Opportunities,
+    OpportunityQuery, Scope, Totals, TotalsQuery,
 };
 use crate::model::{ConnectionId, RecordId, Rows, Table, WorkspaceId};
 use crate::storage::fallback;
@@ -60,6 +60,11 @@ pub trait Query: fmt::Debug + Send + Sync {
     /// Opportunities.
     async fn opportunities(&self, query: &OpportunityQuery) -> Result<Opportunities> {
         fallback::opportunities(self, query).await
+    }
+
+    /// Totals of opportunities, group by group.
+    async fn groups(&self, query: &GroupsQuery) -> Result<Groups> {
+        fallback::groups(self, query).await
     }
 
     /// Totals of opportunities.

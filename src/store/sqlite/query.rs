@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 
 use crate::error::Result;
 use crate::model::query::{
-    AccountQuery, Accounts, ContactQuery, Contacts, Opportunities, OpportunityQuery,
-    OpportunitySort, Scope, Totals, TotalsQuery,
+    AccountQuery, Accounts, ContactQuery, Contacts, Groups, GroupsQuery, Opportunities,
+    OpportunityQuery, OpportunitySort, Scope, Totals, TotalsQuery,
 };
 use crate::model::{
     Account, ConnectionId, Contact, Currency, Opportunity, RecordId, Rows, Stage, StageAssignment,
@@ -122,6 +122,19 @@ impl Query for SqliteStore {
                 };
                 let page = fill(tx, page, &rows, order, key)?;
                 Ok(page.answer(oldest(&connections))?)
+            })
+            .await
+    }
+
+    async fn groups(&self, query: &GroupsQuery) -> Result<Groups> {
+        let query = query.clone();
+        self.database
+            .read("answer a question for totals of groups", move |tx| {
+                let connections = as_of(tx, &query.scope)?;
+                let mut rows = Conditions::in_scope(&query.scope, &connections);
+                rows.passing(&query.filter);
+                let groups = totals::read_groups(tx, &query.scope, &rows, Some(query.by))?;
+                Ok(Groups::of(groups, oldest(&connections)))
             })
             .await
     }

@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 
 use crate::error::Result;
 use crate::model::query::{
-    AccountQuery, Accounts, ContactQuery, Contacts, Opportunities, OpportunityQuery, Scope, Totals,
-    TotalsQuery,
+    AccountQuery, Accounts, ContactQuery, Contacts, Groups, GroupsQuery, Opportunities,
+    OpportunityQuery, Scope, Totals, TotalsQuery,
 };
 use crate::model::{
     Candidate, ConnectionId, OpportunityId, RecordId, Rows, RunId, Table, WorkspaceId,
@@ -164,6 +164,10 @@ impl Query for WatchedStore {
 
     async fn opportunities(&self, query: &OpportunityQuery) -> Result<Opportunities> {
         self.read("opportunities", self.inner.query.opportunities(query)).await
+    }
+
+    async fn groups(&self, query: &GroupsQuery) -> Result<Groups> {
+        self.read("groups", self.inner.query.groups(query)).await
     }
 
     async fn totals(&self, query: &TotalsQuery) -> Result<Totals> {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluint_crm::model::query::{
-    AccountQuery, Answer, ContactQuery, OpportunityFilter, OpportunityQuery, OpportunitySort,
-    PageRequest, QueryCursor, Scope, TotalsQuery,
+    AccountQuery, Answer, ContactQuery, GroupBy, GroupsQuery, OpportunityFilter, OpportunityQuery,
+    OpportunitySort, PageRequest, QueryCursor, Scope, TotalsQuery,
 };
 use fluint_crm::model::{
     Account, AccountId, Amount, AssignmentState, Contact, ContactId, Currency, CurrencyCode,
@@ -314,6 +314,11 @@ async fn ask(stores: &Stores, questions: &Questions) -> Vec<String> {
                 break;
             }
         }
+    }
+    for by in [GroupBy::Month, GroupBy::Owner, GroupBy::Stage] {
+        let mut groups = GroupsQuery::new(scope.clone(), by);
+        groups.filter = filter.clone();
+        told.push(show(&stores.query.groups(&groups).await.map_err(|error| error.to_string())));
     }
     let mut totals = TotalsQuery::new(scope);
     totals.filter = filter.clone();

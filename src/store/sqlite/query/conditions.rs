@@ -101,7 +101,7 @@ impl<'a> Conditions<'a> {
             self.and("r.close_date < ?", [date(before)]);
         }
         if let Some(stage) = &filter.stage {
-            self.and(AT_STAGE, [text(stage.as_str())]);
+            self.and(&format!("{STAGE} = ?"), [text(stage.as_str())]);
         }
     }
 
@@ -162,9 +162,9 @@ fn bound(key: &SortKey) -> Option<Put<'_>> {
 const OF_CURRENCY: &str = "EXISTS (SELECT 1 FROM currencies c WHERE c.workspace = r.workspace \
     AND c.connection = r.connection AND c.id = r.currency AND c.code = ?)";
 
-/// At the stage of its newest active assignment, else at the one on the record itself.
-const AT_STAGE: &str = "coalesce((SELECT t.stage FROM stage_assignments t \
+/// The stage of its newest active assignment, else the one on the record itself.
+pub(crate) const STAGE: &str = "coalesce((SELECT t.stage FROM stage_assignments t \
     INDEXED BY stage_assignments_by_opportunity \
     WHERE t.workspace = r.workspace AND t.connection = r.connection AND t.opportunity = r.id \
         AND t.state = 'active' ORDER BY t.modified_at DESC, t.since DESC, t.id DESC LIMIT 1), \
-    r.record_stage) = ?";
+    r.record_stage)";

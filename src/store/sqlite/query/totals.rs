@@ -1,14 +1,18 @@
 //! Exact totals of opportunities.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher as _;
 
 use rusqlite::{Transaction, params_from_iter};
+use uuid::Uuid;
 
 use crate::error::Result;
-use crate::model::query::{CurrencyTotal, Scope, Totals};
-use crate::model::{Amount, ConnectionId, CurrencyCode, CurrencyId, Money};
+use crate::model::json::parse_date;
+use crate::model::query::{CurrencyTotal, GroupBy, GroupKey, Scope, Totals};
+use crate::model::{Amount, ConnectionId, CurrencyCode, CurrencyId, Money, StageId, UserId};
 use crate::store::sqlite::codec::{Columns, text};
-use crate::store::sqlite::query::conditions::Conditions;
+use crate::store::sqlite::query::conditions::{Conditions, STAGE};
 use crate::store::sqlite::trouble::Trouble;
 
 /// Adds up the opportunities that meet conditions, in one pass over an index that has all it needs.
@@ -19,66 +23,121 @@ pub(crate) fn read(
     scope: &Scope,
     conditions: &Conditions<'_>,
 ) -> Result<Totals, Trouble> {
+    let mut groups = read_groups(tx, scope, conditions, None)?;
+    Ok(groups.pop().map(|(_, totals)| totals).unwrap_or_default())
+}
+
+/// Adds them up group by group; in no order. Without `by` there is one group at most.
+pub(crate) fn read_groups(
+    tx: &Transaction<'_>,
+    scope: &Scope,
+    conditions: &Conditions<'_>,
+    by: Option<GroupBy>,
+) -> Result<Vec<(GroupKey, Totals)>, Trouble> {
     let currencies = Currencies::read(tx, scope)?;
+    let key = match by {
+        None => "NULL",
+        Some(GroupBy::Month) => "substr(r.close_date, 1, 7)",
+        Some(GroupBy::Owner) => "iif(r.owner_kind = 'user', r.owner, NULL)",
+        Some(GroupBy::Stage) => STAGE,
+    };
     let mut statement = tx.prepare_cached(&format!(
-        "SELECT r.connection, r.currency, r.value, r.base_value FROM opportunities r WHERE {}",
+        "SELECT r.connection, r.currency, {key}, r.value, r.base_value FROM opportunities r \
+         WHERE {}",
         conditions.sql()
     ))?;
     let mut rows = statement.query(params_from_iter(conditions.values()))?;
-    let mut groups: Vec<Group> = Vec::new();
+    let mut parts: HashMap<u64, Vec<Part>> = HashMap::new();
+    let hasher = RandomState::new();
     while let Some(row) = rows.next()? {
         let mut columns = Columns::of(row);
         let (connection, currency) = (columns.blob()?, columns.maybe_str()?);
-        let is_it = |group: &Group| group.connection == connection && group.is_of(currency);
-        let at = groups.iter().position(is_it).unwrap_or(groups.len());
-        if at == groups.len() {
-            groups.push(Group::of(connection, currency));
+        let key = columns.maybe_str()?;
+        let same_hash = parts.entry(hasher.hash_one((connection, currency, key))).or_default();
+        let is_it = |part: &Part| part.is_of(connection, currency, key);
+        let at = same_hash.iter().position(is_it).unwrap_or(same_hash.len());
+        if at == same_hash.len() {
+            same_hash.push(Part::of(connection, currency, key));
         }
-        let group = &mut groups[at];
-        group.count += 1;
-        group.own.add(columns.maybe_units()?)?;
-        group.base.add(columns.maybe_units()?)?;
+        let part = &mut same_hash[at];
+        part.count += 1;
+        part.own.add(columns.maybe_units()?)?;
+        part.base.add(columns.maybe_units()?)?;
     }
-    let mut totals = Totals::default();
-    let (mut own, mut base) = (Sums::default(), Sums::default());
-    for group in groups {
-        let connection = uuid::Uuid::from_slice(&group.connection);
-        let connection =
-            ConnectionId::new(connection.map_err(|cause| Trouble::Stored(Box::new(cause)))?);
-        let currency = group.currency.as_deref().map(CurrencyId::new).transpose();
-        let currency = currency.map_err(|cause| Trouble::Stored(Box::new(cause)))?;
+    let mut groups: BTreeMap<GroupKey, Group> = BTreeMap::new();
+    for part in parts.into_values().flatten() {
+        let connection = Uuid::from_slice(&part.connection);
+        let connection = ConnectionId::new(connection.map_err(stored)?);
+        let currency = part.currency.as_deref().map(CurrencyId::new).transpose().map_err(stored)?;
         let code = currency.and_then(|id| currencies.codes.get(&(connection, id)));
-        totals.count += group.count;
-        totals.without_value += group.count - own.add(code, group.own)?;
-        base.add(currencies.base.get(&connection), group.base)?;
+        let key = key_of(by, connection, part.key.as_deref())?;
+        let group = groups.entry(key).or_default();
+        group.totals.count += part.count;
+        group.totals.without_value += part.count - group.own.add(code, part.own)?;
+        group.base.add(currencies.base.get(&connection), part.base)?;
     }
-    totals.by_currency = own.finish()?;
-    totals.by_base_currency = base.finish()?;
-    Ok(totals)
+    let groups = groups.into_iter().map(|(key, mut group)| {
+        group.totals.by_currency = group.own.finish()?;
+        group.totals.by_base_currency = group.base.finish()?;
+        Ok((key, group.totals))
+    });
+    groups.collect::<Result<Vec<_>>>().map_err(Trouble::from)
 }
 
-/// The opportunities of one connection in one currency: a handful of groups in all.
+fn key_of(
+    by: Option<GroupBy>,
+    connection: ConnectionId,
+    key: Option<&str>,
+) -> Result<GroupKey, Trouble> {
+    let Some((by, key)) = by.zip(key) else { return Ok(GroupKey::Nothing) };
+    Ok(match by {
+        GroupBy::Month => {
+            let first = parse_date(&format!("{key}-01"));
+            GroupKey::Month(first.ok_or_else(|| Trouble::stored("a date is not one"))?)
+        }
+        GroupBy::Owner => GroupKey::Owner(connection, UserId::new(key).map_err(stored)?),
+        GroupBy::Stage => GroupKey::Stage(connection, StageId::new(key).map_err(stored)?),
+    })
+}
+
+fn stored(cause: impl std::error::Error + Send + Sync + 'static) -> Trouble {
+    Trouble::Stored(Box::new(cause))
+}
+
+/// A group under way.
+#[derive(Default)]
 struct Group {
+    totals: Totals,
+    own: Sums,
+    base: Sums,
+}
+
+/// The opportunities of one connection and group in one currency.
+struct Part {
     connection: Vec<u8>,
     currency: Option<String>,
+    key: Option<String>,
     count: u64,
     own: Sum,
     base: Sum,
 }
 
-impl Group {
-    fn of(connection: &[u8], currency: Option<&str>) -> Self {
+impl Part {
+    fn of(connection: &[u8], currency: Option<&str>, key: Option<&str>) -> Self {
         Self {
             connection: connection.to_vec(),
             currency: currency.map(ToOwned::to_owned),
+            key: key.map(ToOwned::to_owned),
             count: 0,
             own: Sum::default(),
             base: Sum::default(),
         }
     }
 
-    fn is_of(&self, currency: Option<&str>) -> bool {
-        self.currency.as_deref() == currency
+    fn is_of(&self, connection: &[u8], currency: Option<&str>, key: Option<&str>) -> bool {
+        self.connection == connection
+            && self.currency.as_deref() == currency
+            && self.key.as_deref() == key
     }
 }
 

@@ -1,0 +1,177 @@
+//! Which opportunities pass a filter, and at which stage they are.
+
+use std::collections::BTreeMap;
+
+use crate::error::Result;
+use crate::model::query::{OpportunityFilter, Scope};
+use crate::model::{
+    AssignmentState, ConnectionId, Currency, CurrencyCode, CurrencyId, CurrencyRole, Opportunity,
+    OpportunityId, OwnerRef, Record, StageAssignment, StageId,
+};
+use crate::rules::NameWords;
+use crate::storage::Query;
+use crate::storage::fallback::{
+    SCAN_ROWS, assignment_rows, currency_rows, holds, is_newer, opportunity_rows, other_table,
+    scan, words_of,
+};
+
+/// Opportunities whose stages are looked up together, in one scan of the assignments.
+const STAGE_BATCH: usize = 5_000;
+
+/// The currencies of one connection: a few dozen at most.
+#[derive(Default)]
+pub(crate) struct Currencies {
+    codes: BTreeMap<CurrencyId, CurrencyCode>,
+    pub(crate) base: Option<CurrencyCode>,
+}
+
+impl Currencies {
+    pub(crate) async fn read<Q: Query + ?Sized>(
+        store: &Q,
+        scope: &Scope,
+        connection: ConnectionId,
+    ) -> Result<Self> {
+        let mut found = Self::default();
+        scan(store, scope, connection, currency_rows, |currency: Currency| {
+            if currency.role == CurrencyRole::Base {
+                found.base.get_or_insert_with(|| currency.code.clone());
+            }
+            found.codes.insert(currency.id, currency.code);
+        })
+        .await?;
+        Ok(found)
+    }
+
+    pub(crate) fn code_of(&self, opportunity: &Opportunity) -> Option<&CurrencyCode> {
+        opportunity.currency.as_ref().and_then(|id| self.codes.get(id))
+    }
+}
+
+/// Which opportunities of one connection a question is about.
+pub(crate) struct Filter<'a> {
+    filter: &'a OpportunityFilter,
+    words: NameWords,
+    currencies: &'a Currencies,
+}
+
+impl<'a> Filter<'a> {
+    pub(crate) fn new(filter: &'a OpportunityFilter, currencies: &'a Currencies) -> Self {
+        Self { filter, words: words_of(filter.name.as_deref()), currencies }
+    }
+
+    /// Shows every opportunity that passes.
+    pub(crate) async fn each<Q: Query + ?Sized>(
+        &self,
+        store: &Q,
+        scope: &Scope,
+        connection: ConnectionId,
+        mut visit: impl FnMut(Opportunity) + Send,
+    ) -> Result<()> {
+        let Some(stage) = &self.filter.stage else {
+            return scan(store, scope, connection, opportunity_rows, |found| {
+                if self.passes(&found) {
+                    visit(found);
+                }
+            })
+            .await;
+        };
+        self.each_with_stage(store, scope, connection, |found, at| {
+            if at.as_ref() == Some(stage) {
+                visit(found);
+            }
+        })
+        .await
+    }
+
+    /// Shows every opportunity that passes all but the stage, with its stage.
+    pub(crate) async fn each_with_stage<Q: Query + ?Sized>(
+        &self,
+        store: &Q,
+        scope: &Scope,
+        connection: ConnectionId,
+        mut visit: impl FnMut(Opportunity, Option<StageId>) + Send,
+    ) -> Result<()> {
+        let mut batch = Vec::new();
+        let mut after = None;
+        loop {
+            let rows = store.scan(
+                &scope.workspace,
+                connection,
+                Opportunity::TABLE,
+                after.as_ref(),
+                SCAN_ROWS,
+            );
+            let rows = opportunity_rows(rows.await?).ok_or_else(other_table)?;
+            after = rows.last().map(Record::record_id);
+            batch.extend(rows.into_iter().filter(|found| self.passes(found)));
+            if after.is_none() || batch.len() >= STAGE_BATCH {
+                for (found, stage) in with_stages(store, scope, connection, batch).await? {
+                    visit(found, stage);
+                }
+                batch = Vec::new();
+            }
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Everything but the stage, which another table knows.
+    fn passes(&self, found: &Opportunity) -> bool {
+        let OpportunityFilter {
+            name: _,
+            account,
+            owner,
+            stage: _,
+            status,
+            currency,
+            min_value,
+            max_value,
+            close_from,
+            close_before,
+        } = self.filter;
+        let owned_by = |user| matches!(&found.owner, Some(OwnerRef::User(owner)) if owner == user);
+        let closes = |test: &dyn Fn(time::Date) -> bool| found.close_date.is_some_and(test);
+        account.as_ref().is_none_or(|account| found.account() == Some(account))
+            && owner.as_ref().is_none_or(owned_by)
+            && status.is_none_or(|status| found.status == status)
+            && currency.as_ref().is_none_or(|code| self.currencies.code_of(found) == Some(code))
+            && min_value.is_none_or(|min| found.value.is_some_and(|value| value >= min))
+            && max_value.is_none_or(|max| found.value.is_some_and(|value| value <= max))
+            && close_from.is_none_or(|from| closes(&|date| date >= from))
+            && close_before.is_none_or(|before| closes(&|date| date < before))
+            && holds(&self.words, found.name.as_deref())
+    }
+}
+
+/// The opportunities of a batch with the stage that each is at: by the newest active assignment, else
+/// by the record itself.
+async fn with_stages<Q: Query + ?Sized>(
+    store: &Q,
+    scope: &Scope,
+    connection: ConnectionId,
+    batch: Vec<Opportunity>,
+) -> Result<Vec<(Opportunity, Option<StageId>)>> {
+    if batch.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = batch.iter().map(|found| (found.id.clone(), None));
+    let mut newest: BTreeMap<OpportunityId, Option<StageAssignment>> = ids.collect();
+    scan(store, scope, connection, assignment_rows, |assignment| {
+        if assignment.state != AssignmentState::Active {
+            return;
+        }
+        if let Some(known) = newest.get_mut(&assignment.opportunity)
+            && known.as_ref().is_none_or(|known| is_newer(&assignment, known))
+        {
+            *known = Some(assignment);
+        }
+    })
+    .await?;
+    let staged = batch.into_iter().map(|found| {
+        let assigned = newest.remove(&found.id).flatten().map(|newest| newest.stage);
+        let stage = assigned.or_else(|| found.record_stage.stage.clone());
+        (found, stage)
+    });
+    Ok(staged.collect())
+}
