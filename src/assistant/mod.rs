@@ -6,6 +6,7 @@
 mod account;
 mod accounts;
 mod arguments;
+mod groups;
 mod opportunities;
 mod pipeline;
 mod tools;

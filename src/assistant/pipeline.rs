@@ -6,8 +6,11 @@ use serde_json::{Value, json};
 use time::{Date, Month, OffsetDateTime, UtcOffset};
 
 use crate::assistant::arguments::{ToolArguments, refuse};
+use crate::assistant::groups::{self, GroupRow};
 use crate::error::{Error, Result};
-use crate::model::query::{CurrencyTotal, OpportunityFilter, Scope, Totals, TotalsQuery};
+use crate::model::query::{
+    CurrencyTotal, GroupBy, GroupsQuery, OpportunityFilter, Scope, Totals, TotalsQuery,
+};
 use crate::model::{OpportunityStatus, StageId, UserId};
 use crate::rules::{DateRange, FiscalYear, Period, today};
 use crate::storage::Query;
@@ -29,6 +32,28 @@ pub(crate) struct PipelineArguments {
     stage: Option<String>,
     /// Only opportunities owned by the CRM user with this id.
     owner: Option<String>,
+    /// Also break the totals down by the month of the close date, by owner or by stage.
+    group_by: Option<Breakdown>,
+}
+
+/// What totals are broken down by.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum Breakdown {
+    Month,
+    Owner,
+    Stage,
+}
+
+impl From<Breakdown> for GroupBy {
+    fn from(by: Breakdown) -> Self {
+        match by {
+            Breakdown::Month => Self::Month,
+            Breakdown::Owner => Self::Owner,
+            Breakdown::Stage => Self::Stage,
+        }
+    }
 }
 
 impl ToolArguments for PipelineArguments {
@@ -45,6 +70,7 @@ impl ToolArguments for PipelineArguments {
             "utc_offset_minutes": 60,
             "stage": "0a1b2c3d-1111-2222-3333-444455556666",
             "owner": "7d2f0e64-0f5e-5c0e-9a55-0d5a3f1c9b10",
+            "group_by": "month",
         })
     }
 }
@@ -63,6 +89,12 @@ struct PipelineAnswer {
     to: String,
     #[serde(flatten)]
     totals: Totals,
+    /// The same by month, owner or stage, when it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    groups: Option<Vec<GroupRow>>,
+    /// How many groups were left off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    groups_left_off: Option<u64>,
 }
 
 /// Answers `pipeline_value`.
@@ -77,11 +109,22 @@ pub(crate) async fn answer(
     question.filter = arguments.filter(range)?;
     let totals = query.totals(&question).await?;
     let last = range.before.previous_day().unwrap_or(range.before);
+    let groups = match arguments.group_by {
+        None => None,
+        Some(by) => {
+            let mut question = GroupsQuery::new(scope.clone(), by.into());
+            question.filter = arguments.filter(range)?;
+            Some(groups::rows(query, scope, &question).await?)
+        }
+    };
+    let (groups, groups_left_off) = groups.unzip();
     let answer = PipelineAnswer {
         answer: sentence(range.from, last, &totals),
         from: range.from.to_string(),
         to: last.to_string(),
         totals,
+        groups,
+        groups_left_off,
     };
     serde_json::to_value(answer).map_err(|cause| Error::store("write down an answer", cause))
 }

@@ -92,6 +92,29 @@ async fn oll_2_pipeline_value_of_this_quarter() {
     assert_eq!((&answer["from"], &answer["to"]), (&json!("2026-01-01"), &json!("2026-03-31")));
 }
 
+/// The groups add up to the whole, and are called what people call them.
+#[tokio::test]
+async fn oll_2_pipeline_value_is_broken_down_by_month_owner_and_stage() {
+    let host = synced().await;
+    let asked = |by: &str| json!({ "period": "this_year", "group_by": by });
+    let groups = async |by: &str| {
+        let answer = ask(&host, "pipeline_value", asked(by)).await.unwrap();
+        let groups = answer["groups"].as_array().unwrap().clone();
+        let counted: u64 = groups.iter().map(|group| group["count"].as_u64().unwrap()).sum();
+        assert_eq!(answer["count"], counted, "{by}");
+        assert_eq!(answer["groups_left_off"], 0);
+        groups.iter().map(|group| group["group"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(groups("month").await, ["2026-01", "2026-02", "2026-03", "2026-04"]);
+    assert_eq!(groups("owner").await, ["u1"]);
+    assert_eq!(groups("stage").await, ["none"]);
+    let answer = ask(&host, "pipeline_value", asked("month")).await.unwrap();
+    assert_eq!(answer["groups"][2]["by_currency"][0]["total"]["amount"], "12500.5");
+    assert_eq!(answer["groups"][1]["by_currency"][0]["total"]["currency"], "USD");
+    let error = ask(&host, "pipeline_value", asked("moon")).await.unwrap_err();
+    assert!(error.to_string().contains("group_by") && error.to_string().contains("\"month\""));
+}
+
 #[tokio::test]
 async fn oll_2_fiscal_quarters_and_time_zones_count() {
     let host = synced().await;
@@ -243,7 +266,7 @@ async fn oll_3_bad_arguments_name_themselves_and_show_a_good_value() {
             "pipeline_value",
             json!({ "period": "this_quarter", "perod": 1 }),
             "the argument perod is not usable: there is no such argument; there are \
-             fiscal_year_starts, owner, period, stage, utc_offset_minutes",
+             fiscal_year_starts, group_by, owner, period, stage, utc_offset_minutes",
         ),
         (
             "pipeline_value",
