@@ -5,8 +5,14 @@
 
 mod account;
 mod arguments;
+mod choice;
+mod contacts;
+mod engagement;
+mod explain;
 mod opportunities;
 mod pipeline;
+mod status;
 mod tools;
+mod words;
 
 pub use tools::{ToolDefinition, Tools};
