@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::error::Result;
 #[cfg(doc)]
 use crate::host::Availability;
-use crate::host::{KeyRing, Members};
+use crate::host::{Engagement, KeyRing, Members};
 use crate::model::{
     ChangeSeq, Connection, ConnectionChange, ConnectionId, CrmKind, Deal, DealChange, DealId,
     FeedEntry, MemberId, OpportunityId, Preflight, RunId, Skipped, StageFilter, Table, WorkspaceId,
@@ -49,6 +49,7 @@ pub struct Crm {
     scheduler: Scheduler,
     desk: Desk,
     settings: Settings,
+    engagement: Option<Arc<dyn Engagement>>,
 }
 
 impl Crm {
@@ -430,10 +431,20 @@ impl Crm {
         &*self.stores.query
     }
 
-    /// Questions over the synced data, as tools for an assistant.
+    /// Questions over the synced data, as tools for an assistant: all that there are.
     #[must_use]
     pub fn tools(&self) -> Tools {
-        Tools::new(Arc::clone(&self.stores.query), Arc::clone(&self.clock))
+        let mut tools = Tools::new(Arc::clone(&self.stores.query), Arc::clone(&self.clock))
+            .with_stores(self.stores.clone());
+        for kind in self.connectors.kinds() {
+            if let Ok(provider) = self.connectors.provider(kind) {
+                tools = tools.with_interval(kind.clone(), provider.default_interval());
+            }
+        }
+        match &self.engagement {
+            Some(engagement) => tools.with_engagement(Arc::clone(engagement)),
+            None => tools,
+        }
     }
 
     /// The current time by the clock that this value was built with (UTC).

@@ -1,5 +1,7 @@
 //! What a host supplies besides storage and time: members, engagement, keys, and an ear.
 
+mod engagement;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,9 +10,9 @@ use secrecy::SecretBox;
 use time::OffsetDateTime;
 
 use crate::error::{Error, Result};
-use crate::model::{
-    ConnectionId, CrmKind, EmailAddress, Member, MemberId, RunId, Table, WorkspaceId,
-};
+use crate::model::{ConnectionId, CrmKind, Member, RunId, Table, WorkspaceId};
+
+pub use engagement::{Engaged, Engagement};
 
 /// Tells who the members of a workspace are.
 ///
@@ -53,50 +55,6 @@ pub trait Members: fmt::Debug + Send + Sync {
 impl Members for Vec<Member> {
     async fn members(&self, _workspace: &WorkspaceId) -> Result<Self> {
         Ok(self.clone())
-    }
-}
-
-/// Tells whom a workspace has been e-mailing. The CRM's own e-mail activities are not synced.
-#[async_trait]
-pub trait Engagement: fmt::Debug + Send + Sync {
-    /// For each of these addresses that was written to or wrote, one record.
-    ///
-    /// # Errors
-    /// The question that needed it fails with this error.
-    async fn engagement(
-        &self,
-        workspace: &WorkspaceId,
-        addresses: &[EmailAddress],
-    ) -> Result<Vec<EngagementRecord>>;
-}
-
-/// E-mail contact with one address.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "hosts build it")]
-pub struct EngagementRecord {
-    /// The address outside.
-    pub address: EmailAddress,
-    /// When the last message was sent or received (UTC).
-    pub last_at: OffsetDateTime,
-    /// The member who was in contact last.
-    pub last_by: Option<MemberId>,
-    /// How many messages were exchanged.
-    pub messages: u64,
-}
-
-/// A host that reports no engagement.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct NoEngagement;
-
-#[async_trait]
-impl Engagement for NoEngagement {
-    async fn engagement(
-        &self,
-        _workspace: &WorkspaceId,
-        _addresses: &[EmailAddress],
-    ) -> Result<Vec<EngagementRecord>> {
-        Ok(Vec::new())
     }
 }
 

@@ -6,9 +6,15 @@
 mod account;
 mod accounts;
 mod arguments;
+mod choice;
+mod contacts;
+mod engagement;
+mod explain;
 mod groups;
 mod opportunities;
 mod pipeline;
+mod status;
 mod tools;
+mod words;
 
 pub use tools::{ToolDefinition, Tools};

@@ -7,10 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::assistant::account::{Candidate, Meaning, meaning};
+use crate::assistant::account::Candidate;
 use crate::assistant::arguments::{ToolArguments, refuse};
+use crate::assistant::choice::{Choice, choose};
 use crate::assistant::pipeline::freshness;
-use crate::error::{Error, Result};
+use crate::assistant::words::{clipped, written};
+use crate::error::Result;
 use crate::model::query::{Found, OpportunityQuery, OpportunitySort, Scope};
 use crate::model::{
     AccountId, Amount, ConnectionId, CurrencyCode, CurrencyId, Opportunity, OpportunityId,
@@ -23,9 +25,6 @@ const MAX_ROWS: u32 = 50;
 
 /// An org has a handful of currencies; the bound is for a broken one.
 const MAX_CURRENCIES: u32 = 200;
-
-/// The longest name that is handed on, in bytes.
-const MAX_NAME_BYTES: usize = 200;
 
 /// The arguments of `search_opportunities`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -105,50 +104,19 @@ pub(crate) async fn answer(
     scope: &Scope,
     arguments: &SearchArguments,
 ) -> Result<Value> {
-    let answer = match arguments.account(query, scope).await? {
-        Ok((scope, id, account)) => arguments.search(query, &scope, id, account).await?,
-        Err(unclear) => unclear,
-    };
-    serde_json::to_value(answer).map_err(|cause| Error::store("write down an answer", cause))
+    let (name, id) = (arguments.account_name.as_deref(), arguments.account_id.as_deref());
+    written(&match choose(query, scope, name, id).await? {
+        Choice::Everything => arguments.search(query, scope, None, None).await?,
+        Choice::One { scope, id, account } => {
+            arguments.search(query, &scope, Some(id), account).await?
+        }
+        Choice::Unclear { answer, candidates } => {
+            SearchAnswer { answer, candidates, ..SearchAnswer::default() }
+        }
+    })
 }
 
-/// Which account to search, in which scope.
-type Choice = (Scope, Option<AccountId>, Option<Candidate>);
-
 impl SearchArguments {
-    /// The account to search, or the answer that none is clear.
-    async fn account(
-        &self,
-        query: &dyn Query,
-        scope: &Scope,
-    ) -> Result<std::result::Result<Choice, SearchAnswer>> {
-        if let Some(id) = &self.account_id {
-            let id = AccountId::new(id.as_str())
-                .map_err(|error| refuse("account_id", &error.customer_message()))?;
-            return Ok(Ok((scope.clone(), Some(id), None)));
-        }
-        let Some(name) = self.account_name.as_deref().map(str::trim).filter(|n| !n.is_empty())
-        else {
-            return Ok(Ok((scope.clone(), None, None)));
-        };
-        let name = clipped(name);
-        let (answer, candidates) = match meaning(query, scope, &name).await? {
-            Meaning::Clear(account) => {
-                let scope = Scope::connection(scope.workspace.clone(), account.connection);
-                return Ok(Ok((scope, Some(account.id.clone()), Some(account))));
-            }
-            Meaning::Unclear(candidates) => (
-                format!(
-                    "It is not clear which account “{name}” is. {} could be meant; ask which one.",
-                    candidates.len()
-                ),
-                candidates,
-            ),
-            Meaning::Unknown => (format!("No account is called anything like “{name}”."), vec![]),
-        };
-        Ok(Err(SearchAnswer { answer, candidates, ..SearchAnswer::default() }))
-    }
-
     async fn search(
         &self,
         query: &dyn Query,
@@ -247,9 +215,4 @@ fn sentence(
         .and_then(|account| account.name.as_deref())
         .map_or_else(String::new, |name| format!(" at {}", clipped(name)));
     format!("{at_least}{} {status} {noun}{whose}.{}", rows.len(), freshness(as_of))
-}
-
-/// A name cut to a length that keeps an answer small.
-fn clipped(name: &str) -> String {
-    name[..name.floor_char_boundary(MAX_NAME_BYTES)].to_owned()
 }

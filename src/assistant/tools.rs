@@ -1,20 +1,37 @@
 //! The list of tools, and calling them by name.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::assistant::accounts::{self, AccountsArguments};
 use crate::assistant::arguments::{ToolArguments, read, schema};
+use crate::assistant::contacts::{self, ContactArguments};
+use crate::assistant::engagement::{self, EmailedArguments};
+use crate::assistant::explain::{self, ExplainArguments};
 use crate::assistant::opportunities::{self, SearchArguments};
 use crate::assistant::pipeline::{self, PipelineArguments};
+use crate::assistant::status::{self, StatusArguments};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
+use crate::host::Engagement;
+use crate::model::CrmKind;
 use crate::model::query::Scope;
-use crate::storage::Query;
+use crate::storage::{Query, Stores};
 
 /// Answers questions about a workspace's CRM data, for an assistant to call.
+///
+/// [`Crm::tools`](crate::Crm::tools) gives all tools that there are. Put together by hand, these
+/// need more than [`new`](Tools::new) takes:
+///
+/// | tools | need |
+/// |---|---|
+/// | `explain_opportunity`, `sync_status` | [`with_stores`](Tools::with_stores), else they are not offered |
+/// | `sync_status`, to tell late syncs | [`with_interval`](Tools::with_interval) |
+/// | `contacts_emailed` | [`with_engagement`](Tools::with_engagement), else it answers that nothing is known |
 ///
 /// # Example
 /// ```
@@ -36,6 +53,9 @@ use crate::storage::Query;
 pub struct Tools {
     query: Arc<dyn Query>,
     clock: Arc<dyn Clock>,
+    stores: Option<Stores>,
+    engagement: Option<Arc<dyn Engagement>>,
+    intervals: BTreeMap<CrmKind, Duration>,
 }
 
 /// A tool as an assistant is told of it.
@@ -54,17 +74,45 @@ impl Tools {
     /// The tools over a store's questions.
     #[must_use]
     pub fn new(query: Arc<dyn Query>, clock: Arc<dyn Clock>) -> Self {
-        Self { query, clock }
+        Self { query, clock, stores: None, engagement: None, intervals: BTreeMap::new() }
+    }
+
+    /// Adds the tools that tell about connections and deals. Questions go on to the store that
+    /// [`new`](Self::new) was given.
+    #[must_use]
+    pub fn with_stores(mut self, stores: Stores) -> Self {
+        self.stores = Some(stores);
+        self
+    }
+
+    /// Tells how often a kind of CRM syncs where a connection does not say so itself.
+    #[must_use]
+    pub fn with_interval(mut self, kind: CrmKind, interval: Duration) -> Self {
+        self.intervals.insert(kind, interval);
+        self
+    }
+
+    /// Answers whom the workspace has been e-mailing from the host's own records.
+    #[must_use]
+    pub fn with_engagement(mut self, engagement: Arc<dyn Engagement>) -> Self {
+        self.engagement = Some(engagement);
+        self
     }
 
     /// Every tool with the schema of its arguments.
     #[must_use]
     pub fn definitions(&self) -> Vec<ToolDefinition> {
-        vec![
+        let mut all = vec![
             define::<PipelineArguments>(),
             define::<AccountsArguments>(),
             define::<SearchArguments>(),
-        ]
+            define::<ContactArguments>(),
+            define::<EmailedArguments>(),
+        ];
+        if self.stores.is_some() {
+            all.extend([define::<ExplainArguments>(), define::<StatusArguments>()]);
+        }
+        all
     }
 
     /// Calls a tool. Only rows in `scope` are seen, whatever the arguments say.
@@ -73,13 +121,27 @@ impl Tools {
     /// [`Error::InvalidInput`] names the argument at fault and shows a good value, for the model
     /// to correct itself; [`Error::NotFound`] when there is no such tool; [`Error::Store`].
     pub async fn call(&self, scope: &Scope, name: &str, arguments: Value) -> Result<Value> {
-        let query = &*self.query;
-        match name {
-            PipelineArguments::NAME => {
-                pipeline::answer(query, scope, &read(arguments)?, self.clock.now()).await
+        let (query, now) = (&*self.query, self.clock.now());
+        match (name, &self.stores) {
+            (PipelineArguments::NAME, _) => {
+                pipeline::answer(query, scope, &read(arguments)?, now).await
             }
-            AccountsArguments::NAME => accounts::answer(query, scope, &read(arguments)?).await,
-            SearchArguments::NAME => opportunities::answer(query, scope, &read(arguments)?).await,
+            (SearchArguments::NAME, _) => {
+                opportunities::answer(query, scope, &read(arguments)?).await
+            }
+            (ContactArguments::NAME, _) => contacts::answer(query, scope, &read(arguments)?).await,
+            (EmailedArguments::NAME, _) => {
+                let engagement = self.engagement.as_deref();
+                engagement::answer(query, engagement, scope, &read(arguments)?, now).await
+            }
+            (ExplainArguments::NAME, Some(stores)) => {
+                explain::answer(query, stores, scope, &read(arguments)?).await
+            }
+            (StatusArguments::NAME, Some(stores)) => {
+                let intervals = &self.intervals;
+                status::answer(query, stores, intervals, scope, &read(arguments)?, now).await
+            }
+            (AccountsArguments::NAME, _) => accounts::answer(query, scope, &read(arguments)?).await,
             _ => Err(Error::not_found("a tool of that name")),
         }
     }

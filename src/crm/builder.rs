@@ -11,7 +11,9 @@ use crate::connectors::Connectors;
 use crate::crm::Crm;
 use crate::documents::{Desk, PublishOptions, Publisher};
 use crate::error::{Error, Result};
-use crate::host::{AlwaysAvailable, Availability, KeyRing, Members, NoObserver, Observer};
+use crate::host::{
+    AlwaysAvailable, Availability, Engagement, KeyRing, Members, NoObserver, Observer,
+};
 use crate::intake::Intake;
 use crate::model::CrmKind;
 use crate::scheduler::Scheduler;
@@ -29,6 +31,7 @@ pub struct CrmBuilder {
     randomness: Arc<Randomness>,
     observer: Arc<dyn Observer>,
     availability: Arc<dyn Availability>,
+    engagement: Option<Arc<dyn Engagement>>,
     providers: Vec<Arc<dyn CrmProvider>>,
     publishing: PublishOptions,
     split: Split,
@@ -45,6 +48,7 @@ impl CrmBuilder {
             randomness: Arc::new(Randomness::from_machine()),
             observer: Arc::new(NoObserver::default()),
             availability: Arc::new(AlwaysAvailable::default()),
+            engagement: None,
             providers: Vec::new(),
             publishing: PublishOptions::default(),
             split: Split::default(),
@@ -79,6 +83,12 @@ impl CrmBuilder {
     /// Says which integrations a workspace may connect; every registered one by default.
     pub fn availability(mut self, availability: Arc<dyn Availability>) -> Self {
         self.availability = availability;
+        self
+    }
+
+    /// Tells whom a workspace has been e-mailing; nobody by default, and the assistant says so.
+    pub fn engagement(mut self, engagement: Arc<dyn Engagement>) -> Self {
+        self.engagement = Some(engagement);
         self
     }
 
@@ -150,6 +160,7 @@ impl CrmBuilder {
                 publisher,
             },
             desk,
+            engagement: self.engagement,
             clock: self.clock,
             stores: self.stores,
         })

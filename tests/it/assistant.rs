@@ -310,7 +310,7 @@ async fn oll_3_bad_arguments_name_themselves_and_show_a_good_value() {
 async fn oll_3_schemas_describe_what_the_tools_accept() {
     let host = synced().await;
     let definitions = tools(&host).definitions();
-    assert_eq!(definitions.len(), 3);
+    assert_eq!(definitions.len(), 5);
     for definition in definitions {
         let schema = &definition.input_schema;
         assert_eq!(schema["type"], "object", "{}", definition.name);

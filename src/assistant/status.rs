@@ -1,0 +1,231 @@
+//! How the connections of a workspace are doing, and whether their data can be relied on.
+
+mod warning;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use crate::assistant::arguments::{ToolArguments, refuse};
+use crate::assistant::pipeline::freshness;
+use crate::assistant::words::{clipped, count, given, written};
+use crate::error::Result;
+use crate::model::query::Scope;
+use crate::model::{Connection, ConnectionId, CrmKind, Health, Table, WithheldReason};
+use crate::rules::effective_interval;
+use crate::storage::{PullPhase, PullProgress, Query, Stores, Sweep};
+
+/// The most connections that one answer carries.
+const MAX_CONNECTIONS: usize = 20;
+
+/// The most warnings that the sentence of an answer repeats; the rows carry each.
+const MAX_WARNINGS: usize = 3;
+
+/// The arguments of `sync_status`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StatusArguments {
+    /// The id of one connection. Left out or empty for all of them.
+    connection: Option<String>,
+    /// The `next` of an earlier answer, for the connections after it. Left out or empty for the
+    /// first ones.
+    cursor: Option<String>,
+}
+
+impl ToolArguments for StatusArguments {
+    const NAME: &'static str = "sync_status";
+
+    const DESCRIPTION: &'static str = "How the connections to the CRM are doing: whether each one \
+        works, when its last sync ended, how far a sync has come, and a warning where answers of \
+        the other tools may be old or incomplete. Use it when somebody asks why something is \
+        missing or not up to date.";
+
+    fn example() -> Value {
+        json!({ "connection": "7d2f0e64-0f5e-5c0e-9a55-0d5a3f1c9b10", "cursor": "" })
+    }
+}
+
+/// The answer of `sync_status`.
+#[derive(Serialize)]
+struct StatusAnswer {
+    answer: String,
+    connections: Vec<Standing>,
+    /// Where the next connections start; `null` at the end.
+    next: Option<ConnectionId>,
+    #[serde(with = "time::serde::rfc3339::option")]
+    as_of: Option<OffsetDateTime>,
+}
+
+/// How one connection is doing.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct Standing {
+    pub(crate) connection: ConnectionId,
+    kind: CrmKind,
+    address: String,
+    /// `connected`, `disconnected`, `needs_admin_approval` or `needs_reconnect`.
+    health: &'static str,
+    /// How often it syncs, when that is known.
+    interval_minutes: Option<u64>,
+    /// When the last finished sync ended.
+    #[serde(with = "time::serde::rfc3339::option")]
+    last_sync_at: Option<OffsetDateTime>,
+    /// How far a sync has come that has not ended.
+    running: Option<Running>,
+    /// Whether no sync has ever finished.
+    first_sync: bool,
+    /// Whether the last finished sync is older than twice the interval.
+    overdue: bool,
+    /// Syncs that failed in a row since the last success.
+    failures: u32,
+    /// Vanished rows that were kept, table by table.
+    withheld: Vec<Withheld>,
+    /// What to tell the person who relies on its data; `None` when all is well.
+    pub(crate) warning: Option<String>,
+}
+
+/// A sync that has not ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+struct Running {
+    #[serde(with = "time::serde::rfc3339")]
+    started_at: OffsetDateTime,
+    phase: PullPhase,
+    /// Rows read so far, of all tables.
+    rows: u64,
+    /// Rows expected in the tables begun so far, when there is an estimate for each.
+    expected: Option<u64>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+struct Withheld {
+    table: Table,
+    missing: u64,
+    #[serde(skip)]
+    reason: WithheldReason,
+    why: String,
+}
+
+/// Answers `sync_status`.
+pub(crate) async fn answer(
+    query: &dyn Query,
+    stores: &Stores,
+    intervals: &BTreeMap<CrmKind, Duration>,
+    scope: &Scope,
+    arguments: &StatusArguments,
+    now: OffsetDateTime,
+) -> Result<Value> {
+    let only = id("connection", arguments.connection.as_deref())?;
+    let after = id("cursor", arguments.cursor.as_deref())?;
+    let fresh = query.as_of(scope).await?;
+    let all = stores.connections.connections(&scope.workspace).await?;
+    let mut wanted: Vec<Connection> = all
+        .into_iter()
+        .filter(|one| scope.connection.is_none_or(|id| one.id == id))
+        .filter(|one| only.is_none_or(|id| one.id == id))
+        .filter(|one| after.is_none_or(|after| one.id > after))
+        .collect();
+    let left_off = wanted.len().saturating_sub(MAX_CONNECTIONS);
+    wanted.truncate(MAX_CONNECTIONS);
+    let mut connections = Vec::with_capacity(wanted.len());
+    for connection in &wanted {
+        let last = fresh.iter().find(|(id, _)| *id == connection.id).and_then(|(_, at)| *at);
+        connections.push(standing(stores, intervals, connection, last, now).await?);
+    }
+    let next = connections.last().map(|last| last.connection).filter(|_| left_off > 0);
+    let as_of = connections.iter().map(|one| one.last_sync_at).min().flatten();
+    let answer = sentence(&connections, left_off, as_of);
+    written(&StatusAnswer { answer, connections, next, as_of })
+}
+
+fn id(argument: &str, text: Option<&str>) -> Result<Option<ConnectionId>> {
+    let Some(text) = given(text) else { return Ok(None) };
+    let uuid = text.parse().map_err(|_| {
+        let good = "7d2f0e64-0f5e-5c0e-9a55-0d5a3f1c9b10";
+        refuse(argument, &format!("it must be the id of a connection; a good value is \"{good}\""))
+    })?;
+    Ok(Some(ConnectionId::new(uuid)))
+}
+
+/// How one connection is doing, given when its last finished sync ended.
+pub(crate) async fn standing(
+    stores: &Stores,
+    intervals: &BTreeMap<CrmKind, Duration>,
+    connection: &Connection,
+    last_sync_at: Option<OffsetDateTime>,
+    now: OffsetDateTime,
+) -> Result<Standing> {
+    let Connection { workspace, id, .. } = connection;
+    let progress = stores.mirror.progress(workspace, *id).await?;
+    let sweeps = stores.mirror.sweeps(workspace, *id).await?;
+    let default = intervals.get(&connection.kind).copied();
+    let interval = connection.interval.or(default);
+    let interval = interval.map(|interval| effective_interval(Some(interval), interval));
+    let is_late = |(interval, last): (Duration, OffsetDateTime)| now - last > interval * 2;
+    let mut standing = Standing {
+        connection: *id,
+        kind: connection.kind.clone(),
+        address: clipped(&connection.address),
+        health: word(&connection.health),
+        interval_minutes: interval.map(|interval| interval.as_secs() / 60),
+        last_sync_at,
+        running: progress.as_ref().and_then(running),
+        first_sync: last_sync_at.is_none(),
+        overdue: interval.zip(last_sync_at).is_some_and(is_late),
+        failures: connection.failures,
+        withheld: sweeps.into_iter().filter_map(|sweep| withheld(&sweep)).collect(),
+        warning: None,
+    };
+    standing.warning = warning::of(&standing, &connection.health);
+    Ok(standing)
+}
+
+const fn word(health: &Health) -> &'static str {
+    match health {
+        Health::Connected => "connected",
+        Health::Disconnected => "disconnected",
+        Health::NeedsAdminApproval { .. } => "needs_admin_approval",
+        Health::NeedsReconnect { .. } => "needs_reconnect",
+    }
+}
+
+fn running(progress: &PullProgress) -> Option<Running> {
+    let is_over = progress.phase == PullPhase::Finished;
+    let expected = progress.tables.iter().map(|table| table.expected);
+    (!is_over).then(|| Running {
+        started_at: progress.started_at,
+        phase: progress.phase,
+        rows: progress.tables.iter().map(|table| table.rows).sum(),
+        expected: expected.sum(),
+    })
+}
+
+fn withheld(sweep: &Sweep) -> Option<Withheld> {
+    let reason = sweep.withheld?;
+    Some(Withheld { table: sweep.table, missing: sweep.missing, reason, why: reason.to_string() })
+}
+
+fn sentence(rows: &[Standing], left_off: usize, as_of: Option<OffsetDateTime>) -> String {
+    if rows.is_empty() {
+        return "There is no such connection to a CRM.".to_owned();
+    }
+    let warnings: Vec<&str> = rows.iter().filter_map(|row| row.warning.as_deref()).collect();
+    let all = count(rows.len() as u64, "connection", "connections");
+    let mut text = match warnings.len() {
+        0 => format!("{all}, in order."),
+        some => format!("{all}, {some} with a warning."),
+    };
+    for warning in warnings.iter().take(MAX_WARNINGS) {
+        text.push(' ');
+        text.push_str(warning);
+    }
+    if left_off > 0 {
+        text.push_str(&format!(" {left_off} more are left off."));
+    }
+    if as_of.is_some() {
+        text.push_str(&freshness(as_of));
+    }
+    text
+}
