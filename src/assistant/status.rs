@@ -175,7 +175,7 @@ pub(crate) async fn standing(
         first_sync: last_sync_at.is_none(),
         overdue: interval.zip(last_sync_at).is_some_and(is_late),
         failures: connection.failures,
-        withheld: sweeps.into_iter().filter_map(withheld).collect(),
+        withheld: sweeps.iter().filter_map(withheld).collect(),
         warning: None,
     };
     standing.warning = warning::of(&standing, &connection.health);
@@ -202,7 +202,7 @@ fn running(progress: &PullProgress) -> Option<Running> {
     })
 }
 
-fn withheld(sweep: Sweep) -> Option<Withheld> {
+fn withheld(sweep: &Sweep) -> Option<Withheld> {
     let reason = sweep.withheld?;
     Some(Withheld { table: sweep.table, missing: sweep.missing, reason, why: reason.to_string() })
 }
