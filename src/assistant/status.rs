@@ -175,7 +175,7 @@ pub(crate) async fn standing(
         first_sync: last_sync_at.is_none(),
         overdue: interval.zip(last_sync_at).is_some_and(is_late),
         failures: connection.failures,
-        withheld: sweeps.into_iter().filter_map(|sweep| withheld(&sweep)).collect(),
+        withheld: sweeps.iter().filter_map(withheld).collect(),
         warning: None,
     };
     standing.warning = warning::of(&standing, &connection.health);
