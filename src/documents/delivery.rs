@@ -241,8 +241,9 @@ impl Course<'_> {
         }
     }
 
-    /// Makes sure that nobody has taken over, after a look at a note that carries no stamp: it does
-    /// not say which revision stood there before, so a worker who slept must not write over it.
+    /// Makes sure that nobody has taken over, after a look at a note that carries no stamp, or our
+    /// revision with other content: it does not say what is newer, so a worker who slept must not
+    /// write over it.
     /// Whoever takes over later changes the version that was looked at.
     async fn confirm_claim(&self) -> Result<()> {
         let Delivery { stores, claim, .. } = &self.delivery;
@@ -269,6 +270,10 @@ impl Course<'_> {
             match weigh(&remote, self.draft.stamp) {
                 Verdict::Ours => return Ok(self.stands(remote.handle, how)),
                 Verdict::Newer(stamp) => return Ok(newer(remote.handle, stamp)),
+                // The number does not say which content is newer; whoever holds the claim knows.
+                Verdict::Older(stamp) if stamp.revision == self.draft.stamp.revision => {
+                    self.confirm_claim().await?;
+                }
                 // A plug-in touched the note, or an update of ours landed late.
                 Verdict::Older(_) => {}
                 Verdict::Bare => self.confirm_claim().await?,

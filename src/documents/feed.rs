@@ -18,7 +18,12 @@ pub(crate) fn overwriting(
     let (document, title) = names(publication);
     let revision = publication.document.revision;
     let event = FeedEvent::NoteOverwritten { document, title, revision };
-    NewFeedEntry { key: format!("{}/{epoch}/overwrote", prefix(publication)), at, event }
+    let mut key = format!("{}/{epoch}/overwrote", prefix(publication));
+    if publication.resend {
+        // The same revision may overwrite again, as often as somebody asks for it.
+        key = format!("{key}/{}", publication.last_pending_at.unix_timestamp_nanos());
+    }
+    NewFeedEntry { key, at, event }
 }
 
 /// The newest revision stands in the CRM.

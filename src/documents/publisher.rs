@@ -164,10 +164,16 @@ impl Publisher {
         publication: &Publication,
         why: String,
     ) -> Result<Sent> {
-        let line = held(publication, &why, self.clock.now());
+        let now = self.clock.now();
+        let line = held(publication, &why, now);
         let state = PublicationState::Held { why };
-        if !publication.is_pending() || publication.state == state {
-            return Ok(Sent { state: publication.state.clone(), next: None });
+        if !publication.is_pending() {
+            // It stands in the CRM, but a look at it is still to be made.
+            let next = publication.unsettled.map(|_| publication_retry_at(now, u32::MAX));
+            return Ok(Sent { state: publication.state.clone(), next });
+        }
+        if publication.state == state {
+            return Ok(Sent { state, next: None });
         }
         self.tell(publication, [line]).await?;
         let after = self.set_aside(claim, publication, state, None).await?;
@@ -225,6 +231,8 @@ impl Publisher {
     ) -> Result<()> {
         let state = match error {
             Error::StaleClaim { .. } | Error::Store { .. } => return Ok(()),
+            // Only a look failed: it stands in the CRM as before.
+            _ if !publication.is_pending() => return Ok(()),
             _ => match error.remedy() {
                 Remedy::AskAdmin | Remedy::Reconnect => {
                     let why = error.customer_message();
