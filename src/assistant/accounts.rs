@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use crate::assistant::account::{Candidate, Meaning, meaning};
 use crate::assistant::arguments::{ToolArguments, refuse};
 use crate::assistant::pipeline::freshness;
+use crate::assistant::words::given;
 use crate::error::{Error, Result};
 use crate::model::query::{AccountQuery, QueryCursor, Scope};
 use crate::storage::Query;
@@ -29,7 +30,8 @@ pub(crate) struct AccountsArguments {
     /// The most accounts wanted, 1 to 50. 20 by default.
     #[schemars(range(min = 1, max = 50))]
     limit: Option<u32>,
-    /// The `next` of an earlier answer to the same question, for the accounts after it.
+    /// The `next` of an earlier answer to the same question, for the accounts after it. Left
+    /// out or empty for the first ones.
     #[schemars(length(max = 1000))]
     cursor: Option<String>,
 }
@@ -42,7 +44,7 @@ impl ToolArguments for AccountsArguments {
         whether one of them was meant.";
 
     fn example() -> Value {
-        json!({ "name": "contoso", "limit": 20, "cursor": "616263" })
+        json!({ "name": "contoso", "limit": 20, "cursor": "" })
     }
 }
 
@@ -102,7 +104,7 @@ impl AccountsArguments {
         let mut question = AccountQuery::new(scope.clone());
         question.name = name.map(ToOwned::to_owned);
         question.page.limit = limit;
-        question.page.cursor = self.cursor.as_deref().map(QueryCursor::new);
+        question.page.cursor = given(self.cursor.as_deref()).map(QueryCursor::new);
         Ok(question)
     }
 }

@@ -11,6 +11,8 @@ mod deals_role;
 mod dynamics;
 mod fakes;
 mod foreign;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod openid;
 mod papers;
 mod render;
