@@ -434,8 +434,7 @@ impl Crm {
     /// Questions over the synced data, as tools for an assistant: all that there are.
     #[must_use]
     pub fn tools(&self) -> Tools {
-        let mut tools = Tools::new(Arc::clone(&self.stores.query), Arc::clone(&self.clock))
-            .with_stores(self.stores.clone());
+        let mut tools = Tools::new(self.stores.clone(), Arc::clone(&self.clock));
         for kind in self.connectors.kinds() {
             if let Ok(provider) = self.connectors.provider(kind) {
                 tools = tools.with_interval(kind.clone(), provider.default_interval());

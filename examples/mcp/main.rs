@@ -58,7 +58,7 @@ async fn run(options: Options) -> Result<()> {
     let stores = Stores::all(Arc::new(store));
     let scope = Scope::workspace(WorkspaceId::new(workspace.as_str())?);
     let connections = stores.query.as_of(&scope).await?;
-    let tools = Tools::new(Arc::clone(&stores.query), clock).with_stores(stores);
+    let tools = Tools::new(stores, clock);
     let count = tools.definitions().len();
     eprintln!("Serving {count} tools over workspace {workspace} of {file} until input ends.");
     match connections.iter().filter_map(|(_, synced)| *synced).min() {

@@ -45,13 +45,13 @@ const INSTRUCTIONS: &str = "Questions over the CRM data that was synced for one 
 /// ```no_run
 /// use std::sync::Arc;
 /// use fluint_crm::assistant::mcp::McpServer;
-/// use fluint_crm::{SystemClock, assistant::Tools, store::MemoryStore};
+/// use fluint_crm::{SystemClock, assistant::Tools, storage::Stores, store::MemoryStore};
 /// use fluint_crm::model::{WorkspaceId, query::Scope};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> fluint_crm::Result<()> {
 /// // A host has its tools from `Crm::tools`.
 /// let clock = Arc::new(SystemClock::new());
-/// let tools = Tools::new(Arc::new(MemoryStore::new(clock.clone())), clock);
+/// let tools = Tools::new(Stores::all(Arc::new(MemoryStore::new(clock.clone()))), clock);
 /// let scope = Scope::workspace(WorkspaceId::new("acme")?);
 /// McpServer::new(tools, scope).serve(tokio::io::stdin(), tokio::io::stdout()).await
 /// # }

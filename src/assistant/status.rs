@@ -2,7 +2,6 @@
 
 mod warning;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -12,12 +11,13 @@ use time::OffsetDateTime;
 
 use crate::assistant::arguments::{ToolArguments, refuse};
 use crate::assistant::pipeline::freshness;
+use crate::assistant::tools::Intervals;
 use crate::assistant::words::{clipped, count, given, written};
 use crate::error::Result;
 use crate::model::query::Scope;
 use crate::model::{Connection, ConnectionId, CrmKind, Health, Table, WithheldReason};
 use crate::rules::effective_interval;
-use crate::storage::{PullPhase, PullProgress, Query, Stores, Sweep};
+use crate::storage::{PullPhase, PullProgress, Stores, Sweep};
 
 /// The most connections that one answer carries.
 const MAX_CONNECTIONS: usize = 20;
@@ -62,8 +62,8 @@ struct StatusAnswer {
 
 /// How one connection is doing.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub(crate) struct Standing {
-    pub(crate) connection: ConnectionId,
+struct Standing {
+    connection: ConnectionId,
     kind: CrmKind,
     address: String,
     /// `connected`, `disconnected`, `needs_admin_approval` or `needs_reconnect`.
@@ -84,7 +84,7 @@ pub(crate) struct Standing {
     /// Vanished rows that were kept, table by table.
     withheld: Vec<Withheld>,
     /// What to tell the person who relies on its data; `None` when all is well.
-    pub(crate) warning: Option<String>,
+    warning: Option<String>,
 }
 
 /// A sync that has not ended.
@@ -110,34 +110,79 @@ struct Withheld {
 
 /// Answers `sync_status`.
 pub(crate) async fn answer(
-    query: &dyn Query,
     stores: &Stores,
-    intervals: &BTreeMap<CrmKind, Duration>,
+    intervals: &Intervals,
     scope: &Scope,
     arguments: &StatusArguments,
     now: OffsetDateTime,
 ) -> Result<Value> {
     let only = id("connection", arguments.connection.as_deref())?;
     let after = id("cursor", arguments.cursor.as_deref())?;
-    let fresh = query.as_of(scope).await?;
-    let all = stores.connections.connections(&scope.workspace).await?;
-    let mut wanted: Vec<Connection> = all
-        .into_iter()
-        .filter(|one| scope.connection.is_none_or(|id| one.id == id))
-        .filter(|one| only.is_none_or(|id| one.id == id))
-        .filter(|one| after.is_none_or(|after| one.id > after))
-        .collect();
-    let left_off = wanted.len().saturating_sub(MAX_CONNECTIONS);
-    wanted.truncate(MAX_CONNECTIONS);
-    let mut connections = Vec::with_capacity(wanted.len());
-    for connection in &wanted {
-        let last = fresh.iter().find(|(id, _)| *id == connection.id).and_then(|(_, at)| *at);
-        connections.push(standing(stores, intervals, connection, last, now).await?);
-    }
+    let is_wanted = |id| only.is_none_or(|only| id == only) && after.is_none_or(|after| id > after);
+    let (connections, left_off) = standings(stores, intervals, scope, is_wanted, now).await?;
     let next = connections.last().map(|last| last.connection).filter(|_| left_off > 0);
     let as_of = connections.iter().map(|one| one.last_sync_at).min().flatten();
     let answer = sentence(&connections, left_off, as_of);
     written(&StatusAnswer { answer, connections, next, as_of })
+}
+
+/// A sentence for each connection in scope whose data is not to be relied on as it is, three at
+/// most, the last one saying how many more there are.
+pub(crate) async fn warnings(
+    stores: &Stores,
+    intervals: &Intervals,
+    scope: &Scope,
+    now: OffsetDateTime,
+) -> Result<Vec<String>> {
+    let (connections, left_off) = standings(stores, intervals, scope, |_| true, now).await?;
+    let mut warnings: Vec<String> =
+        connections.into_iter().filter_map(|standing| standing.warning).collect();
+    let beyond = warnings.len().saturating_sub(MAX_WARNINGS - 1);
+    if beyond > 1 {
+        warnings.truncate(MAX_WARNINGS - 1);
+        let at_least = if left_off > 0 { "At least " } else { "" };
+        warnings.push(format!("{at_least}{beyond} more connections have a warning."));
+    }
+    Ok(warnings)
+}
+
+/// The answer with warnings, in its sentence and by themselves.
+pub(crate) fn with_warnings(mut answer: Value, warnings: Vec<String>) -> Value {
+    if let Some(Value::String(sentence)) = answer.get_mut("answer") {
+        for warning in &warnings {
+            sentence.push(' ');
+            sentence.push_str(warning);
+        }
+    }
+    if let Value::Object(fields) = &mut answer {
+        fields.insert("warnings".to_owned(), Value::from(warnings));
+    }
+    answer
+}
+
+/// How the connections in scope are doing that are wanted, in the order of their ids, and how many
+/// were left off.
+async fn standings(
+    stores: &Stores,
+    intervals: &Intervals,
+    scope: &Scope,
+    is_wanted: impl Fn(ConnectionId) -> bool + Send,
+    now: OffsetDateTime,
+) -> Result<(Vec<Standing>, usize)> {
+    let fresh = stores.query.as_of(scope).await?;
+    let all = stores.connections.connections(&scope.workspace).await?;
+    let mut wanted: Vec<Connection> = all
+        .into_iter()
+        .filter(|one| scope.connection.is_none_or(|id| one.id == id) && is_wanted(one.id))
+        .collect();
+    let left_off = wanted.len().saturating_sub(MAX_CONNECTIONS);
+    wanted.truncate(MAX_CONNECTIONS);
+    let mut standings = Vec::with_capacity(wanted.len());
+    for connection in &wanted {
+        let last = fresh.iter().find(|(id, _)| *id == connection.id).and_then(|(_, at)| *at);
+        standings.push(standing(stores, intervals, connection, last, now).await?);
+    }
+    Ok((standings, left_off))
 }
 
 fn id(argument: &str, text: Option<&str>) -> Result<Option<ConnectionId>> {
@@ -150,9 +195,9 @@ fn id(argument: &str, text: Option<&str>) -> Result<Option<ConnectionId>> {
 }
 
 /// How one connection is doing, given when its last finished sync ended.
-pub(crate) async fn standing(
+async fn standing(
     stores: &Stores,
-    intervals: &BTreeMap<CrmKind, Duration>,
+    intervals: &Intervals,
     connection: &Connection,
     last_sync_at: Option<OffsetDateTime>,
     now: OffsetDateTime,

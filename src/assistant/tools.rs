@@ -20,28 +20,31 @@ use crate::error::{Error, Result};
 use crate::host::Engagement;
 use crate::model::CrmKind;
 use crate::model::query::Scope;
-use crate::storage::{Query, Stores};
+use crate::storage::Stores;
 
 /// Answers questions about a workspace's CRM data, for an assistant to call.
 ///
-/// [`Crm::tools`](crate::Crm::tools) gives all tools that there are. Put together by hand, these
-/// need more than [`new`](Tools::new) takes:
+/// [`Crm::tools`](crate::Crm::tools) gives them as the host has set things up. Put together by hand,
+/// two things want to be said: how often a CRM syncs, for late syncs to be told
+/// ([`with_interval`](Tools::with_interval)), and whom the team has been e-mailing
+/// ([`with_engagement`](Tools::with_engagement)).
 ///
-/// | tools | need |
-/// |---|---|
-/// | `explain_opportunity`, `sync_status` | [`with_stores`](Tools::with_stores), else they are not offered |
-/// | `sync_status`, to tell late syncs | [`with_interval`](Tools::with_interval) |
-/// | `contacts_emailed` | [`with_engagement`](Tools::with_engagement), else it answers that nothing is known |
+/// Every answer is an object with
+/// * `answer`: the answer as a sentence, with what to know before relying on it;
+/// * `as_of`: the end of the last sync, the oldest of the connections asked (RFC 3339, UTC), `null`
+///   before the first one has finished;
+/// * `warnings`: a sentence per connection whose data is incomplete, old or in doubt, three at most;
+/// * and the data, bounded in size, with a `next` to go on from where a list is longer.
 ///
 /// # Example
 /// ```
 /// use std::sync::Arc;
-/// use fluint_crm::{SystemClock, assistant::Tools, store::MemoryStore};
+/// use fluint_crm::{SystemClock, assistant::Tools, storage::Stores, store::MemoryStore};
 /// use fluint_crm::model::{WorkspaceId, query::Scope};
 /// use serde_json::json;
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> fluint_crm::Result<()> {
 /// let clock = Arc::new(SystemClock::new());
-/// let tools = Tools::new(Arc::new(MemoryStore::new(clock.clone())), clock);
+/// let tools = Tools::new(Stores::all(Arc::new(MemoryStore::new(clock.clone()))), clock);
 /// assert_eq!(tools.definitions()[0].name, "pipeline_value");
 ///
 /// let scope = Scope::workspace(WorkspaceId::new("acme")?);
@@ -51,12 +54,14 @@ use crate::storage::{Query, Stores};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Tools {
-    query: Arc<dyn Query>,
+    stores: Stores,
     clock: Arc<dyn Clock>,
-    stores: Option<Stores>,
     engagement: Option<Arc<dyn Engagement>>,
-    intervals: BTreeMap<CrmKind, Duration>,
+    intervals: Intervals,
 }
+
+/// How often each kind of CRM syncs where a connection does not say so itself.
+pub(crate) type Intervals = BTreeMap<CrmKind, Duration>;
 
 /// A tool as an assistant is told of it.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -71,18 +76,10 @@ pub struct ToolDefinition {
 }
 
 impl Tools {
-    /// The tools over a store's questions.
+    /// The tools over what is stored.
     #[must_use]
-    pub fn new(query: Arc<dyn Query>, clock: Arc<dyn Clock>) -> Self {
-        Self { query, clock, stores: None, engagement: None, intervals: BTreeMap::new() }
-    }
-
-    /// Adds the tools that tell about connections and deals. Questions go on to the store that
-    /// [`new`](Self::new) was given.
-    #[must_use]
-    pub fn with_stores(mut self, stores: Stores) -> Self {
-        self.stores = Some(stores);
-        self
+    pub fn new(stores: Stores, clock: Arc<dyn Clock>) -> Self {
+        Self { stores, clock, engagement: None, intervals: Intervals::new() }
     }
 
     /// Tells how often a kind of CRM syncs where a connection does not say so itself.
@@ -102,17 +99,15 @@ impl Tools {
     /// Every tool with the schema of its arguments.
     #[must_use]
     pub fn definitions(&self) -> Vec<ToolDefinition> {
-        let mut all = vec![
+        vec![
             define::<PipelineArguments>(),
             define::<AccountsArguments>(),
             define::<SearchArguments>(),
             define::<ContactArguments>(),
             define::<EmailedArguments>(),
-        ];
-        if self.stores.is_some() {
-            all.extend([define::<ExplainArguments>(), define::<StatusArguments>()]);
-        }
-        all
+            define::<ExplainArguments>(),
+            define::<StatusArguments>(),
+        ]
     }
 
     /// Calls a tool. Only rows in `scope` are seen, whatever the arguments say.
@@ -121,29 +116,30 @@ impl Tools {
     /// [`Error::InvalidInput`] names the argument at fault and shows a good value, for the model
     /// to correct itself; [`Error::NotFound`] when there is no such tool; [`Error::Store`].
     pub async fn call(&self, scope: &Scope, name: &str, arguments: Value) -> Result<Value> {
-        let (query, now) = (&*self.query, self.clock.now());
-        match (name, &self.stores) {
-            (PipelineArguments::NAME, _) => {
-                pipeline::answer(query, scope, &read(arguments)?, now).await
+        let Self { stores, engagement, intervals, clock } = self;
+        let (query, now) = (&*stores.query, clock.now());
+        let answer = match name {
+            PipelineArguments::NAME => {
+                pipeline::answer(query, scope, &read(arguments)?, now).await?
             }
-            (SearchArguments::NAME, _) => {
-                opportunities::answer(query, scope, &read(arguments)?).await
+            AccountsArguments::NAME => accounts::answer(query, scope, &read(arguments)?).await?,
+            SearchArguments::NAME => opportunities::answer(query, scope, &read(arguments)?).await?,
+            ContactArguments::NAME => contacts::answer(query, scope, &read(arguments)?).await?,
+            EmailedArguments::NAME => {
+                let engagement = engagement.as_deref();
+                engagement::answer(query, engagement, scope, &read(arguments)?, now).await?
             }
-            (ContactArguments::NAME, _) => contacts::answer(query, scope, &read(arguments)?).await,
-            (EmailedArguments::NAME, _) => {
-                let engagement = self.engagement.as_deref();
-                engagement::answer(query, engagement, scope, &read(arguments)?, now).await
+            ExplainArguments::NAME => {
+                explain::answer(query, stores, scope, &read(arguments)?).await?
             }
-            (ExplainArguments::NAME, Some(stores)) => {
-                explain::answer(query, stores, scope, &read(arguments)?).await
+            // Its answer is about nothing else.
+            StatusArguments::NAME => {
+                return status::answer(stores, intervals, scope, &read(arguments)?, now).await;
             }
-            (StatusArguments::NAME, Some(stores)) => {
-                let intervals = &self.intervals;
-                status::answer(query, stores, intervals, scope, &read(arguments)?, now).await
-            }
-            (AccountsArguments::NAME, _) => accounts::answer(query, scope, &read(arguments)?).await,
-            _ => Err(Error::not_found("a tool of that name")),
-        }
+            _ => return Err(Error::not_found("a tool of that name")),
+        };
+        let warnings = status::warnings(stores, intervals, scope, now).await?;
+        Ok(status::with_warnings(answer, warnings))
     }
 }
 

@@ -84,6 +84,11 @@ pub struct AccountQuery {
     /// Words that the name must hold, each from the beginning of one of its own; case and accents do
     /// not matter. See [`NameWords`](crate::rules::NameWords).
     pub name: Option<String>,
+    /// Only the account with this id; one in every connection that has it.
+    pub id: Option<AccountId>,
+    /// Only accounts with this registrable web domain, such as `contoso.co.uk`; see
+    /// [`account_domain`](crate::rules::account_domain).
+    pub domain: Option<String>,
     /// Which page.
     pub page: PageRequest,
 }
@@ -92,7 +97,7 @@ impl AccountQuery {
     /// Every account in scope.
     #[must_use]
     pub fn new(scope: Scope) -> Self {
-        Self { scope, name: None, page: PageRequest::default() }
+        Self { scope, name: None, id: None, domain: None, page: PageRequest::default() }
     }
 }
 

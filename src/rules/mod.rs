@@ -37,4 +37,4 @@ pub use stage_filter::{passes_filter, validate_filter, vanished_stages};
 pub use stamp::read_stamp;
 pub(crate) use stamp::{stamp_element, stamp_text};
 pub use sweep_guard::{SweepEvidence, SweepVerdict, judge_sweep};
-pub use unified::unify_accounts;
+pub use unified::{account_domain, unify_accounts};

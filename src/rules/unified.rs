@@ -74,6 +74,28 @@ pub fn unify_accounts<'a>(
     companies
 }
 
+/// The registrable web domain that identifies an account: its web site's, else its e-mail
+/// address's; in punycode when it is not ASCII. `None` when neither has one, or one that many share.
+///
+/// # Example
+/// ```
+/// use fluint_crm::model::{Account, AccountId};
+/// use fluint_crm::rules::account_domain;
+///
+/// # fn main() -> fluint_crm::Result<()> {
+/// let mut account = Account::new(AccountId::new("a1")?);
+/// account.email = Some("ada@gmail.com".to_owned());
+/// assert_eq!(account_domain(&account), None);
+/// account.website = Some("https://shop.contoso.co.uk/en".to_owned());
+/// assert_eq!(account_domain(&account).as_deref(), Some("contoso.co.uk"));
+/// # Ok(()) }
+/// ```
+#[must_use]
+pub fn account_domain(account: &Account) -> Option<String> {
+    let site = account.website.as_deref().and_then(web_domain);
+    site.or_else(|| account.email.as_deref().and_then(email_domain))
+}
+
 /// An account with what it is grouped by.
 struct Row<'a> {
     place: usize,

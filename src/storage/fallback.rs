@@ -10,8 +10,8 @@ use crate::model::query::{
     AccountQuery, Accounts, Answer, ContactQuery, Contacts, Found, MAX_LIMIT, Opportunities,
     OpportunityQuery, OpportunitySort, Scope,
 };
-use crate::model::{ConnectionId, Currency, Opportunity, Record, Rows, StageAssignment};
-use crate::rules::{NameKey, NameWords, Nearest};
+use crate::model::{Account, ConnectionId, Currency, Opportunity, Record, Rows, StageAssignment};
+use crate::rules::{NameKey, NameWords, Nearest, account_domain};
 use crate::storage::Query;
 
 mod filter;
@@ -31,17 +31,29 @@ pub(crate) async fn accounts<Q: Query + ?Sized>(
     query: &AccountQuery,
 ) -> Result<Accounts> {
     let words = words_of(query.name.as_deref());
-    let mut page = SortedPage::open(&query.page, &("accounts", &query.scope, &query.name))?;
+    let mut page = SortedPage::open(&query.page, &account_question(query))?;
     let connections = store.as_of(&query.scope).await?;
     for &(connection, _) in &connections {
         scan(store, &query.scope, connection, account_rows, |account| {
-            if holds(&words, account.name.as_deref()) {
+            let is_wanted = query.id.as_ref().is_none_or(|id| account.id == *id)
+                && query.domain.as_ref().is_none_or(|domain| has_domain(&account, domain))
+                && holds(&words, account.name.as_deref());
+            if is_wanted {
                 page.offer(SortKey::name(account.name.as_deref()), connection, account);
             }
         })
         .await?;
     }
     page.answer(oldest(&connections))
+}
+
+/// What a cursor of accounts belongs to.
+pub(crate) const fn account_question(query: &AccountQuery) -> impl std::fmt::Debug + '_ {
+    ("accounts", &query.scope, &query.name, &query.id, &query.domain)
+}
+
+fn has_domain(account: &Account, domain: &str) -> bool {
+    account_domain(account).is_some_and(|found| found == domain)
 }
 
 /// The accounts whose names are nearest to one, by comparing with all.
@@ -166,7 +178,7 @@ fn other_table() -> Error {
     Error::store("scan a table", "the rows are of another table")
 }
 
-fn account_rows(rows: Rows) -> Option<Vec<crate::model::Account>> {
+fn account_rows(rows: Rows) -> Option<Vec<Account>> {
     if let Rows::Accounts(rows) = rows { Some(rows) } else { None }
 }
 

@@ -65,7 +65,7 @@ async fn synced() -> Host {
 }
 
 fn tools(host: &Host) -> Tools {
-    Tools::new(Arc::clone(&host.stores.query), Arc::clone(&host.clock) as _)
+    Tools::new(host.stores.clone(), Arc::clone(&host.clock) as _)
 }
 
 async fn ask(host: &Host, tool: &str, arguments: Value) -> Result<Value, Error> {
@@ -140,9 +140,36 @@ async fn oll_2_before_the_first_sync_the_answer_says_so() {
     assert_eq!(answer["as_of"], Value::Null);
     let sentence = answer["answer"].as_str().unwrap();
     assert!(
-        sentence.ends_with("No sync has finished yet, so this may be incomplete."),
+        sentence.ends_with(
+            "No sync has finished yet, so this may be incomplete. The first sync of \
+             plain.example has not begun: nothing of it is known yet."
+        ),
         "{sentence}"
     );
+    assert_eq!(answer["warnings"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn oll_1_every_answer_warns_of_data_that_is_late() {
+    let host = synced().await;
+    let tools = host.crm.tools();
+    let scope = Scope::workspace(workspace());
+    for days in [0, 3] {
+        host.clock.advance(time::Duration::days(days));
+        for definition in tools.definitions().iter().filter(|one| one.name != "sync_status") {
+            let example = definition.input_schema["examples"][0].clone();
+            let answer = tools.call(&scope, definition.name, example).await.unwrap();
+            let (warnings, name) = (answer["warnings"].as_array().unwrap(), definition.name);
+            let sentence = answer["answer"].as_str().unwrap();
+            match warnings.first().map(|warning| warning.as_str().unwrap()) {
+                None => assert_eq!(days, 0, "{name}"),
+                Some(warning) => {
+                    assert!(days == 3 && warning.contains("is overdue"), "{name}: {warning}");
+                    assert!(sentence.ends_with(warning), "{name}: {sentence}");
+                }
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -309,7 +336,7 @@ async fn oll_3_bad_arguments_name_themselves_and_show_a_good_value() {
 async fn oll_3_schemas_describe_what_the_tools_accept() {
     let host = synced().await;
     let definitions = tools(&host).definitions();
-    assert_eq!(definitions.len(), 5);
+    assert_eq!(definitions.len(), 7);
     for definition in definitions {
         let schema = &definition.input_schema;
         assert_eq!(schema["type"], "object", "{}", definition.name);
@@ -317,9 +344,7 @@ async fn oll_3_schemas_describe_what_the_tools_accept() {
         for (name, property) in schema["properties"].as_object().unwrap() {
             assert!(property["description"].is_string(), "{name} is not described: {property}");
         }
-        let mut example = schema["examples"][0].clone();
-        // A cursor is made for one question.
-        example.as_object_mut().unwrap().remove("cursor");
+        let example = schema["examples"][0].clone();
         ask(&host, definition.name, example).await.unwrap();
     }
     let schema = &tools(&host).definitions()[0].input_schema;

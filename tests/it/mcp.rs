@@ -10,7 +10,7 @@ use fluint_crm::assistant::{Tools, mcp::McpServer};
 use fluint_crm::model::query::Scope;
 use fluint_crm::model::{Account, AccountId, ConnectionId, RecordId, Rows, Table, WorkspaceId};
 use fluint_crm::storage::{Query, Stores};
-use fluint_crm::store::SqliteStore;
+use fluint_crm::store::{MemoryStore, SqliteStore};
 use fluint_crm::testkit::ManualClock;
 use fluint_crm::{Budget, Error, Result};
 use serde_json::{Value, json};
@@ -73,7 +73,9 @@ impl Query for Trouble {
 
 fn server_on(trouble: Trouble) -> McpServer {
     let clock = Arc::new(ManualClock::new(datetime!(2026-02-02 09:00 UTC)));
-    McpServer::new(Tools::new(Arc::new(trouble), clock), Scope::workspace(workspace()))
+    let mut stores = Stores::all(Arc::new(MemoryStore::new(Arc::clone(&clock) as _)));
+    stores.query = Arc::new(trouble);
+    McpServer::new(Tools::new(stores, clock), Scope::workspace(workspace()))
 }
 
 #[tokio::test]

@@ -62,6 +62,7 @@ CREATE TABLE accounts (
     swept_by        BLOB,
     name            TEXT,
     name_key        TEXT,
+    domain          TEXT,
     website         TEXT,
     email           TEXT,
     phone           TEXT,
@@ -82,6 +83,9 @@ CREATE TABLE accounts (
 
 CREATE INDEX accounts_by_name ON accounts (workspace, name_key, connection, id)
     WHERE gone_at IS NULL;
+
+CREATE INDEX accounts_by_domain ON accounts (workspace, domain)
+    WHERE domain IS NOT NULL AND gone_at IS NULL;
 
 CREATE TABLE contacts (
     workspace     TEXT NOT NULL,

@@ -16,7 +16,7 @@ use crate::model::{
     Table, User, WorkspaceId,
 };
 use crate::storage::Query;
-use crate::storage::fallback::{SortKey, SortedPage, oldest};
+use crate::storage::fallback::{SortKey, SortedPage, account_question, oldest};
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::codec::{Columns, NULL, Owner, collect, integer, text, uuid};
 use crate::store::sqlite::mirror::rows::{Mirrored, select_list};
@@ -58,13 +58,19 @@ impl Query for SqliteStore {
     }
 
     async fn accounts(&self, query: &AccountQuery) -> Result<Accounts> {
-        let page = SortedPage::open(&query.page, &("accounts", &query.scope, &query.name))?;
+        let page = SortedPage::open(&query.page, &account_question(query))?;
         let query = query.clone();
         self.database
             .read("answer a question for accounts", move |tx| {
                 let connections = as_of(tx, &query.scope)?;
                 let mut rows = Conditions::in_scope(&query.scope, &connections);
                 rows.named(query.name.as_deref());
+                if let Some(id) = &query.id {
+                    rows.and("r.id = ?", [text(id.as_str())]);
+                }
+                if let Some(domain) = &query.domain {
+                    rows.and("unlikely(r.domain = ?)", [text(domain)]);
+                }
                 let key = |account: &Account| SortKey::name(account.name.as_deref());
                 let page = fill(tx, page, &rows, Order::Ascending("r.name_key"), key)?;
                 Ok(page.answer(oldest(&connections))?)

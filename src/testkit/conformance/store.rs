@@ -344,6 +344,7 @@ macro_rules! store_conformance {
                 r_15_words_are_never_patterns
                 oll_1_a_row_without_a_name_matches_no_word
                 oll_1_pages_of_accounts_follow_one_another
+                oll_1_an_account_is_found_by_its_id_or_its_domain
                 oll_1_the_last_page_has_no_cursor
                 oll_1_a_cursor_survives_changed_rows
                 oll_3_limits_are_checked

@@ -116,8 +116,13 @@ fn opportunity() -> impl Strategy<Value = Opportunity> {
 }
 
 fn account() -> impl Strategy<Value = Account> {
-    (id("a", 12), name()).prop_map(|(id, name)| {
+    let sites = ["contoso.com", "https://www.Contoso.com/de", "contoso.co.uk", "none", "fb.com/x"];
+    let site = proptest::option::of(select(sites.map(str::to_owned).to_vec()));
+    let email =
+        proptest::option::of(select(vec!["a@contoso.com".to_owned(), "a@gmx.de".to_owned()]));
+    (id("a", 12), name(), site, email).prop_map(|(id, name, site, email)| {
         let mut row = Account::new(AccountId::new(id).unwrap());
+        (row.website, row.email) = (site, email);
         row.name = name;
         row
     })
@@ -290,6 +295,12 @@ async fn ask(stores: &Stores, questions: &Questions) -> Vec<String> {
         if follow(&mut told, &mut accounts.page, answer).is_break() {
             break;
         }
+    }
+    for (id, domain) in [(account.as_deref(), None), (None, Some("contoso.com"))] {
+        let mut accounts = AccountQuery::new(scope.clone());
+        accounts.id = id.map(|id| AccountId::new(id).unwrap());
+        accounts.domain = domain.map(str::to_owned);
+        told.push(show(&stores.query.accounts(&accounts).await.unwrap()));
     }
     let wanted = name.as_deref().unwrap_or_default();
     let near = stores.query.nearest_accounts(&scope, wanted, *limit).await.unwrap();

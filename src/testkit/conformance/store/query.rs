@@ -8,8 +8,8 @@ use crate::model::query::{
     OpportunityQuery, OpportunitySort, QueryCursor, Scope, Totals, TotalsQuery,
 };
 use crate::model::{
-    Account, Contact, Currency, CurrencyRole, CustomerRef, Money, Opportunity, Record, RecordId,
-    RowVersion, Rows, Table,
+    Account, AccountId, Contact, Currency, CurrencyRole, CustomerRef, Money, Opportunity, Record,
+    RecordId, RowVersion, Rows, Table,
 };
 use crate::storage::WorkKind;
 use crate::testkit::conformance::store::StoreUnderTest;
@@ -285,6 +285,42 @@ pub async fn oll_1_pages_of_accounts_follow_one_another(store: &StoreUnderTest) 
     });
     let expected = [vec!["a4", "a1"], vec!["a2", "a3"], vec!["a5", "a6"], vec!["a7"]];
     assert_eq!(pages.await, expected);
+}
+
+/// OLL-1, ACC-1: an account is found by its id, and by the web domain that identifies it.
+pub async fn oll_1_an_account_is_found_by_its_id_or_its_domain(store: &StoreUnderTest) {
+    let at = |id: &str, website: &str, email: &str| {
+        let mut row = account(id, id);
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        (row.website, row.email) = (some(website), some(email));
+        row
+    };
+    let rows = vec![
+        at("a1", "https://www.Contoso.co.uk/shop", "ada@fabrikam.com"),
+        at("a2", "", "info@mail.contoso.co.uk"),
+        at("a3", "contoso.com", ""),
+        at("a4", "", "contoso.co.uk@gmail.com"),
+        at("a5", "", ""),
+    ];
+    let site = store.holding([Account::batch(rows)]).await;
+    for (id, domain, found) in [
+        (Some("a4"), None, vec!["a4"]),
+        (Some("nobody"), None, vec![]),
+        (None, Some("contoso.co.uk"), vec!["a1", "a2"]),
+        (None, Some("fabrikam.com"), vec![]),
+        (None, Some("gmail.com"), vec![]),
+        (Some("a2"), Some("contoso.co.uk"), vec!["a2"]),
+        (Some("a3"), Some("contoso.co.uk"), vec![]),
+    ] {
+        let mut query = AccountQuery::new(site.scope());
+        query.id = id.map(|id| AccountId::new(id).unwrap());
+        query.domain = domain.map(str::to_owned);
+        assert_eq!(
+            ids(&store.stores.query.accounts(&query).await.unwrap()),
+            found,
+            "{id:?} {domain:?}"
+        );
+    }
 }
 
 /// OLL-1: a page that is exactly full at the end promises no other.

@@ -3,8 +3,9 @@
 use crate::model::{
     Account, AccountId, AccountStatus, Contact, ContactId, ContactStatus, CustomerRef,
 };
+use crate::rules::account_domain;
 use crate::store::sqlite::codec::{
-    Columns, NULL, Put, Values, json, maybe_integer, maybe_text, maybe_time, text,
+    Columns, NULL, Put, Values, json, maybe_integer, maybe_text, maybe_time, owned_text, text,
 };
 use crate::store::sqlite::mirror::rows::{Mirrored, name_key, owner, parse, read_owner, version};
 use crate::store::sqlite::trouble::Trouble;
@@ -31,6 +32,7 @@ impl Mirrored for Account {
     const COLUMNS: &'static [&'static str] = &[
         "name",
         "name_key",
+        "domain",
         "website",
         "email",
         "phone",
@@ -58,6 +60,7 @@ impl Mirrored for Account {
         values.extend([
             maybe_text(self.name.as_deref()),
             name_key(self.name.as_deref()),
+            account_domain(self).map_or(NULL, owned_text),
             maybe_text(self.website.as_deref()),
             maybe_text(self.email.as_deref()),
             maybe_text(self.phone.as_deref()),
@@ -81,7 +84,7 @@ impl Mirrored for Account {
         let mut account = Self::new(columns.id()?);
         account.version = version(columns)?;
         account.name = columns.maybe_text()?;
-        columns.skip(1);
+        columns.skip(2);
         account.website = columns.maybe_text()?;
         account.email = columns.maybe_text()?;
         account.phone = columns.maybe_text()?;
