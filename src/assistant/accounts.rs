@@ -6,18 +6,12 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::assistant::account::{Candidate, Meaning, meaning};
-use crate::assistant::arguments::{ToolArguments, refuse};
+use crate::assistant::arguments::{ToolArguments, of_the_cursor};
 use crate::assistant::pipeline::freshness;
-use crate::assistant::words::given;
-use crate::error::{Error, Result};
+use crate::assistant::words::{clipped, given, rows_wanted, written};
+use crate::error::Result;
 use crate::model::query::{AccountQuery, QueryCursor, Scope};
 use crate::storage::Query;
-
-/// The most accounts that one answer carries.
-const MAX_ROWS: u32 = 50;
-
-/// The longest name and the longest cursor that are handed on, in bytes.
-const MAX_TEXT: usize = 1_000;
 
 /// The arguments of `search_accounts`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -25,14 +19,12 @@ const MAX_TEXT: usize = 1_000;
 pub(crate) struct AccountsArguments {
     /// The name, or the beginnings of its words, as the person said it. Without one all accounts are
     /// listed by name.
-    #[schemars(length(max = 1000))]
     name: Option<String>,
     /// The most accounts wanted, 1 to 50. 20 by default.
     #[schemars(range(min = 1, max = 50))]
     limit: Option<u32>,
     /// The `next` of an earlier answer to the same question, for the accounts after it. Left
     /// out or empty for the first ones.
-    #[schemars(length(max = 1000))]
     cursor: Option<String>,
 }
 
@@ -86,37 +78,16 @@ pub(crate) async fn answer(
         next: found.next,
         as_of: found.as_of,
     };
-    serde_json::to_value(answer).map_err(|cause| Error::store("write down an answer", cause))
+    written(&answer)
 }
 
 impl AccountsArguments {
     fn question(&self, scope: &Scope) -> Result<AccountQuery> {
-        let limit = self.limit.unwrap_or(20);
-        if !(1..=MAX_ROWS).contains(&limit) {
-            return Err(refuse("limit", "it must be 1 to 50; a good value is 20"));
-        }
-        let name = self.name.as_deref().map(str::trim).filter(|name| !name.is_empty());
-        for (argument, text) in [("name", name), ("cursor", self.cursor.as_deref())] {
-            if text.is_some_and(|text| text.len() > MAX_TEXT) {
-                return Err(refuse(argument, "it is too long; at most 1000 bytes are taken"));
-            }
-        }
         let mut question = AccountQuery::new(scope.clone());
-        question.name = name.map(ToOwned::to_owned);
-        question.page.limit = limit;
+        question.name = given(self.name.as_deref()).map(clipped);
+        question.page.limit = rows_wanted(self.limit)?;
         question.page.cursor = given(self.cursor.as_deref()).map(QueryCursor::new);
         Ok(question)
-    }
-}
-
-/// The limit is right by now, so that what the store refuses is the cursor.
-fn of_the_cursor(error: Error) -> Error {
-    match error {
-        Error::InvalidInput { .. } => refuse(
-            "cursor",
-            "it does not belong to this question; leave it out to start from the beginning",
-        ),
-        other => other,
     }
 }
 

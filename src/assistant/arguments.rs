@@ -6,6 +6,9 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
+/// The longest text that an argument may be, in bytes: no name and no cursor of ours is longer.
+const MAX_TEXT: usize = 1_000;
+
 /// The arguments of one tool.
 pub(crate) trait ToolArguments: DeserializeOwned + JsonSchema {
     /// The tool's name.
@@ -40,6 +43,11 @@ pub(crate) fn read<A: ToolArguments>(arguments: Value) -> Result<A> {
             return Err(Error::invalid_input("the list of arguments", reason));
         }
     };
+    for (name, value) in &arguments {
+        if value.as_str().is_some_and(|text| text.len() > MAX_TEXT) {
+            return Err(refuse(name, "it is too long; at most 1000 bytes are taken"));
+        }
+    }
     serde_json::from_value(Value::Object(arguments.clone()))
         .map_err(|error| blame::<A>(&arguments, &error))
 }
@@ -69,6 +77,18 @@ fn blame<A: ToolArguments>(arguments: &Map<String, Value>, error: &serde_json::E
     match missing {
         Some(name) => refuse(name, &format!("it is missing; a good value is {}", example[name])),
         None => Error::invalid_input("the list of arguments", error.to_string()),
+    }
+}
+
+/// What a store refused of a question whose other parts were looked at before: the cursor.
+pub(crate) fn of_the_cursor(error: Error) -> Error {
+    match error {
+        Error::InvalidInput { .. } => refuse(
+            "cursor",
+            "it does not belong to this question; a good value is the next of the previous answer \
+             to the same question, or \"\" to start from the beginning",
+        ),
+        other => other,
     }
 }
 

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::assistant::account::Candidate;
-use crate::assistant::arguments::{ToolArguments, refuse};
+use crate::assistant::arguments::{ToolArguments, of_the_cursor};
 use crate::assistant::choice::{Choice, at_account, choose};
 use crate::assistant::pipeline::freshness;
 use crate::assistant::words::{clipped, count, given, maybe_clipped, rows_wanted, written};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::query::{ContactQuery, Contacts, Found, QueryCursor, Scope};
 use crate::model::{
     AccountId, ConnectionId, Contact, ContactId, ContactStatus, EmailAddress, UserId,
@@ -50,7 +50,7 @@ impl ToolArguments for ContactArguments {
         json!({
             "name": "Ada Lovelace",
             "account_name": "Contoso",
-            "account_id": "0a1b2c3d-1111-2222-3333-444455556666",
+            "account_id": "",
             "limit": 20,
             "cursor": "",
         })
@@ -123,14 +123,7 @@ impl ContactArguments {
         question.account = account;
         question.page.limit = rows_wanted(self.limit)?;
         question.page.cursor = given(self.cursor.as_deref()).map(QueryCursor::new);
-        query.contacts(&question).await.map_err(|error| match error {
-            // The limit was looked at before, so the cursor is what a store can still refuse.
-            Error::InvalidInput { reason, .. } if question.page.cursor.is_some() => refuse(
-                "cursor",
-                &format!("{reason}; a good value is the next of the previous answer, or \"\""),
-            ),
-            error => error,
-        })
+        query.contacts(&question).await.map_err(of_the_cursor)
     }
 
     fn sentence(&self, found: &Contacts, account: Option<&Candidate>) -> String {

@@ -50,10 +50,10 @@ pub(crate) async fn rows(
 
 /// What owners and stages are called.
 #[derive(Default)]
-struct Names(BTreeMap<(ConnectionId, String), String>);
+pub(crate) struct Names(BTreeMap<(ConnectionId, String), String>);
 
 impl Names {
-    async fn read(
+    pub(crate) async fn read(
         query: &dyn Query,
         scope: &Scope,
         keys: impl Iterator<Item = &GroupKey>,
@@ -103,13 +103,17 @@ impl Names {
         GroupRow { group, id, connection, count, without_value, by_currency, by_base_currency }
     }
 
+    /// What an owner or a stage is called, when that is known.
+    pub(crate) fn name(&self, connection: ConnectionId, id: &str) -> Option<String> {
+        self.0.get(&(connection, id.to_owned())).cloned()
+    }
+
     fn called(
         &self,
         connection: ConnectionId,
         id: &str,
     ) -> (String, Option<String>, Option<ConnectionId>) {
-        let known = self.0.get(&(connection, id.to_owned()));
-        let name = known.cloned().unwrap_or_else(|| id.to_owned());
+        let name = self.name(connection, id).unwrap_or_else(|| id.to_owned());
         (name, Some(id.to_owned()), Some(connection))
     }
 }

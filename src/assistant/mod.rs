@@ -18,6 +18,8 @@ mod opportunities;
 mod pipeline;
 mod status;
 mod tools;
+mod when;
+mod who;
 mod words;
 
 pub use tools::{ToolDefinition, Tools};

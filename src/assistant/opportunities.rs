@@ -1,6 +1,6 @@
-//! Finds opportunities, of an account by its name or of all.
+//! Finds opportunities: by name, account, stage, owner, value and close date.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,37 +8,80 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::assistant::account::Candidate;
-use crate::assistant::arguments::{ToolArguments, refuse};
-use crate::assistant::choice::{Choice, choose};
+use crate::assistant::arguments::{ToolArguments, of_the_cursor, refuse};
+use crate::assistant::choice::{Choice, at_account, choose};
+use crate::assistant::groups;
 use crate::assistant::pipeline::freshness;
-use crate::assistant::words::{clipped, written};
+use crate::assistant::when::{Days, When, period_schema};
+use crate::assistant::who;
+use crate::assistant::words::{clipped, given, rows_wanted, written};
 use crate::error::Result;
-use crate::model::query::{Found, OpportunityQuery, OpportunitySort, Scope};
+use crate::model::query::{
+    AccountQuery, Found, GroupKey, OpportunityQuery, OpportunitySort, QueryCursor, Scope,
+};
 use crate::model::{
     AccountId, Amount, ConnectionId, CurrencyCode, CurrencyId, Opportunity, OpportunityId,
-    OpportunityStatus, Rows, Table,
+    OpportunityStatus, OwnerRef, Rows, Table, UserId,
 };
+use crate::rules::{FiscalYear, Period};
 use crate::storage::Query;
-
-/// The most opportunities that one answer carries.
-const MAX_ROWS: u32 = 50;
 
 /// An org has a handful of currencies; the bound is for a broken one.
 const MAX_CURRENCIES: u32 = 200;
 
-/// The arguments of `search_opportunities`.
+/// The arguments of `search_opportunities`. Texts may be left empty.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchArguments {
+    /// Words of the name of the opportunity.
+    name: Option<String>,
     /// The name of the account whose opportunities are wanted, as the person said it.
     account_name: Option<String>,
     /// The id of the account, to choose one of several that an earlier answer offered.
     account_id: Option<String>,
     /// Whether open, won or lost ones are wanted. Open by default.
     status: Option<Status>,
+    /// Only opportunities at this stage: its name or its id.
+    stage: Option<String>,
+    /// Only opportunities owned by this CRM user: name, e-mail address or id.
+    owner: Option<String>,
+    /// Only opportunities in this currency, as EUR.
+    currency: Option<String>,
+    /// Only opportunities worth at least this much in their own currency, as "12500.50".
+    min_value: Option<String>,
+    /// Only opportunities worth at most this much in their own currency, as "90000".
+    max_value: Option<String>,
+    /// Only opportunities expected to close in this period.
+    #[schemars(schema_with = "period_schema")]
+    period: Option<Period>,
+    /// The first expected close date wanted, as 2026-01-01.
+    close_from: Option<String>,
+    /// The last expected close date wanted, as 2026-03-31.
+    close_to: Option<String>,
+    /// The month, 1 to 12, in which the company's fiscal year begins; for fiscal periods only.
+    #[schemars(range(min = 1, max = 12))]
+    fiscal_year_starts: Option<u8>,
+    /// The asker's time zone by its IANA name; decides which day today is. UTC by default.
+    time_zone: Option<String>,
+    /// The order: the soonest expected close date first, by name, or the largest value first
+    /// whatever the currency. By close date by default.
+    sort: Option<Sort>,
     /// The most opportunities wanted, 1 to 50. 20 by default.
     #[schemars(range(min = 1, max = 50))]
     limit: Option<u32>,
+    /// The `next` of an earlier answer to the same question, for the opportunities after it.
+    cursor: Option<String>,
+}
+
+/// The order of opportunities.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum Sort {
+    #[default]
+    CloseDate,
+    Name,
+    Value,
 }
 
 /// The state of an opportunity.
@@ -55,16 +98,30 @@ enum Status {
 impl ToolArguments for SearchArguments {
     const NAME: &'static str = "search_opportunities";
 
-    const DESCRIPTION: &'static str = "The opportunities of an account, or of all accounts, the \
-        soonest expected close date first. When several accounts could be meant, the answer lists \
-        them instead: ask the person which one, then call again with its account_id.";
+    const DESCRIPTION: &'static str = "The opportunities of an account, or of all accounts, by \
+        name, stage, owner, value and expected close date. When several accounts could be meant, \
+        the answer lists them instead: ask the person which one, then call again with its \
+        account_id. For sums use pipeline_value.";
 
     fn example() -> Value {
         json!({
+            "name": "renewal",
             "account_name": "Contoso",
-            "account_id": "0a1b2c3d-1111-2222-3333-444455556666",
+            "account_id": "",
             "status": "open",
+            "stage": "",
+            "owner": "",
+            "currency": "EUR",
+            "min_value": "12500.50",
+            "max_value": "90000",
+            "period": "this_year",
+            "close_from": "2026-01-01",
+            "close_to": "2099-12-31",
+            "fiscal_year_starts": 7,
+            "time_zone": "Europe/Berlin",
+            "sort": "close_date",
             "limit": 20,
+            "cursor": "",
         })
     }
 }
@@ -79,8 +136,8 @@ struct SearchAnswer {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     candidates: Vec<Candidate>,
     opportunities: Vec<Row>,
-    /// Whether there are more than the answer carries.
-    more: bool,
+    /// Hand it back as `cursor` for the opportunities after these; `null` at the end.
+    next: Option<QueryCursor>,
     #[serde(with = "time::serde::rfc3339::option")]
     as_of: Option<OffsetDateTime>,
 }
@@ -90,6 +147,10 @@ struct Row {
     connection: ConnectionId,
     id: OpportunityId,
     name: Option<String>,
+    account: Option<AccountId>,
+    account_name: Option<String>,
+    owner: Option<UserId>,
+    owner_name: Option<String>,
     status: OpportunityStatus,
     value: Option<Amount>,
     currency: Option<CurrencyCode>,
@@ -101,53 +162,110 @@ struct Row {
 /// Answers `search_opportunities`.
 pub(crate) async fn answer(
     query: &dyn Query,
+    fiscal_year: Option<FiscalYear>,
     scope: &Scope,
     arguments: &SearchArguments,
+    now: OffsetDateTime,
 ) -> Result<Value> {
+    // What is wrong with the call itself comes before any question.
+    let mut question = arguments.question(fiscal_year, scope, now)?;
     let (name, id) = (arguments.account_name.as_deref(), arguments.account_id.as_deref());
-    written(&match choose(query, scope, name, id).await? {
-        Choice::Everything => arguments.search(query, scope, None, None).await?,
+    let account = match choose(query, scope, name, id).await? {
+        Choice::Everything => None,
         Choice::One { scope, id, account } => {
-            arguments.search(query, &scope, Some(id), account).await?
+            (question.scope, question.filter.account) = (scope, Some(id));
+            account
         }
         Choice::Unclear { answer, candidates } => {
-            SearchAnswer { answer, candidates, ..SearchAnswer::default() }
+            return written(&SearchAnswer { answer, candidates, ..SearchAnswer::default() });
         }
-    })
+    };
+    question.filter.stage = who::stage(query, scope, arguments.stage.as_deref()).await?;
+    question.filter.owner = who::owner(query, scope, arguments.owner.as_deref()).await?;
+    let found = query.opportunities(&question).await.map_err(of_the_cursor)?;
+    let names = Names::read(query, scope, &found.rows).await?;
+    let (next, as_of) = (found.next, found.as_of);
+    let opportunities: Vec<Row> = found.rows.into_iter().map(|one| names.row(one)).collect();
+    let days = arguments.days(fiscal_year, now)?.words();
+    let whose = at_account(account.as_ref());
+    let answer = arguments.sentence(&opportunities, next.is_some(), &whose, &days, as_of);
+    let candidates = Vec::new();
+    written(&SearchAnswer { answer, account, candidates, opportunities, next, as_of })
 }
 
 impl SearchArguments {
-    async fn search(
+    fn question(
         &self,
-        query: &dyn Query,
+        fiscal_year: Option<FiscalYear>,
         scope: &Scope,
-        id: Option<AccountId>,
-        account: Option<Candidate>,
-    ) -> Result<SearchAnswer> {
-        let limit = self.limit.unwrap_or(20);
-        if !(1..=MAX_ROWS).contains(&limit) {
-            return Err(refuse("limit", "it must be 1 to 50; a good value is 20"));
-        }
-        let status = self.status.unwrap_or_default();
+        now: OffsetDateTime,
+    ) -> Result<OpportunityQuery> {
         let mut question = OpportunityQuery::new(scope.clone());
-        question.filter.account = id;
-        question.filter.status = Some(status.into());
-        question.sort = OpportunitySort::CloseDate;
-        question.page.limit = limit;
-        let found = query.opportunities(&question).await?;
-        let codes = currency_codes(query, scope, &found.rows).await?;
-        let opportunities: Vec<Row> = found.rows.into_iter().map(|one| row(one, &codes)).collect();
-        let more = found.next.is_some();
-        let answer = sentence(status, &opportunities, more, account.as_ref(), found.as_of);
-        Ok(SearchAnswer {
-            answer,
-            account,
-            candidates: Vec::new(),
-            opportunities,
-            more,
-            as_of: found.as_of,
-        })
+        let filter = &mut question.filter;
+        filter.name = given(self.name.as_deref()).map(clipped);
+        filter.status = Some(self.status.unwrap_or_default().into());
+        filter.currency = given(self.currency.as_deref())
+            .map(CurrencyCode::new)
+            .transpose()
+            .map_err(|_| refuse("currency", "it must be a code; a good value is \"EUR\""))?;
+        filter.min_value = amount("min_value", self.min_value.as_deref())?;
+        filter.max_value = amount("max_value", self.max_value.as_deref())?;
+        if let (Some(min), Some(max)) = (filter.min_value, filter.max_value)
+            && max < min
+        {
+            let reason = format!("it is less than min_value; a good value is \"{min}\"");
+            return Err(refuse("max_value", &reason));
+        }
+        self.days(fiscal_year, now)?.narrow(filter);
+        question.sort = match self.sort.unwrap_or_default() {
+            Sort::CloseDate => OpportunitySort::CloseDate,
+            Sort::Name => OpportunitySort::Name,
+            Sort::Value => OpportunitySort::ValueDescending,
+        };
+        question.page.limit = rows_wanted(self.limit)?;
+        question.page.cursor = given(self.cursor.as_deref()).map(QueryCursor::new);
+        Ok(question)
     }
+
+    fn days(&self, fiscal_year: Option<FiscalYear>, now: OffsetDateTime) -> Result<Days> {
+        let when = When {
+            period: self.period,
+            close_from: self.close_from.as_deref(),
+            close_to: self.close_to.as_deref(),
+            fiscal_year_starts: self.fiscal_year_starts,
+            time_zone: self.time_zone.as_deref(),
+            fiscal_year,
+        };
+        when.days(now)
+    }
+
+    fn sentence(
+        &self,
+        rows: &[Row],
+        more: bool,
+        whose: &str,
+        days: &str,
+        as_of: Option<OffsetDateTime>,
+    ) -> String {
+        let status = match self.status.unwrap_or_default() {
+            Status::Lost => "lost",
+            Status::Open => "open",
+            Status::Won => "won",
+        };
+        let further = if given(self.cursor.as_deref()).is_some() { "Further: " } else { "" };
+        let at_least = if more { "More than " } else { "" };
+        let noun = if rows.len() == 1 { "opportunity" } else { "opportunities" };
+        let closing = if days.is_empty() { String::new() } else { format!(" closing{days}") };
+        let fresh = freshness(as_of);
+        format!("{further}{at_least}{} {status} {noun}{whose}{closing}.{fresh}", rows.len())
+    }
+}
+
+fn amount(argument: &str, text: Option<&str>) -> Result<Option<Amount>> {
+    let parsed = given(text).map(str::parse).transpose();
+    parsed.map_err(|_| {
+        refuse(argument, "it must be an amount in digits; a good value is \"12500.50\"")
+    })
 }
 
 impl From<Status> for OpportunityStatus {
@@ -160,59 +278,70 @@ impl From<Status> for OpportunityStatus {
     }
 }
 
-type Codes = BTreeMap<(ConnectionId, CurrencyId), CurrencyCode>;
+/// What the rows of an answer refer to.
+#[derive(Default)]
+struct Names {
+    currencies: BTreeMap<(ConnectionId, CurrencyId), CurrencyCode>,
+    accounts: BTreeMap<(ConnectionId, AccountId), String>,
+    owners: groups::Names,
+}
 
-/// The currency codes of the connections that rows came from.
-async fn currency_codes(
-    query: &dyn Query,
-    scope: &Scope,
-    rows: &[Found<Opportunity>],
-) -> Result<Codes> {
-    let mut connections: Vec<ConnectionId> = rows.iter().map(|found| found.connection).collect();
-    connections.sort_unstable();
-    connections.dedup();
-    let mut codes = Codes::new();
-    for connection in connections {
-        let table = Table::Currencies;
-        let rows = query.scan(&scope.workspace, connection, table, None, MAX_CURRENCIES).await?;
-        if let Rows::Currencies(currencies) = rows {
-            codes.extend(currencies.into_iter().map(|one| ((connection, one.id), one.code)));
+impl Names {
+    async fn read(query: &dyn Query, scope: &Scope, rows: &[Found<Opportunity>]) -> Result<Self> {
+        let mut names = Self::default();
+        let connections: BTreeSet<ConnectionId> = rows.iter().map(|one| one.connection).collect();
+        for connection in connections {
+            let table = Table::Currencies;
+            let rows =
+                query.scan(&scope.workspace, connection, table, None, MAX_CURRENCIES).await?;
+            if let Rows::Currencies(rows) = rows {
+                let codes = rows.into_iter().map(|one| ((connection, one.id), one.code));
+                names.currencies.extend(codes);
+            }
+        }
+        let accounts = rows.iter().filter_map(|one| Some((one.connection, one.row.account()?)));
+        let accounts: BTreeSet<(ConnectionId, &AccountId)> = accounts.collect();
+        for (connection, id) in accounts {
+            let mut question =
+                AccountQuery::new(Scope::connection(scope.workspace.clone(), connection));
+            question.id = Some(id.clone());
+            let name = query.accounts(&question).await?.rows.pop().and_then(|found| found.row.name);
+            names.accounts.extend(name.map(|name| ((connection, id.clone()), clipped(&name))));
+        }
+        let owners: Vec<GroupKey> = rows
+            .iter()
+            .filter_map(|one| Some(GroupKey::Owner(one.connection, owner(&one.row)?)))
+            .collect();
+        names.owners = groups::Names::read(query, scope, owners.iter()).await?;
+        Ok(names)
+    }
+
+    fn row(&self, found: Found<Opportunity>) -> Row {
+        let Found { connection, row } = found;
+        let (account, owner) = (row.account().cloned(), owner(&row));
+        let of_account = account.clone().map(|id| (connection, id));
+        let currency = row.currency.map(|id| (connection, id));
+        Row {
+            connection,
+            id: row.id,
+            name: row.name.as_deref().map(clipped),
+            account_name: of_account.and_then(|key| self.accounts.get(&key).cloned()),
+            account,
+            owner_name: owner.as_ref().and_then(|id| self.owners.name(connection, id.as_str())),
+            owner,
+            status: row.status,
+            value: row.value,
+            currency: currency.and_then(|key| self.currencies.get(&key).cloned()),
+            close_date: row.close_date.map(|date| date.to_string()),
+            probability: row.probability,
         }
     }
-    Ok(codes)
 }
 
-fn row(found: Found<Opportunity>, codes: &Codes) -> Row {
-    let Found { connection, row } = found;
-    let currency = row.currency.and_then(|id| codes.get(&(connection, id)).cloned());
-    Row {
-        connection,
-        id: row.id,
-        name: row.name.as_deref().map(clipped),
-        status: row.status,
-        value: row.value,
-        currency,
-        close_date: row.close_date.map(|date| date.to_string()),
-        probability: row.probability,
+/// The user who owns an opportunity.
+fn owner(row: &Opportunity) -> Option<UserId> {
+    match &row.owner {
+        Some(OwnerRef::User(user)) => Some(user.clone()),
+        Some(OwnerRef::Team(_)) | None => None,
     }
-}
-
-fn sentence(
-    status: Status,
-    rows: &[Row],
-    more: bool,
-    account: Option<&Candidate>,
-    as_of: Option<OffsetDateTime>,
-) -> String {
-    let status = match status {
-        Status::Lost => "lost",
-        Status::Open => "open",
-        Status::Won => "won",
-    };
-    let at_least = if more { "More than " } else { "" };
-    let noun = if rows.len() == 1 { "opportunity" } else { "opportunities" };
-    let whose = account
-        .and_then(|account| account.name.as_deref())
-        .map_or_else(String::new, |name| format!(" at {}", clipped(name)));
-    format!("{at_least}{} {status} {noun}{whose}.{}", rows.len(), freshness(as_of))
 }

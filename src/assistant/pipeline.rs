@@ -1,36 +1,43 @@
 //! What the open pipeline of a period is worth.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use time::{Date, Month, OffsetDateTime, UtcOffset};
+use time::OffsetDateTime;
 
 use crate::assistant::arguments::{ToolArguments, refuse};
 use crate::assistant::groups::{self, GroupRow};
-use crate::error::{Error, Result};
+use crate::assistant::when::{Days, When, period_schema};
+use crate::assistant::who;
+use crate::assistant::words::written;
+use crate::error::Result;
+use crate::model::OpportunityStatus;
 use crate::model::query::{
     CurrencyTotal, GroupBy, GroupsQuery, OpportunityFilter, Scope, Totals, TotalsQuery,
 };
-use crate::model::{OpportunityStatus, StageId, UserId};
-use crate::rules::{DateRange, FiscalYear, Period, today};
+use crate::rules::{FiscalYear, Period};
 use crate::storage::Query;
 
 /// The arguments of `pipeline_value`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PipelineArguments {
-    /// The period in which the opportunities are expected to close.
+    /// The period in which the opportunities are expected to close. Needed unless close_from or
+    /// close_to is given; with them, only days in both count.
     #[schemars(schema_with = "period_schema")]
-    period: Period,
+    period: Option<Period>,
+    /// The first expected close date wanted, as 2026-01-01.
+    close_from: Option<String>,
+    /// The last expected close date wanted, as 2026-03-31.
+    close_to: Option<String>,
     /// The month, 1 to 12, in which the company's fiscal year begins; for fiscal periods only.
     #[schemars(range(min = 1, max = 12))]
     fiscal_year_starts: Option<u8>,
-    /// The asker's time zone as minutes ahead of UTC; decides which day today is. UTC by default.
-    #[schemars(range(min = -840, max = 840))]
-    utc_offset_minutes: Option<i32>,
-    /// Only opportunities at the stage with this id.
+    /// The asker's time zone by its IANA name; decides which day today is. UTC by default.
+    time_zone: Option<String>,
+    /// Only opportunities at this stage: its name or its id.
     stage: Option<String>,
-    /// Only opportunities owned by the CRM user with this id.
+    /// Only opportunities owned by this CRM user: name, e-mail address or id.
     owner: Option<String>,
     /// Also break the totals down by the month of the close date, by owner or by stage.
     group_by: Option<Breakdown>,
@@ -66,27 +73,24 @@ impl ToolArguments for PipelineArguments {
     fn example() -> Value {
         json!({
             "period": "this_quarter",
+            "close_from": "2026-01-01",
+            "close_to": "2099-12-31",
             "fiscal_year_starts": 7,
-            "utc_offset_minutes": 60,
-            "stage": "0a1b2c3d-1111-2222-3333-444455556666",
-            "owner": "7d2f0e64-0f5e-5c0e-9a55-0d5a3f1c9b10",
+            "time_zone": "Europe/Berlin",
+            "stage": "",
+            "owner": "",
             "group_by": "month",
         })
     }
-}
-
-fn period_schema(_generator: &mut SchemaGenerator) -> Schema {
-    let names: Vec<&str> = Period::ALL.iter().map(|period| period.as_str()).collect();
-    json_schema!({ "type": "string", "enum": names })
 }
 
 /// The answer of `pipeline_value`.
 #[derive(Serialize)]
 struct PipelineAnswer {
     answer: String,
-    /// The first and the last day of the period, as `2026-03-31`.
-    from: String,
-    to: String,
+    /// The first and the last day of the period, as `2026-03-31`; `null` where there is no bound.
+    from: Option<String>,
+    to: Option<String>,
     #[serde(flatten)]
     totals: Totals,
     /// The same by month, owner or stage, when it was asked for.
@@ -100,71 +104,65 @@ struct PipelineAnswer {
 /// Answers `pipeline_value`.
 pub(crate) async fn answer(
     query: &dyn Query,
+    fiscal_year: Option<FiscalYear>,
     scope: &Scope,
     arguments: &PipelineArguments,
     now: OffsetDateTime,
 ) -> Result<Value> {
-    let range = arguments.range(now)?;
+    let days = arguments.days(fiscal_year, now)?;
+    let mut filter = OpportunityFilter {
+        stage: who::stage(query, scope, arguments.stage.as_deref()).await?,
+        owner: who::owner(query, scope, arguments.owner.as_deref()).await?,
+        status: Some(OpportunityStatus::Open),
+        ..OpportunityFilter::default()
+    };
+    days.narrow(&mut filter);
     let mut question = TotalsQuery::new(scope.clone());
-    question.filter = arguments.filter(range)?;
+    question.filter = filter.clone();
     let totals = query.totals(&question).await?;
-    let last = range.before.previous_day().unwrap_or(range.before);
     let groups = match arguments.group_by {
         None => None,
         Some(by) => {
             let mut question = GroupsQuery::new(scope.clone(), by.into());
-            question.filter = arguments.filter(range)?;
+            question.filter = filter;
             Some(groups::rows(query, scope, &question).await?)
         }
     };
     let (groups, groups_left_off) = groups.unzip();
-    let answer = PipelineAnswer {
-        answer: sentence(range.from, last, &totals),
-        from: range.from.to_string(),
-        to: last.to_string(),
+    written(&PipelineAnswer {
+        answer: sentence(days, &totals),
+        from: days.from.map(|date| date.to_string()),
+        to: days.last.map(|date| date.to_string()),
         totals,
         groups,
         groups_left_off,
-    };
-    serde_json::to_value(answer).map_err(|cause| Error::store("write down an answer", cause))
+    })
 }
 
 impl PipelineArguments {
-    fn range(&self, now: OffsetDateTime) -> Result<DateRange> {
-        let minutes = self.utc_offset_minutes.unwrap_or(0);
-        let offset = minutes
-            .checked_mul(60)
-            .filter(|_| (-840..=840).contains(&minutes))
-            .and_then(|seconds| UtcOffset::from_whole_seconds(seconds).ok())
-            .ok_or_else(|| {
-                refuse("utc_offset_minutes", "it must be -840 to 840; a good value is 60")
-            })?;
-        let fiscal = match self.fiscal_year_starts {
-            None => FiscalYear::default(),
-            Some(month) => FiscalYear::starting_in(Month::try_from(month).map_err(|_| {
-                refuse("fiscal_year_starts", "it must be a month, 1 to 12; a good value is 7")
-            })?),
+    fn days(&self, fiscal_year: Option<FiscalYear>, now: OffsetDateTime) -> Result<Days> {
+        let when = When {
+            period: self.period,
+            close_from: self.close_from.as_deref(),
+            close_to: self.close_to.as_deref(),
+            fiscal_year_starts: self.fiscal_year_starts,
+            time_zone: self.time_zone.as_deref(),
+            fiscal_year,
         };
-        Ok(self.period.dates(today(now, offset), fiscal))
-    }
-
-    fn filter(&self, range: DateRange) -> Result<OpportunityFilter> {
-        let stage = self.stage.as_deref().map(StageId::try_from).transpose();
-        let owner = self.owner.as_deref().map(UserId::try_from).transpose();
-        Ok(OpportunityFilter {
-            stage: stage.map_err(|error| refuse("stage", &error.customer_message()))?,
-            owner: owner.map_err(|error| refuse("owner", &error.customer_message()))?,
-            status: Some(OpportunityStatus::Open),
-            close_from: Some(range.from),
-            close_before: Some(range.before),
-            ..OpportunityFilter::default()
-        })
+        let days = when.days(now)?;
+        if days.is_bounded() {
+            return Ok(days);
+        }
+        Err(refuse(
+            "period",
+            "it is missing; a good value is \"this_quarter\", or give close_from and close_to",
+        ))
     }
 }
 
-fn sentence(from: Date, last: Date, totals: &Totals) -> String {
+fn sentence(days: Days, totals: &Totals) -> String {
     let noun = if totals.count == 1 { "opportunity closes" } else { "opportunities close" };
-    let mut text = format!("{} open {noun} from {from} to {last}", totals.count);
+    let mut text = format!("{} open {noun}{}", totals.count, days.words());
     if !totals.by_currency.is_empty() {
         text.push_str(", worth ");
         text.push_str(&list(&totals.by_currency));

@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::host::Engagement;
 use crate::model::CrmKind;
 use crate::model::query::Scope;
+use crate::rules::FiscalYear;
 use crate::storage::Stores;
 
 /// Answers questions about a workspace's CRM data, for an assistant to call.
@@ -58,6 +59,7 @@ pub struct Tools {
     clock: Arc<dyn Clock>,
     engagement: Option<Arc<dyn Engagement>>,
     intervals: Intervals,
+    fiscal_year: Option<FiscalYear>,
 }
 
 /// How often each kind of CRM syncs where a connection does not say so itself.
@@ -79,7 +81,7 @@ impl Tools {
     /// The tools over what is stored.
     #[must_use]
     pub fn new(stores: Stores, clock: Arc<dyn Clock>) -> Self {
-        Self { stores, clock, engagement: None, intervals: Intervals::new() }
+        Self { stores, clock, engagement: None, intervals: Intervals::new(), fiscal_year: None }
     }
 
     /// Tells how often a kind of CRM syncs where a connection does not say so itself.
@@ -93,6 +95,13 @@ impl Tools {
     #[must_use]
     pub fn with_engagement(mut self, engagement: Arc<dyn Engagement>) -> Self {
         self.engagement = Some(engagement);
+        self
+    }
+
+    /// Tells when the company's fiscal year begins, for fiscal periods where a call does not say.
+    #[must_use]
+    pub const fn with_fiscal_year(mut self, fiscal_year: FiscalYear) -> Self {
+        self.fiscal_year = Some(fiscal_year);
         self
     }
 
@@ -116,14 +125,16 @@ impl Tools {
     /// [`Error::InvalidInput`] names the argument at fault and shows a good value, for the model
     /// to correct itself; [`Error::NotFound`] when there is no such tool; [`Error::Store`].
     pub async fn call(&self, scope: &Scope, name: &str, arguments: Value) -> Result<Value> {
-        let Self { stores, engagement, intervals, clock } = self;
+        let Self { stores, engagement, intervals, fiscal_year, clock } = self;
         let (query, now) = (&*stores.query, clock.now());
         let answer = match name {
             PipelineArguments::NAME => {
-                pipeline::answer(query, scope, &read(arguments)?, now).await?
+                pipeline::answer(query, *fiscal_year, scope, &read(arguments)?, now).await?
             }
             AccountsArguments::NAME => accounts::answer(query, scope, &read(arguments)?).await?,
-            SearchArguments::NAME => opportunities::answer(query, scope, &read(arguments)?).await?,
+            SearchArguments::NAME => {
+                opportunities::answer(query, *fiscal_year, scope, &read(arguments)?, now).await?
+            }
             ContactArguments::NAME => contacts::answer(query, scope, &read(arguments)?).await?,
             EmailedArguments::NAME => {
                 let engagement = engagement.as_deref();

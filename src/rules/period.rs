@@ -109,6 +109,12 @@ impl Period {
         DateRange { from: first_of(from), before: first_of(from + months) }
     }
 
+    /// Whether it is a part of the fiscal year.
+    #[must_use]
+    pub const fn is_fiscal(self) -> bool {
+        matches!(self.shape().year, Year::Fiscal)
+    }
+
     const fn shape(self) -> Shape {
         let (months, year) = match self {
             Self::LastMonth | Self::ThisMonth | Self::NextMonth => (1, Year::Calendar),

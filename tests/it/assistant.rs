@@ -125,10 +125,12 @@ async fn oll_2_fiscal_quarters_and_time_zones_count() {
 
     // The last hour of a month is the next month already, an hour to the east.
     host.clock.set(time::macros::datetime!(2026-01-31 23:00 UTC));
-    for (offset, from) in [(0, "2026-01-01"), (60, "2026-02-01"), (-600, "2026-01-01")] {
-        let arguments = json!({ "period": "this_month", "utc_offset_minutes": offset });
+    for (zone, from) in
+        [("UTC", "2026-01-01"), ("Europe/Berlin", "2026-02-01"), ("Pacific/Honolulu", "2026-01-01")]
+    {
+        let arguments = json!({ "period": "this_month", "time_zone": zone });
         let answer = ask(&host, "pipeline_value", arguments).await.unwrap();
-        assert_eq!(answer["from"], from, "{offset}");
+        assert_eq!(answer["from"], from, "{zone}");
     }
 }
 
@@ -259,8 +261,9 @@ async fn oll_3_a_cursor_of_another_question_and_huge_texts_are_refused() {
         let error = ask(&host, "search_accounts", arguments).await.unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the argument cursor is not usable: it does not belong to this question; leave it out \
-             to start from the beginning"
+            "the argument cursor is not usable: it does not belong to this question; a good value \
+             is the next of the previous answer to the same question, or \"\" to start from the \
+             beginning"
         );
     }
     for argument in ["name", "cursor"] {
@@ -275,7 +278,7 @@ async fn oll_3_answers_are_bounded_and_say_that_there_is_more() {
     let host = synced().await;
     let answer = ask(&host, "search_opportunities", json!({ "limit": 2 })).await.unwrap();
     assert_eq!(ids(&answer), ["o5", "o2"]);
-    assert_eq!(answer["more"], true);
+    assert!(answer["next"].is_string());
     assert_eq!(answer["answer"], "More than 2 open opportunities. As of 2026-02-02 09:00 UTC.");
 }
 
@@ -286,13 +289,14 @@ async fn oll_3_bad_arguments_name_themselves_and_show_a_good_value() {
         (
             "pipeline_value",
             json!({}),
-            "the argument period is not usable: it is missing; a good value is \"this_quarter\"",
+            "the argument period is not usable: it is missing; a good value is \"this_quarter\", or \
+             give close_from and close_to",
         ),
         (
             "pipeline_value",
             json!({ "period": "this_quarter", "perod": 1 }),
             "the argument perod is not usable: there is no such argument; there are \
-             fiscal_year_starts, group_by, owner, period, stage, utc_offset_minutes",
+             close_from, close_to, fiscal_year_starts, group_by, owner, period, stage, time_zone",
         ),
         (
             "pipeline_value",
@@ -302,9 +306,9 @@ async fn oll_3_bad_arguments_name_themselves_and_show_a_good_value() {
         ),
         (
             "pipeline_value",
-            json!({ "period": "this_quarter", "utc_offset_minutes": 900 }),
-            "the argument utc_offset_minutes is not usable: it must be -840 to 840; a good value \
-             is 60",
+            json!({ "period": "this_quarter", "time_zone": "Berlin" }),
+            "the argument time_zone is not usable: it must be the IANA name of a time zone; a \
+             good value is \"Europe/Berlin\"",
         ),
         (
             "search_opportunities",
@@ -333,6 +337,88 @@ async fn oll_3_bad_arguments_name_themselves_and_show_a_good_value() {
 }
 
 #[tokio::test]
+async fn oll_1_opportunities_are_narrowed_and_sorted_page_by_page() {
+    let host = synced().await;
+    let search = async |arguments| ask(&host, "search_opportunities", arguments).await;
+    for (arguments, found) in [
+        (json!({ "currency": "usd" }), &["o3", "o4"][..]),
+        (json!({ "currency": "EUR", "min_value": "0.11" }), &["o5", "o1"]),
+        (json!({ "min_value": "1", "max_value": "300", "sort": "value" }), &["o3", "o4", "o5"]),
+        (json!({ "period": "this_quarter", "sort": "value" }), &["o1", "o3", "o2"]),
+        (json!({ "close_from": "2026-02-15", "close_to": "2026-03-31" }), &["o3", "o1"]),
+        (json!({ "owner": "ADA@contoso.com", "close_to": "2025-12-31" }), &["o5"]),
+        (json!({ "status": "won" }), &[]),
+    ] {
+        let answer = search(arguments.clone()).await.unwrap();
+        assert_eq!(ids(&answer), found, "{arguments}");
+    }
+    let answer = search(json!({ "period": "this_quarter", "limit": 1 })).await.unwrap();
+    assert_eq!(
+        answer["answer"],
+        "More than 1 open opportunity closing from 2026-01-01 to 2026-03-31. As of 2026-02-02 \
+         09:00 UTC."
+    );
+    let row = &answer["opportunities"][0];
+    assert_eq!((&row["account"], &row["account_name"]), (&json!("a1"), &json!("Contoso")));
+    assert_eq!(row["owner"], "u1");
+    let (mut seen, mut cursor) = (Vec::new(), json!(""));
+    while !cursor.is_null() {
+        let arguments = json!({ "sort": "name", "limit": 2, "cursor": cursor });
+        let answer = search(arguments).await.unwrap();
+        seen.extend(ids(&answer).into_iter().map(str::to_owned));
+        cursor = answer["next"].clone();
+    }
+    assert_eq!(seen, ["o1", "o2", "o3", "o4", "o5"]);
+}
+
+#[tokio::test]
+async fn oll_3_owners_and_stages_are_never_guessed() {
+    let host = host();
+    {
+        let mut state = host.plain.state();
+        let named = |id: &str, name: &str, email: &str| {
+            let mut user = user(id, email);
+            user.name = Some(name.to_owned());
+            user
+        };
+        state.users = vec![
+            named("u1", "Ada Lovelace", "ada@contoso.com"),
+            named("u2", "Eve Adams", "eve@contoso.com"),
+            named("u3", "Eve Adams", "eve.adams@contoso.com"),
+        ];
+        state.opportunities = vec![opportunity("o1", "u1"), opportunity("o2", "u3")];
+    }
+    host.connect().await;
+    host.crm.run_due(&Budget::default()).await.unwrap();
+    let search = async |owner| ask(&host, "search_opportunities", json!({ "owner": owner })).await;
+    for (owner, found) in [
+        ("Ada Lovelace", "o1"),
+        ("ada lovelace", "o1"),
+        ("Lovelace, Ada", "o1"),
+        ("eve.adams@contoso.com", "o2"),
+        ("U3", "o2"),
+    ] {
+        match search(owner).await {
+            Ok(answer) => assert_eq!(ids(&answer), [found], "{owner}"),
+            Err(error) => assert!(error.to_string().contains("): u1"), "{owner}: {error}"),
+        }
+    }
+    for (owner, offered) in [
+        ("Eve Adams", "Eve Adams (eve@contoso.com): u2; Eve Adams (eve.adams@contoso.com): u3"),
+        ("Ada Lovelac", "Ada Lovelace (ada@contoso.com): u1"),
+        ("lace", "Ada Lovelace (ada@contoso.com): u1"),
+        ("Zorro", "Eve Adams (eve@contoso.com): u2"),
+    ] {
+        let error = search(owner).await.unwrap_err().to_string();
+        assert!(error.starts_with("the argument owner is not usable"), "{owner}: {error}");
+        assert!(error.contains(offered), "{owner}: {error}");
+    }
+    let error = ask(&host, "pipeline_value", json!({ "period": "this_year", "stage": "Propose" }));
+    let error = error.await.unwrap_err().to_string();
+    assert!(error.ends_with("no stage is known yet; leave it out"), "{error}");
+}
+
+#[tokio::test]
 async fn oll_3_schemas_describe_what_the_tools_accept() {
     let host = synced().await;
     let definitions = tools(&host).definitions();
@@ -348,9 +434,9 @@ async fn oll_3_schemas_describe_what_the_tools_accept() {
         ask(&host, definition.name, example).await.unwrap();
     }
     let schema = &tools(&host).definitions()[0].input_schema;
-    assert_eq!(schema["required"], json!(["period"]));
     for period in schema["properties"]["period"]["enum"].as_array().unwrap() {
-        ask(&host, "pipeline_value", json!({ "period": period })).await.unwrap();
+        let arguments = json!({ "period": period, "fiscal_year_starts": 7 });
+        ask(&host, "pipeline_value", arguments).await.unwrap();
     }
 }
 
