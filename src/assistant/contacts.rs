@@ -73,8 +73,9 @@ struct ContactAnswer {
     as_of: Option<OffsetDateTime>,
 }
 
+/// A contact as an answer carries it.
 #[derive(Serialize)]
-struct Row {
+pub(crate) struct Row {
     connection: ConnectionId,
     id: ContactId,
     name: Option<String>,
@@ -140,7 +141,8 @@ impl ContactArguments {
     }
 }
 
-fn row(found: Found<Contact>) -> Row {
+/// A contact as an answer carries it.
+pub(crate) fn row(found: Found<Contact>) -> Row {
     let Found { connection, row } = found;
     let account = row.account().cloned();
     let mut emails = row.emails;

@@ -7,7 +7,9 @@
 mod account;
 mod accounts;
 mod arguments;
+mod brief;
 mod choice;
+mod company;
 mod contacts;
 mod engagement;
 mod explain;

@@ -142,8 +142,9 @@ struct SearchAnswer {
     as_of: Option<OffsetDateTime>,
 }
 
+/// An opportunity as an answer carries it.
 #[derive(Serialize)]
-struct Row {
+pub(crate) struct Row {
     connection: ConnectionId,
     id: OpportunityId,
     name: Option<String>,
@@ -280,14 +281,18 @@ impl From<Status> for OpportunityStatus {
 
 /// What the rows of an answer refer to.
 #[derive(Default)]
-struct Names {
+pub(crate) struct Names {
     currencies: BTreeMap<(ConnectionId, CurrencyId), CurrencyCode>,
     accounts: BTreeMap<(ConnectionId, AccountId), String>,
     owners: groups::Names,
 }
 
 impl Names {
-    async fn read(query: &dyn Query, scope: &Scope, rows: &[Found<Opportunity>]) -> Result<Self> {
+    pub(crate) async fn read(
+        query: &dyn Query,
+        scope: &Scope,
+        rows: &[Found<Opportunity>],
+    ) -> Result<Self> {
         let mut names = Self::default();
         let connections: BTreeSet<ConnectionId> = rows.iter().map(|one| one.connection).collect();
         for connection in connections {
@@ -316,7 +321,7 @@ impl Names {
         Ok(names)
     }
 
-    fn row(&self, found: Found<Opportunity>) -> Row {
+    pub(crate) fn row(&self, found: Found<Opportunity>) -> Row {
         let Found { connection, row } = found;
         let (account, owner) = (row.account().cloned(), owner(&row));
         let of_account = account.clone().map(|id| (connection, id));

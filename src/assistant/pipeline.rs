@@ -180,7 +180,8 @@ fn sentence(days: Days, totals: &Totals) -> String {
     text
 }
 
-fn list(totals: &[CurrencyTotal]) -> String {
+/// Sums as people read them: `1 EUR, 2 GBP and 3 USD`.
+pub(crate) fn list(totals: &[CurrencyTotal]) -> String {
     let sums: Vec<String> = totals.iter().map(|one| one.total.to_string()).collect();
     match sums.split_last() {
         Some((last, [])) => last.clone(),

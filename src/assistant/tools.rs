@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::assistant::accounts::{self, AccountsArguments};
 use crate::assistant::arguments::{ToolArguments, read, schema};
+use crate::assistant::brief::{self, BriefArguments};
 use crate::assistant::contacts::{self, ContactArguments};
 use crate::assistant::engagement::{self, EmailedArguments};
 use crate::assistant::explain::{self, ExplainArguments};
@@ -111,6 +112,7 @@ impl Tools {
         vec![
             define::<PipelineArguments>(),
             define::<AccountsArguments>(),
+            define::<BriefArguments>(),
             define::<SearchArguments>(),
             define::<ContactArguments>(),
             define::<EmailedArguments>(),
@@ -132,6 +134,7 @@ impl Tools {
                 pipeline::answer(query, *fiscal_year, scope, &read(arguments)?, now).await?
             }
             AccountsArguments::NAME => accounts::answer(query, scope, &read(arguments)?).await?,
+            BriefArguments::NAME => brief::answer(query, scope, &read(arguments)?).await?,
             SearchArguments::NAME => {
                 opportunities::answer(query, *fiscal_year, scope, &read(arguments)?, now).await?
             }

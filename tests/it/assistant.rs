@@ -5,7 +5,8 @@ use std::sync::Arc;
 use fluint_crm::assistant::Tools;
 use fluint_crm::model::query::Scope;
 use fluint_crm::model::{
-    Account, AccountId, Currency, CurrencyCode, CurrencyId, CurrencyRole, Opportunity, WorkspaceId,
+    Account, AccountId, Contact, ContactId, Currency, CurrencyCode, CurrencyId, CurrencyRole,
+    CustomerRef, Opportunity, WorkspaceId,
 };
 use fluint_crm::{Budget, Error};
 use serde_json::{Value, json};
@@ -27,6 +28,10 @@ fn currency(code: &str, role: CurrencyRole) -> Currency {
     currency
 }
 
+fn currencies() -> Vec<Currency> {
+    vec![currency("EUR", CurrencyRole::Base), currency("USD", CurrencyRole::Other)]
+}
+
 fn worth(id: &str, account: &str, amount: &str, code: &str, close: Date) -> Opportunity {
     let mut opportunity = opportunity(id, "u1");
     opportunity.account = Some(AccountId::new(account).unwrap());
@@ -43,8 +48,7 @@ async fn synced() -> Host {
     {
         let mut state = host.plain.state();
         state.users = vec![user("u1", "ada@contoso.com")];
-        state.currencies =
-            vec![currency("EUR", CurrencyRole::Base), currency("USD", CurrencyRole::Other)];
+        state.currencies = currencies();
         state.accounts = vec![
             account("a1", "Contoso"),
             account("a2", "Contoso Pharma"),
@@ -372,6 +376,66 @@ async fn oll_1_opportunities_are_narrowed_and_sorted_page_by_page() {
 }
 
 #[tokio::test]
+async fn acc_1_a_brief_joins_the_accounts_of_a_company() {
+    let host = host();
+    {
+        let mut state = host.plain.state();
+        let account = |id: &str, name: &str, website: &str| {
+            let mut account = Account::new(AccountId::new(id).unwrap());
+            (account.name, account.website) = (Some(name.to_owned()), Some(website.to_owned()));
+            account
+        };
+        let contact = |id: &str, account: &str| {
+            let mut contact = Contact::new(ContactId::new(id).unwrap());
+            contact.name = Some(format!("Person {id}"));
+            contact.parent = Some(CustomerRef::Account(AccountId::new(account).unwrap()));
+            contact
+        };
+        state.users = vec![user("u1", "ada@contoso.com")];
+        state.currencies = currencies();
+        state.accounts = vec![
+            account("a1", "Contoso Ltd", "https://www.contoso.com"),
+            account("a2", "Contoso Services", "contoso.com/services"),
+            account("a3", "Fabrikam", "fabrikam.com"),
+        ];
+        state.contacts = (1..=11).map(|at| contact(&format!("c{at:02}"), "a1")).collect();
+        state.contacts.extend([contact("c12", "a2"), contact("c13", "a3")]);
+        state.opportunities = vec![
+            worth("o1", "a1", "12500.50", "EUR", date!(2026 - 03 - 31)),
+            worth("o2", "a2", "0.10", "EUR", date!(2026 - 01 - 01)),
+            worth("o3", "a2", "300", "USD", date!(2026 - 02 - 15)),
+            worth("o4", "a3", "99", "USD", date!(2026 - 04 - 01)),
+        ];
+    }
+    host.connect().await;
+    host.crm.run_due(&Budget::default()).await.unwrap();
+    for arguments in [
+        json!({ "account_name": "contoso services" }),
+        json!({ "account_id": "a1" }),
+        json!({ "account_id": "a2", "account_name": "Fabrikam" }),
+    ] {
+        let answer = ask(&host, "account_brief", arguments).await.unwrap();
+        assert_eq!(
+            answer["answer"],
+            "Contoso Ltd: 2 accounts, more than 10 contacts, 3 open opportunities, worth 12500.60 \
+             EUR and 300.00 USD. As of 2026-02-02 09:00 UTC."
+        );
+        assert_eq!(answer["company"]["key"], json!({ "domain": "contoso.com" }));
+        assert_eq!(answer["company"]["accounts"].as_array().unwrap().len(), 2);
+        assert_eq!(ids(&answer), ["o2", "o3", "o1"]);
+        assert_eq!(answer["more_contacts"], true);
+        assert_eq!(answer["contacts"].as_array().unwrap().len(), 10);
+    }
+    let unclear =
+        ask(&host, "account_brief", json!({ "account_name": "Contoso S" })).await.unwrap();
+    assert_eq!(unclear["candidates"][0]["id"], "a2");
+    let unknown = ask(&host, "account_brief", json!({ "account_id": "a9" })).await.unwrap();
+    assert_eq!(unknown["answer"], "No account has the id a9. As of 2026-02-02 09:00 UTC.");
+    let none = ask(&host, "account_brief", json!({ "account_id": " " })).await.unwrap_err();
+    assert!(none.to_string().ends_with("it is missing; a good value is \"Contoso\""), "{none}");
+}
+
+#[tokio::test]
 async fn oll_3_owners_and_stages_are_never_guessed() {
     let host = host();
     {
@@ -422,7 +486,7 @@ async fn oll_3_owners_and_stages_are_never_guessed() {
 async fn oll_3_schemas_describe_what_the_tools_accept() {
     let host = synced().await;
     let definitions = tools(&host).definitions();
-    assert_eq!(definitions.len(), 7);
+    assert_eq!(definitions.len(), 8);
     for definition in definitions {
         let schema = &definition.input_schema;
         assert_eq!(schema["type"], "object", "{}", definition.name);

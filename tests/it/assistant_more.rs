@@ -402,7 +402,7 @@ async fn oll_3_bad_arguments_of_each_further_tool_name_themselves() {
         example.as_object_mut().unwrap().remove("cursor");
         tools.call(&scope, definition.name, example).await.unwrap();
     }
-    assert_eq!(tools.definitions().len(), 7);
+    assert_eq!(tools.definitions().len(), 8);
 }
 
 /// Two workspaces connect the same org, so that all ids of the CRM are the same.
