@@ -53,7 +53,7 @@ impl When<'_> {
                 return Err(refuse(
                     "fiscal_year_starts",
                     "it is missing, and a fiscal period needs it: the month, 1 to 12, in which the \
-                     company's fiscal year begins; ask the person. A good value is 7",
+                     company's fiscal year begins; ask the person; a good value is 7",
                 ));
             }
             let last = range.before.previous_day().unwrap_or(range.before);

@@ -376,6 +376,31 @@ async fn oll_1_opportunities_are_narrowed_and_sorted_page_by_page() {
 }
 
 #[tokio::test]
+async fn oll_2_money_beyond_64_bits_of_cents_is_summed_exactly() {
+    let host = host();
+    {
+        let mut state = host.plain.state();
+        (state.users, state.currencies) = (vec![user("u1", "ada@contoso.com")], currencies());
+        state.accounts = vec![account("a1", "Contoso")];
+        state.opportunities = vec![
+            worth("o1", "a1", "500000000000000000.99", "EUR", date!(2026 - 03 - 31)),
+            worth("o2", "a1", "400000000000000000.0001", "EUR", date!(2026 - 03 - 30)),
+            worth("o3", "a1", "0.0000000001", "EUR", date!(2026 - 03 - 29)),
+        ];
+    }
+    host.connect().await;
+    host.crm.run_due(&Budget::default()).await.unwrap();
+    let sum = json!({ "amount": "900000000000000000.9901000001", "currency": "EUR" });
+    let year = json!({ "period": "this_year", "group_by": "owner" });
+    let answer = ask(&host, "pipeline_value", year).await.unwrap();
+    assert_eq!(answer["by_currency"], json!([{ "total": sum, "count": 3 }]));
+    assert_eq!(answer["groups"][0]["by_currency"][0]["total"], sum);
+    let brief = json!({ "account_name": "Contoso" });
+    let brief = ask(&host, "account_brief", brief).await.unwrap();
+    assert_eq!(brief["pipeline"]["by_currency"][0]["total"], sum);
+}
+
+#[tokio::test]
 async fn acc_1_a_brief_joins_the_accounts_of_a_company() {
     let host = host();
     {

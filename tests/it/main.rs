@@ -11,6 +11,7 @@ mod deals_role;
 mod dynamics;
 mod fakes;
 mod foreign;
+mod hostile_calls;
 #[cfg(feature = "mcp")]
 mod mcp;
 mod openid;
