@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::assistant::arguments::{ToolArguments, refuse};
 use crate::assistant::pipeline::freshness;
@@ -146,8 +147,13 @@ pub(crate) async fn warnings(
     Ok(warnings)
 }
 
-/// The answer with warnings, in its sentence and by themselves.
-pub(crate) fn with_warnings(mut answer: Value, warnings: Vec<String>) -> Value {
+/// The answer with warnings, in its sentence and by themselves, and with how fresh the data is where
+/// it does not say so: an answer that asks back reads nothing that would.
+pub(crate) fn with_freshness(
+    mut answer: Value,
+    as_of: Option<OffsetDateTime>,
+    warnings: Vec<String>,
+) -> Value {
     if let Some(Value::String(sentence)) = answer.get_mut("answer") {
         for warning in &warnings {
             sentence.push(' ');
@@ -156,6 +162,10 @@ pub(crate) fn with_warnings(mut answer: Value, warnings: Vec<String>) -> Value {
     }
     if let Value::Object(fields) = &mut answer {
         fields.insert("warnings".to_owned(), Value::from(warnings));
+        if fields.get("as_of").is_none_or(Value::is_null) {
+            let text = as_of.and_then(|at| at.format(&Rfc3339).ok());
+            fields.insert("as_of".to_owned(), Value::from(text));
+        }
     }
     answer
 }

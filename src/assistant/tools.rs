@@ -23,6 +23,7 @@ use crate::model::CrmKind;
 use crate::model::query::Scope;
 use crate::rules::FiscalYear;
 use crate::storage::Stores;
+use crate::storage::fallback::oldest;
 
 /// Answers questions about a workspace's CRM data, for an assistant to call.
 ///
@@ -152,8 +153,9 @@ impl Tools {
             }
             _ => return Err(Error::not_found("a tool of that name")),
         };
+        let as_of = oldest(&query.as_of(scope).await?);
         let warnings = status::warnings(stores, intervals, scope, now).await?;
-        Ok(status::with_warnings(answer, warnings))
+        Ok(status::with_freshness(answer, as_of, warnings))
     }
 }
 

@@ -16,6 +16,7 @@ mod odd_org;
 mod orgs;
 mod paging;
 mod preflight;
+mod questions;
 mod rows;
 mod sealed;
 mod secrets;
