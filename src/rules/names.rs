@@ -85,6 +85,11 @@ impl NameKey {
         self.cut
     }
 
+    /// Whether a name has another legal form than this one says.
+    fn is_of_other_form(&self, name: &Self) -> bool {
+        !self.form.is_empty() && self.form != name.form
+    }
+
     /// Whether two names are equal but for a legal form that one of them leaves out or abbreviates.
     ///
     /// "Contoso" is "Contoso GmbH", and "Contoso Ltd" is "Contoso Limited", but "Contoso GmbH" is

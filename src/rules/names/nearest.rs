@@ -56,12 +56,15 @@ impl<K: Ord, V> Nearest<K, V> {
         }
     }
 
-    /// The nearest first; ties by the folded name and then the key.
+    /// The nearest first; ties by whether the legal form is the one that was typed, the folded name
+    /// and then the key.
     pub(crate) fn finish(self) -> Vec<(K, V)> {
         let compared = self.seen.into_iter().map(|Seen { place: (_, folded, key), value }| {
-            (Reverse(self.query.similarity(&NameKey::new(&folded))), folded, key, value)
+            let name = NameKey::new(&folded);
+            let is_of_other_form = self.query.key.is_of_other_form(&name);
+            ((Reverse(self.query.similarity(&name)), is_of_other_form), folded, key, value)
         });
-        let mut near: Vec<_> = compared.filter(|(near, ..)| near.0.is_close()).collect();
+        let mut near: Vec<_> = compared.filter(|(near, ..)| near.0.0.is_close()).collect();
         near.sort_by(|a, b| (a.0, &a.1, &a.2).cmp(&(b.0, &b.1, &b.2)));
         near.truncate(self.limit);
         near.into_iter().map(|(_, _, key, value)| (key, value)).collect()
@@ -185,7 +188,8 @@ mod tests {
         let query = Query::new(query);
         let near = |at: usize| query.similarity(&NameKey::new(&folded[at]));
         let mut close: Vec<usize> = (0..folded.len()).filter(|&at| near(at).is_close()).collect();
-        close.sort_by_key(|&at| (Reverse(near(at)), &folded[at], at));
+        let other_form = |at: usize| query.key.is_of_other_form(&NameKey::new(&folded[at]));
+        close.sort_by_key(|&at| (Reverse(near(at)), other_form(at), &folded[at], at));
         close.truncate(limit);
         close
     }

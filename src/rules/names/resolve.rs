@@ -72,7 +72,7 @@ pub fn resolve<'a, T: Ord>(
     let mut equal = Vec::new();
     let mut close = Vec::new();
     for (id, name) in candidates {
-        let (equality, similarity) = compare(typed, &query, name);
+        let (equality, similarity, is_of_other_form) = compare(typed, &query, name);
         let found = NameMatch { id, name, similarity };
         match equality {
             Some(equality) if best.is_none_or(|best| equality <= best) => {
@@ -82,14 +82,19 @@ pub fn resolve<'a, T: Ord>(
                 best = Some(equality);
                 equal.push(found);
             }
-            None if best.is_none() && similarity.is_close() => close.push(found),
+            None if best.is_none() && similarity.is_close() => {
+                close.push((is_of_other_form, found))
+            }
             _ => {}
         }
     }
     equal.sort_unstable_by(|a, b| (a.name, &a.id).cmp(&(b.name, &b.id)));
-    close.sort_unstable_by(|a, b| {
-        (Reverse(a.similarity), a.name, &a.id).cmp(&(Reverse(b.similarity), b.name, &b.id))
+    // Of names that are as near, those with the legal form that was typed come first.
+    close.sort_unstable_by(|(a_form, a), (b_form, b)| {
+        let (a_near, b_near) = (Reverse(a.similarity), Reverse(b.similarity));
+        (a_near, a_form, a.name, &a.id).cmp(&(b_near, b_form, b.name, &b.id))
     });
+    let close: Vec<_> = close.into_iter().map(|(_, found)| found).collect();
     let mut equal = first_of_each(equal, usize::MAX);
     match equal.len() {
         0 if close.is_empty() => Resolved::Nothing,
@@ -99,17 +104,19 @@ pub fn resolve<'a, T: Ord>(
     }
 }
 
-fn compare(typed: &str, query: &Query, name: &str) -> (Option<Equality>, Similarity) {
+/// How a name equals what was typed, how near it is, and whether its legal form is another.
+fn compare(typed: &str, query: &Query, name: &str) -> (Option<Equality>, Similarity, bool) {
     if name.trim() == typed {
-        return (Some(Equality::AsTyped), Similarity::SAME);
+        return (Some(Equality::AsTyped), Similarity::SAME, false);
     }
-    let similarity = query.similarity(&NameKey::new(name));
+    let key = NameKey::new(name);
+    let similarity = query.similarity(&key);
     let equality = match similarity {
         Similarity::SAME_FOLDED => Some(Equality::Folded),
         Similarity::SAME_CORE => Some(Equality::Core),
         _ => None,
     };
-    (equality, similarity)
+    (equality, similarity, query.key.is_of_other_form(&key))
 }
 
 /// The first match of each id, in the order given.
