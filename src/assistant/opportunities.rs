@@ -169,7 +169,8 @@ pub(crate) async fn answer(
     now: OffsetDateTime,
 ) -> Result<Value> {
     // What is wrong with the call itself comes before any question.
-    let mut question = arguments.question(fiscal_year, scope, now)?;
+    let days = arguments.days(fiscal_year, now)?;
+    let mut question = arguments.question(scope, days)?;
     let (name, id) = (arguments.account_name.as_deref(), arguments.account_id.as_deref());
     let account = match choose(query, scope, name, id).await? {
         Choice::Everything => None,
@@ -187,7 +188,7 @@ pub(crate) async fn answer(
     let names = Names::read(query, scope, &found.rows).await?;
     let (next, as_of) = (found.next, found.as_of);
     let opportunities: Vec<Row> = found.rows.into_iter().map(|one| names.row(one)).collect();
-    let days = arguments.days(fiscal_year, now)?.words();
+    let days = days.words();
     let whose = at_account(account.as_ref());
     let answer = arguments.sentence(&opportunities, next.is_some(), &whose, &days, as_of);
     let candidates = Vec::new();
@@ -195,12 +196,7 @@ pub(crate) async fn answer(
 }
 
 impl SearchArguments {
-    fn question(
-        &self,
-        fiscal_year: Option<FiscalYear>,
-        scope: &Scope,
-        now: OffsetDateTime,
-    ) -> Result<OpportunityQuery> {
+    fn question(&self, scope: &Scope, days: Days) -> Result<OpportunityQuery> {
         let mut question = OpportunityQuery::new(scope.clone());
         let filter = &mut question.filter;
         filter.name = given(self.name.as_deref()).map(clipped);
@@ -217,7 +213,7 @@ impl SearchArguments {
             let reason = format!("it is less than min_value; a good value is \"{min}\"");
             return Err(refuse("max_value", &reason));
         }
-        self.days(fiscal_year, now)?.narrow(filter);
+        days.narrow(filter);
         question.sort = match self.sort.unwrap_or_default() {
             Sort::CloseDate => OpportunitySort::CloseDate,
             Sort::Name => OpportunitySort::Name,

@@ -9,7 +9,7 @@ use crate::assistant::arguments::{ToolArguments, refuse};
 use crate::assistant::groups::{self, GroupRow};
 use crate::assistant::when::{Days, When, period_schema};
 use crate::assistant::who;
-use crate::assistant::words::written;
+use crate::assistant::words::{moment, written};
 use crate::error::Result;
 use crate::model::OpportunityStatus;
 use crate::model::query::{
@@ -194,8 +194,6 @@ pub(crate) fn list(totals: &[CurrencyTotal]) -> String {
 pub(crate) fn freshness(as_of: Option<OffsetDateTime>) -> String {
     match as_of {
         None => " No sync has finished yet, so this may be incomplete.".to_owned(),
-        Some(at) => {
-            format!(" As of {} {:02}:{:02} UTC.", at.date(), at.hour(), at.minute())
-        }
+        Some(at) => format!(" As of {}.", moment(at)),
     }
 }

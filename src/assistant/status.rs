@@ -120,7 +120,9 @@ pub(crate) async fn answer(
     let only = id("connection", arguments.connection.as_deref())?;
     let after = id("cursor", arguments.cursor.as_deref())?;
     let is_wanted = |id| only.is_none_or(|only| id == only) && after.is_none_or(|after| id > after);
-    let (connections, left_off) = standings(stores, intervals, scope, is_wanted, now).await?;
+    let fresh = stores.query.as_of(scope).await?;
+    let (connections, left_off) =
+        standings(stores, intervals, scope, &fresh, is_wanted, now).await?;
     let next = connections.last().map(|last| last.connection).filter(|_| left_off > 0);
     let as_of = connections.iter().map(|one| one.last_sync_at).min().flatten();
     let answer = sentence(&connections, left_off, as_of);
@@ -133,9 +135,10 @@ pub(crate) async fn warnings(
     stores: &Stores,
     intervals: &Intervals,
     scope: &Scope,
+    fresh: &[(ConnectionId, Option<OffsetDateTime>)],
     now: OffsetDateTime,
 ) -> Result<Vec<String>> {
-    let (connections, left_off) = standings(stores, intervals, scope, |_| true, now).await?;
+    let (connections, left_off) = standings(stores, intervals, scope, fresh, |_| true, now).await?;
     let mut warnings: Vec<String> =
         connections.into_iter().filter_map(|standing| standing.warning).collect();
     let beyond = warnings.len().saturating_sub(MAX_WARNINGS - 1);
@@ -176,10 +179,10 @@ async fn standings(
     stores: &Stores,
     intervals: &Intervals,
     scope: &Scope,
+    fresh: &[(ConnectionId, Option<OffsetDateTime>)],
     is_wanted: impl Fn(ConnectionId) -> bool + Send,
     now: OffsetDateTime,
 ) -> Result<(Vec<Standing>, usize)> {
-    let fresh = stores.query.as_of(scope).await?;
     let all = stores.connections.connections(&scope.workspace).await?;
     let mut wanted: Vec<Connection> = all
         .into_iter()

@@ -153,9 +153,9 @@ impl Tools {
             }
             _ => return Err(Error::not_found("a tool of that name")),
         };
-        let as_of = oldest(&query.as_of(scope).await?);
-        let warnings = status::warnings(stores, intervals, scope, now).await?;
-        Ok(status::with_freshness(answer, as_of, warnings))
+        let fresh = query.as_of(scope).await?;
+        let warnings = status::warnings(stores, intervals, scope, &fresh, now).await?;
+        Ok(status::with_freshness(answer, oldest(&fresh), warnings))
     }
 }
 

@@ -63,10 +63,10 @@ async fn find(
     text: &str,
 ) -> Result<Option<String>> {
     let (all, is_cut) = all(query, scope, table).await?;
-    if all.iter().any(|one| one.id.eq_ignore_ascii_case(text)) {
-        let exact = all.iter().find(|one| one.id == text);
-        let same = exact.or_else(|| all.iter().find(|one| one.id.eq_ignore_ascii_case(text)));
-        return Ok(same.map(|one| one.id.clone()));
+    let of = |id: &str| all.iter().find(|one| one.id == id);
+    let same = of(text).or_else(|| all.iter().find(|one| one.id.eq_ignore_ascii_case(text)));
+    if let Some(one) = same {
+        return Ok(Some(one.id.clone()));
     }
     let is_it = |detail: &str| table == Table::Users && detail.eq_ignore_ascii_case(text);
     let by_email: Vec<&One> =
@@ -75,7 +75,6 @@ async fn find(
         return Ok(Some(one.id.clone()));
     }
     let names = all.iter().filter_map(|one| Some((one.id.as_str(), one.name.as_deref()?)));
-    let of = |id: &str| all.iter().find(|one| one.id == id);
     let near: Vec<&One> = match resolve(text, names) {
         Resolved::Exact(one) if by_email.is_empty() => return Ok(Some(one.id.to_owned())),
         Resolved::Exact(one) => of(one.id).into_iter().collect(),
