@@ -24,6 +24,7 @@ mod publication;
 pub mod query;
 mod record;
 mod rights;
+mod row_change;
 mod stage;
 mod sweep;
 mod unified;
@@ -57,6 +58,7 @@ pub use publication::{
 };
 pub use record::{Record, RowVersion, Rows, Table};
 pub use rights::{Reach, Rights};
+pub use row_change::{ChangedField, FieldChange, FoundChange, RowChange, RowChangeKind};
 pub use stage::{
     AssignmentState, CurrentStage, ProcessRef, Stage, StageAssignment, StageFilter, StageSource,
 };

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use time::{Date, OffsetDateTime};
 
 use super::{
-    Account, AccountId, Amount, ConnectionId, Contact, CurrencyCode, Money, Opportunity,
-    OpportunityStatus, StageId, UserId, WorkspaceId,
+    Account, AccountId, Amount, ConnectionId, Contact, CurrencyCode, FoundChange, Money,
+    Opportunity, OpportunityStatus, StageId, UserId, WorkspaceId,
 };
 
 /// The most rows that one answer carries.
@@ -314,6 +314,39 @@ impl Groups {
     }
 }
 
+/// A question for what the last syncs found changed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct ChangesQuery {
+    /// Whose rows.
+    pub scope: Scope,
+    /// Only of this account: itself, its contacts and its opportunities.
+    pub account: Option<AccountId>,
+    /// The most changes wanted, 1 to [`MAX_LIMIT`].
+    pub limit: u32,
+}
+
+impl ChangesQuery {
+    /// The newest 50 changes of every row in scope.
+    #[must_use]
+    pub const fn new(scope: Scope) -> Self {
+        Self { scope, account: None, limit: 50 }
+    }
+}
+
+/// What the last syncs found changed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "stores build it")]
+pub struct Changes {
+    /// The changes, the newest first; those of one moment by connection, table and id.
+    pub rows: Vec<Found<FoundChange>>,
+    /// How many further changes of the scope, whatever the account, were found and not kept, because
+    /// one sync found more than are kept.
+    pub left_off: u64,
+    /// The end of the oldest last sync among the connections in scope (UTC).
+    pub as_of: Option<OffsetDateTime>,
+}
+
 /// Rows with the connection that they came from, and how fresh they are.
 #[derive(Clone, PartialEq, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "stores build it")]
@@ -328,7 +361,7 @@ pub struct Answer<R> {
 }
 
 /// A row with the connection that it came from.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "stores build it")]
 pub struct Found<R> {
     /// The connection.

@@ -7,8 +7,10 @@
 //! [`current_stage`] and [`passes_filter`]. [`next_health`], [`next_sync`] and
 //! [`publication_due_at`] say when work runs, [`judge_sweep`] when vanished rows may go, and
 //! [`Period`] what "this quarter" means, and [`read_stamp`] what a note carries. [`resolve`] says who
-//! is meant by a name, and [`unify_accounts`] which accounts of several CRMs are one company.
+//! is meant by a name, [`unify_accounts`] which accounts of several CRMs are one company, and
+//! [`Tracked`] what changed about a row.
 
+mod changes;
 mod debounce;
 mod health;
 mod names;
@@ -22,6 +24,7 @@ mod stamp;
 mod sweep_guard;
 mod unified;
 
+pub use changes::{Tracked, merge_changes, without_stage};
 pub use debounce::{Debounce, publication_due_at, publication_retry_at};
 pub use health::{HealthEvent, next_health};
 pub(crate) use names::Nearest;

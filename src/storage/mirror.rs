@@ -60,6 +60,7 @@ pub trait Mirror: fmt::Debug + Send + Sync {
     /// A row whose version is the stored one is not written. A row that was missing or gone is so
     /// no more. Fields in [`MirrorPage::absent`] keep the values that are stored. A page that was
     /// stored before in the same run (same table, chain and place) is stored again without effect.
+    /// What the page changes is recorded for [`row_changes`](crate::storage::Query::row_changes).
     ///
     /// # Errors
     /// [`Error::StaleClaim`](crate::Error::StaleClaim); [`Error::Conflict`](crate::Error::Conflict)
@@ -101,7 +102,7 @@ pub trait Mirror: fmt::Debug + Send + Sync {
 
     /// Settles missing rows by what the CRM says about their ids: rows found are stored and missing
     /// no more; rows gone get a mark, go out of every answer, and can be put back for 30 days.
-    /// A row that is not missing any more is not marked.
+    /// A row that is not missing any more is not marked. What it changes is recorded as that of a page.
     ///
     /// # Errors
     /// [`Error::StaleClaim`](crate::Error::StaleClaim).

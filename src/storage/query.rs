@@ -7,8 +7,8 @@ use time::OffsetDateTime;
 
 use crate::error::Result;
 use crate::model::query::{
-    AccountQuery, Accounts, ContactQuery, Contacts, Groups, GroupsQuery, Opportunities,
-    OpportunityQuery, Scope, Totals, TotalsQuery,
+    AccountQuery, Accounts, Changes, ChangesQuery, ContactQuery, Contacts, Groups, GroupsQuery,
+    Opportunities, OpportunityQuery, Scope, Totals, TotalsQuery,
 };
 use crate::model::{ConnectionId, RecordId, Rows, Table, WorkspaceId};
 use crate::storage::fallback;
@@ -65,6 +65,17 @@ pub trait Query: fmt::Debug + Send + Sync {
     /// Totals of opportunities, group by group.
     async fn groups(&self, query: &GroupsQuery) -> Result<Groups> {
         fallback::groups(self, query).await
+    }
+
+    /// What the last syncs found changed about accounts, contacts and opportunities, the newest first.
+    ///
+    /// A mirror that records changes does so in the step that stores the rows: what a table's second
+    /// and later reads find, [`MAX_CHANGES`](crate::storage::steps::MAX_CHANGES) in one run at most,
+    /// for the last [`KEEP_RUNS`](crate::storage::steps::KEEP_RUNS) runs that found any. One that
+    /// keeps the default records none.
+    async fn row_changes(&self, query: &ChangesQuery) -> Result<Changes> {
+        let as_of = fallback::oldest(&self.as_of(&query.scope).await?);
+        Ok(Changes { as_of, ..Changes::default() })
     }
 
     /// Totals of opportunities.

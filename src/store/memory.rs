@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::model::{ConnectionId, PublicationId, WorkspaceId};
 use crate::storage::Claim;
 
+mod changes;
 mod connections;
 mod deals;
 mod due;

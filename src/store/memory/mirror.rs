@@ -12,6 +12,7 @@ use crate::storage::{
     Claim, Mirror, MirrorPage, MissingRow, NewRun, NewSweep, PageWritten, Pull, PullPhase,
     PullProgress, Settled, StageChoice, Sweep, SweepDecision, TableRead, TableSummary, Unfinished,
 };
+use crate::store::memory::changes::KeptChanges;
 use crate::store::memory::rows::{MirroredRows, Put, Sight};
 use crate::store::memory::run::{PageFacts, Received, Run};
 use crate::store::memory::{MemoryStore, Place, State, place};
@@ -34,6 +35,8 @@ pub(super) struct ConnectionCopy {
     counts: BTreeMap<Table, u64>,
     /// How looking for missing rows ended last.
     sweeps: BTreeMap<Table, Sweep>,
+    /// What the last runs found changed.
+    pub(super) changes: KeptChanges,
 }
 
 #[async_trait]
@@ -72,9 +75,10 @@ impl Mirror for MemoryStore {
     }
 
     async fn apply_page(&self, claim: &Claim, page: MirrorPage) -> Result<PageWritten> {
+        let now = self.now();
         let mut state = self.lock();
         let copy = state.copy(claim, page.run)?;
-        let ConnectionCopy { rows, run, .. } = copy;
+        let ConnectionCopy { rows, run, counts, changes: kept, .. } = copy;
         let run = run.as_mut().ok_or_else(|| no_run(page.run))?;
         let read = match run.receive(&page)? {
             Received::Before(written) => return Ok(written),
@@ -84,7 +88,11 @@ impl Mirror for MemoryStore {
         let mut strangers = page.also_seen;
         let counted = (page.rows.len() + strangers.len()) as u64;
         let absent: Vec<&str> = page.absent.iter().map(|field| &**field).collect();
-        let Put { written, first_seen: mut seen } = rows.put(page.rows, &absent, stamp);
+        let Put { written, first_seen: mut seen, changes } = rows.put(page.rows, &absent, stamp);
+        // Of a table that the last finished run did not read, all would be new.
+        if counts.contains_key(&table) {
+            kept.record(page.run, now, changes);
+        }
         strangers.retain(|id| {
             let sight = rows.see(table, id, stamp);
             seen += u64::from(sight == Sight::First);
@@ -137,8 +145,12 @@ impl Mirror for MemoryStore {
         let copy = state.copy(claim, run)?;
         let stamp = copy.rows.stamp();
         let absent: Vec<&str> = settled.absent.iter().map(|field| &**field).collect();
-        copy.rows.put(settled.found.clone(), &absent, stamp);
-        copy.rows.remove(settled.found.table(), &settled.gone, now, run);
+        let table = settled.found.table();
+        let mut changes = copy.rows.put(settled.found.clone(), &absent, stamp).changes;
+        changes.extend(copy.rows.remove(table, &settled.gone, now, run));
+        if copy.counts.contains_key(&table) {
+            copy.changes.record(run, now, changes);
+        }
         Ok(())
     }
 
@@ -181,7 +193,10 @@ impl Mirror for MemoryStore {
             }
             SweepDecision::Undo => match copy.rows.put_back(run, now) {
                 0 => Err(no_sweep(run)),
-                rows => Ok(rows),
+                rows => {
+                    copy.changes.take_back_gone(run);
+                    Ok(rows)
+                }
             },
         }
     }
@@ -194,6 +209,7 @@ impl Mirror for MemoryStore {
         if let Some(run) = copy.run.as_mut().filter(|run| run.phase != PullPhase::Finished) {
             copy.counts = run.counts();
             copy.synced_at = Some(now);
+            copy.changes.prune();
             run.finish(now);
         }
         Ok(())

@@ -1,14 +1,17 @@
 //! Reads of the synced copy. The questions are answered by the fallback, which scans.
 
+use std::cmp::Reverse;
+
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use crate::error::Result;
-use crate::model::query::Scope;
+use crate::model::query::{Changes, ChangesQuery, Found, MAX_LIMIT, Scope};
 use crate::model::{ConnectionId, RecordId, Rows, Table, WorkspaceId};
 use crate::storage::Query;
+use crate::storage::fallback::oldest;
 use crate::store::memory::rows::MirroredRows;
-use crate::store::memory::{MemoryStore, place};
+use crate::store::memory::{MemoryStore, at_most, place};
 
 #[async_trait]
 impl Query for MemoryStore {
@@ -35,5 +38,30 @@ impl Query for MemoryStore {
         });
         let synced_at = |place| state.mirror.copies.get(place).and_then(|copy| copy.synced_at);
         Ok(ours.map(|place| (place.1, synced_at(place))).collect())
+    }
+
+    async fn row_changes(&self, query: &ChangesQuery) -> Result<Changes> {
+        let as_of = oldest(&self.as_of(&query.scope).await?);
+        let state = self.lock();
+        let of = query.account.as_ref();
+        let (mut rows, mut left_off) = (Vec::new(), 0);
+        for ((workspace, connection), copy) in &state.mirror.copies {
+            let is_other = query.scope.connection.is_some_and(|only| only != *connection);
+            if *workspace != query.scope.workspace || is_other {
+                continue;
+            }
+            let found = copy.changes.iter();
+            let found =
+                found.filter(|it| of.is_none_or(|of| it.change.account.as_ref() == Some(of)));
+            rows.extend(found.map(|row| Found { connection: *connection, row: row.clone() }));
+            left_off += copy.changes.left_off();
+        }
+        drop(state);
+        rows.sort_by_cached_key(|Found { connection, row }| {
+            let change = &row.change;
+            (Reverse(row.at), *connection, change.table.as_str(), change.id.clone())
+        });
+        rows.truncate(at_most(query.limit.clamp(1, MAX_LIMIT)));
+        Ok(Changes { rows, left_off, as_of })
     }
 }

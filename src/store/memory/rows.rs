@@ -10,9 +10,10 @@ use time::OffsetDateTime;
 
 use crate::model::{
     Account, AssignedStage, AssignmentState, Candidate, Contact, Currency, CurrencyRole,
-    Opportunity, OpportunityId, OpportunityStatus, OwnerRef, Presence, Record, RecordId, Rows,
-    RunId, Stage, StageAssignment, StageId, Table, User,
+    Opportunity, OpportunityId, OpportunityStatus, OwnerRef, Presence, Record, RecordId, RowChange,
+    Rows, RunId, Stage, StageAssignment, StageId, Table, User,
 };
+use crate::rules::{Tracked, without_stage};
 use crate::storage::steps::{is_unchanged, keep_fields, merge_drifted};
 use crate::storage::{MissingRow, PageWritten, StageChoice, fallback};
 use crate::store::memory::at_most;
@@ -57,6 +58,36 @@ impl MirroredRows {
 
     /// Writes the rows whose version is not the stored one.
     pub(super) fn put(&mut self, rows: Rows, absent: &[&str], stamp: u64) -> Put {
+        let source = rows.table();
+        let mut put = self.put_in_table(rows, absent, stamp);
+        let changes = std::mem::take(&mut put.changes).into_iter();
+        put.changes = changes.filter_map(|change| self.as_told(source, change)).collect();
+        put
+    }
+
+    /// The stage on an opportunity's own row counts only where no assignment says more, and what an
+    /// assignment tells is told with its opportunity's name and account.
+    fn as_told(&self, source: Table, mut change: RowChange) -> Option<RowChange> {
+        match source {
+            Table::Opportunities => {
+                let id = OpportunityId::from(change.id.clone());
+                let is_active = |found: &AssignedStage| {
+                    found.assignment.state == AssignmentState::Active
+                        && !matches!(found.presence, Presence::Gone { .. })
+                };
+                let stands = self.assigned(&id).any(|found| is_active(&found));
+                if stands { without_stage(change) } else { Some(change) }
+            }
+            Table::StageAssignments => {
+                let row = &self.opportunities.0.get(&change.id)?.row;
+                (change.name, change.account) = (row.name.clone(), row.account().cloned());
+                Some(change)
+            }
+            _ => Some(change),
+        }
+    }
+
+    fn put_in_table(&mut self, rows: Rows, absent: &[&str], stamp: u64) -> Put {
         match rows {
             Rows::Users(rows) => self.users.put(rows, absent, stamp),
             Rows::Accounts(rows) => self.accounts.put(rows, absent, stamp),
@@ -112,15 +143,15 @@ impl MirroredRows {
         in_table!(self, table, missing(after, limit))
     }
 
-    /// Marks rows gone that are missing.
+    /// Marks rows gone that are missing, and says so.
     pub(super) fn remove(
         &mut self,
         table: Table,
         ids: &[RecordId],
         since: OffsetDateTime,
         by: RunId,
-    ) {
-        in_table!(self, table, remove(ids, since, by));
+    ) -> Vec<RowChange> {
+        in_table!(self, table, remove(ids, since, by))
     }
 
     /// Puts back what a run has removed; counts it.
@@ -269,6 +300,8 @@ pub(super) struct Put {
     pub(super) written: PageWritten,
     /// Rows that this reading has not seen before.
     pub(super) first_seen: u64,
+    /// What it changed that may be told.
+    pub(super) changes: Vec<RowChange>,
 }
 
 /// What noting an id did.
@@ -282,9 +315,9 @@ pub(super) enum Sight {
     Stranger,
 }
 
-impl<R: Record + Serialize + DeserializeOwned> Held<R> {
+impl<R: Tracked + Serialize + DeserializeOwned> Held<R> {
     fn put(&mut self, rows: Vec<R>, absent: &[&str], stamp: u64) -> Put {
-        let mut put = Put { written: PageWritten::default(), first_seen: 0 };
+        let mut put = Put { written: PageWritten::default(), first_seen: 0, changes: Vec::new() };
         for row in rows {
             let mark = Mark { standing: Standing::Seen, stamp };
             match self.0.entry(row.record_id()) {
@@ -295,17 +328,26 @@ impl<R: Record + Serialize + DeserializeOwned> Held<R> {
                         [] => row,
                         absent => merge_drifted(row, None, absent),
                     };
+                    put.changes.extend(R::change(None, Some(&row)));
                     place.insert(HeldRow { row, mark });
                 }
                 Entry::Occupied(mut place) => {
                     let held = place.get_mut();
                     put.first_seen += u64::from(held.mark.stamp != stamp);
+                    // To whom it was gone, it is new.
+                    let was_gone = matches!(held.mark.standing, Standing::Gone { .. });
                     held.mark = mark;
                     if is_unchanged(held.row.version(), row.version(), absent) {
                         put.written.unchanged += 1;
+                        if was_gone {
+                            put.changes.extend(R::change(None, Some(&held.row)));
+                        }
                     } else {
                         put.written.updated += 1;
-                        held.row = keep_fields(row, &held.row, absent);
+                        let row = keep_fields(row, &held.row, absent);
+                        let before = std::mem::replace(&mut held.row, row);
+                        let before = (!was_gone).then_some(&before);
+                        put.changes.extend(R::change(before, Some(&held.row)));
                     }
                 }
             }
@@ -361,13 +403,16 @@ impl<R: Record + Serialize + DeserializeOwned> Held<R> {
         missing.take(at_most(limit)).collect()
     }
 
-    fn remove(&mut self, ids: &[RecordId], since: OffsetDateTime, by: RunId) {
+    fn remove(&mut self, ids: &[RecordId], since: OffsetDateTime, by: RunId) -> Vec<RowChange> {
+        let mut changes = Vec::new();
         for id in ids {
-            let held = self.0.get_mut(id).map(|held| &mut held.mark.standing);
-            if let Some(standing @ Standing::Missing { .. }) = held {
+            let Some(HeldRow { row, mark }) = self.0.get_mut(id) else { continue };
+            if let standing @ Standing::Missing { .. } = &mut mark.standing {
                 *standing = Standing::Gone { since, by };
+                changes.extend(R::change(Some(row), None));
             }
         }
+        changes
     }
 
     fn put_back(&mut self, run: RunId, now: OffsetDateTime) -> u64 {

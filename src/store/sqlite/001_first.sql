@@ -299,6 +299,34 @@ CREATE TABLE seen_pages (
     PRIMARY KEY (workspace, connection, run, name, chain, seq)
 ) STRICT;
 
+-- What the last runs found changed: one row for each mirrored row and run. `number` is the run's.
+CREATE TABLE row_changes (
+    workspace  TEXT NOT NULL,
+    connection BLOB NOT NULL,
+    number     INTEGER NOT NULL,
+    name       TEXT NOT NULL,
+    id         TEXT NOT NULL,
+    run        BLOB NOT NULL,
+    at         INTEGER NOT NULL,
+    label      TEXT,
+    account    TEXT,
+    -- What happened, as JSON.
+    change     TEXT NOT NULL,
+    PRIMARY KEY (workspace, connection, number, name, id)
+) STRICT;
+CREATE INDEX row_changes_by_time ON row_changes (workspace, at DESC, connection, name, id);
+CREATE INDEX row_changes_by_account
+    ON row_changes (workspace, account, at DESC, connection, name, id);
+
+-- How many changes of a run were not kept.
+CREATE TABLE changes_left_off (
+    workspace  TEXT NOT NULL,
+    connection BLOB NOT NULL,
+    number     INTEGER NOT NULL,
+    left_off   INTEGER NOT NULL,
+    PRIMARY KEY (workspace, connection, number)
+) STRICT, WITHOUT ROWID;
+
 -- How looking for the missing rows of a table ended last.
 CREATE TABLE sweeps (
     workspace   TEXT NOT NULL,

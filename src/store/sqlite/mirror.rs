@@ -17,6 +17,7 @@ use crate::walk::{ChainCursor, CompletenessProof, TablePlan};
 
 mod apply;
 mod candidates;
+pub(crate) mod changes;
 mod choices;
 mod drift;
 mod finish;
@@ -24,6 +25,10 @@ pub(crate) mod rows;
 mod runs;
 mod seen;
 mod sweeps;
+
+/// What is kept of runs, beside the mirrored rows.
+const RUN_TABLES: [&str; 7] =
+    ["runs", "run_tables", "chains", "seen_pages", "sweeps", "row_changes", "changes_left_off"];
 
 #[async_trait]
 impl Mirror for SqliteStore {
@@ -60,10 +65,10 @@ impl Mirror for SqliteStore {
     }
 
     async fn apply_page(&self, claim: &Claim, page: MirrorPage) -> Result<PageWritten> {
-        let claim = claim.clone();
+        let (claim, now) = (claim.clone(), self.now());
         self.database
             .write("apply a page", Survives::Crash, move |tx| {
-                apply::apply(tx, &claims::pulled(tx, &claim)?, &page)
+                apply::apply(tx, &claims::pulled(tx, &claim)?, &page, now)
             })
             .await
     }
@@ -193,9 +198,7 @@ impl Mirror for SqliteStore {
         self.database
             .write("purge the synced copy", Survives::PowerLoss, move |tx| {
                 let mirrored = Table::ALL.iter().map(|table| table.as_str());
-                for table in
-                    mirrored.chain(["runs", "run_tables", "chains", "seen_pages", "sweeps"])
-                {
+                for table in mirrored.chain(RUN_TABLES) {
                     tx.prepare_cached(&format!(
                         "DELETE FROM {table} WHERE workspace = ? AND connection = ?"
                     ))?

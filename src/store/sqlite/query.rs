@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 
 use crate::error::Result;
 use crate::model::query::{
-    AccountQuery, Accounts, ContactQuery, Contacts, Groups, GroupsQuery, Opportunities,
-    OpportunityQuery, OpportunitySort, Scope, Totals, TotalsQuery,
+    AccountQuery, Accounts, Changes, ChangesQuery, ContactQuery, Contacts, Groups, GroupsQuery,
+    Opportunities, OpportunityQuery, OpportunitySort, Scope, Totals, TotalsQuery,
 };
 use crate::model::{
     Account, ConnectionId, Contact, Currency, Opportunity, RecordId, Rows, Stage, StageAssignment,
@@ -19,6 +19,7 @@ use crate::storage::Query;
 use crate::storage::fallback::{SortKey, SortedPage, account_question, oldest};
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::codec::{Columns, NULL, Owner, collect, integer, text, uuid};
+use crate::store::sqlite::mirror::changes;
 use crate::store::sqlite::mirror::rows::{Mirrored, select_list};
 use crate::store::sqlite::trouble::Trouble;
 
@@ -141,6 +142,16 @@ impl Query for SqliteStore {
                 rows.passing(&query.filter);
                 let groups = totals::read_groups(tx, &query.scope, &rows, Some(query.by))?;
                 Ok(Groups::of(groups, oldest(&connections)))
+            })
+            .await
+    }
+
+    async fn row_changes(&self, query: &ChangesQuery) -> Result<Changes> {
+        let query = query.clone();
+        self.database
+            .read("read what syncs found changed", move |tx| {
+                let as_of = oldest(&as_of(tx, &query.scope)?);
+                changes::read(tx, &query, as_of)
             })
             .await
     }

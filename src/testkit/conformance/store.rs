@@ -35,6 +35,7 @@ use crate::storage::Stores;
 use crate::testkit::ManualClock;
 
 pub mod candidates;
+pub mod changes;
 pub mod connections;
 pub mod deals;
 pub mod due;
@@ -115,6 +116,24 @@ macro_rules! store_conformance {
                 candidates_come_in_pages_in_the_order_of_their_ids
                 dea_3_stages_come_in_process_order
                 dea_3_stages_count_open_opportunities
+            );
+            $crate::store_conformance!(@role changes, $store;
+                acc_1_what_a_first_read_finds_is_no_change
+                acc_1_a_later_run_tells_what_came_changed_and_went
+                acc_1_a_new_version_alone_is_no_change
+                acc_1_a_change_is_told_once_in_a_run
+                acc_1_there_and_back_in_a_run_is_no_change
+                acc_1_a_stage_is_told_by_its_best_source
+                acc_1_changes_are_found_by_account
+                acc_1_a_row_that_moved_says_where_from
+                acc_1_the_newest_changes_come_first
+                acc_1_what_is_gone_is_told_until_it_is_put_back
+                acc_1_changes_of_the_last_runs_are_kept
+                acc_1_a_flood_of_changes_is_kept_in_part
+                con_8_purging_erases_the_changes
+                r_26_a_stale_claim_records_no_change
+                oll_4_changes_of_two_workspaces_keep_apart
+                r_21_absent_fields_are_no_change
             );
             $crate::store_conformance!(@role connections, $store;
                 con_2_an_open_sign_in_is_listed_for_its_workspace_alone
@@ -416,6 +435,7 @@ mod tests {
     fn host_2_the_macro_runs_every_behaviour() {
         let suites = [
             include_str!("store/candidates.rs"),
+            include_str!("store/changes.rs"),
             include_str!("store/connections.rs"),
             include_str!("store/deals.rs"),
             include_str!("store/due.rs"),

@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 
 use crate::error::Result;
 use crate::model::query::{
-    AccountQuery, Accounts, ContactQuery, Contacts, Groups, GroupsQuery, Opportunities,
-    OpportunityQuery, Scope, Totals, TotalsQuery,
+    AccountQuery, Accounts, Changes, ChangesQuery, ContactQuery, Contacts, Groups, GroupsQuery,
+    Opportunities, OpportunityQuery, Scope, Totals, TotalsQuery,
 };
 use crate::model::{
     Candidate, ConnectionId, OpportunityId, RecordId, Rows, RunId, Table, WorkspaceId,
@@ -151,6 +151,10 @@ impl Query for WatchedStore {
 
     async fn accounts(&self, query: &AccountQuery) -> Result<Accounts> {
         self.read("accounts", self.inner.query.accounts(query)).await
+    }
+
+    async fn row_changes(&self, query: &ChangesQuery) -> Result<Changes> {
+        self.read("row_changes", self.inner.query.row_changes(query)).await
     }
 
     async fn nearest_accounts(&self, scope: &Scope, name: &str, limit: u32) -> Result<Accounts> {

@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 
 use rusqlite::{CachedStatement, OptionalExtension, Transaction, params_from_iter};
+use time::OffsetDateTime;
 
 use crate::error::Error;
-use crate::model::{RecordId, RowVersion, Rows};
+use crate::model::{RecordId, RowVersion, Rows, RunId};
 use crate::storage::{MirrorPage, PageWritten, PullPhase};
 use crate::store::sqlite::codec::{Columns, Owner, counter, integer, owned_text, text, uuid};
-use crate::store::sqlite::mirror::rows::Mirrored;
+use crate::store::sqlite::mirror::changes::Recorder;
+use crate::store::sqlite::mirror::rows::{Mirrored, stored};
 use crate::store::sqlite::mirror::{drift, runs};
 use crate::store::sqlite::trouble::Trouble;
 
@@ -17,6 +19,7 @@ pub(crate) fn apply(
     tx: &Transaction<'_>,
     owner: &Owner,
     page: &MirrorPage,
+    now: OffsetDateTime,
 ) -> Result<PageWritten, Trouble> {
     let refused = || Error::conflict(format!("run {}", page.run)).into();
     let phase = runs::phase(tx, owner, page.run)?;
@@ -27,7 +30,7 @@ pub(crate) fn apply(
     if phase != PullPhase::Reading || page.seq != next {
         return Err(refused());
     }
-    let written = put_rows(tx, owner, &page.rows, &page.absent)?;
+    let written = put_rows(tx, owner, page.run, (&page.rows, &page.absent), now)?;
     see(tx, owner, page)?;
     remember(tx, owner, page, written)?;
     runs::advance(tx, owner, page, written)?;
@@ -69,25 +72,33 @@ fn read_written(columns: &mut Columns<'_>) -> Result<PageWritten, Trouble> {
 pub(crate) fn put_rows(
     tx: &Transaction<'_>,
     owner: &Owner,
-    rows: &Rows,
-    absent: &[Cow<'_, str>],
+    run: RunId,
+    (rows, absent): (&Rows, &[Cow<'_, str>]),
+    now: OffsetDateTime,
 ) -> Result<PageWritten, Trouble> {
+    let recorder = Recorder::open(tx, owner, run, rows.table(), now)?;
+    let recorder = recorder.as_ref();
     if absent.is_empty() {
-        return put_whole(tx, owner, rows);
+        return put_whole(tx, owner, rows, recorder);
     }
     let absent: Vec<&str> = absent.iter().map(|field| &**field).collect();
-    put_whole(tx, owner, &drift::merged(tx, owner, rows, &absent)?)
+    put_whole(tx, owner, &drift::merged(tx, owner, rows, &absent)?, recorder)
 }
 
-fn put_whole(tx: &Transaction<'_>, owner: &Owner, rows: &Rows) -> Result<PageWritten, Trouble> {
+fn put_whole(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    rows: &Rows,
+    recorder: Option<&Recorder<'_>>,
+) -> Result<PageWritten, Trouble> {
     match rows {
-        Rows::Users(rows) => put(tx, owner, rows),
-        Rows::Accounts(rows) => put(tx, owner, rows),
-        Rows::Contacts(rows) => put(tx, owner, rows),
-        Rows::Opportunities(rows) => put(tx, owner, rows),
-        Rows::Stages(rows) => put(tx, owner, rows),
-        Rows::StageAssignments(rows) => put(tx, owner, rows),
-        Rows::Currencies(rows) => put(tx, owner, rows),
+        Rows::Users(rows) => put(tx, owner, rows, recorder),
+        Rows::Accounts(rows) => put(tx, owner, rows, recorder),
+        Rows::Contacts(rows) => put(tx, owner, rows, recorder),
+        Rows::Opportunities(rows) => put(tx, owner, rows, recorder),
+        Rows::Stages(rows) => put(tx, owner, rows, recorder),
+        Rows::StageAssignments(rows) => put(tx, owner, rows, recorder),
+        Rows::Currencies(rows) => put(tx, owner, rows, recorder),
     }
 }
 
@@ -96,9 +107,10 @@ fn put<R: Mirrored>(
     tx: &Transaction<'_>,
     owner: &Owner,
     rows: &[R],
+    recorder: Option<&Recorder<'_>>,
 ) -> Result<PageWritten, Trouble> {
     let mut known = tx.prepare_cached(&format!(
-        "SELECT version, coalesce(missing_since, gone_at) FROM {} \
+        "SELECT version, missing_since IS NOT NULL, gone_at IS NOT NULL FROM {} \
          WHERE workspace = ? AND connection = ? AND id = ?",
         R::TABLE
     ))?;
@@ -106,10 +118,19 @@ fn put<R: Mirrored>(
     let mut reappear = tx.prepare_cached(&reappear(R::TABLE.as_str()))?;
     let mut written = PageWritten::default();
     for (id, row) in by_id(rows) {
-        match held(&mut known, owner, &id)? {
-            Some((version, absent)) if version == row.version() => {
+        let held = held(&mut known, owner, &id)?;
+        if let Some(recorder) = recorder
+            && held.is_none_or(|held| held.is_gone || held.version != row.version())
+        {
+            // To whom it was gone, it is new.
+            let stands = held.is_some_and(|held| !held.is_gone);
+            let before = if stands { stored::<R>(tx, owner, &id)? } else { None };
+            recorder.came(before.as_ref(), row)?;
+        }
+        match held {
+            Some(held) if held.version == row.version() => {
                 written.unchanged += 1;
-                if absent {
+                if held.is_missing || held.is_gone {
                     reappear.execute(params_from_iter(owner.with([text(id.as_str())])))?;
                 }
                 continue;
@@ -133,14 +154,22 @@ fn by_id<R: Mirrored>(rows: &[R]) -> Vec<(RecordId, &R)> {
     sorted
 }
 
-/// The version of a stored row, and whether it is marked missing or gone.
+/// How a row is stored.
+#[derive(Clone, Copy)]
+struct Held {
+    version: RowVersion,
+    is_missing: bool,
+    is_gone: bool,
+}
+
 fn held(
     known: &mut CachedStatement<'_>,
     owner: &Owner,
     id: &RecordId,
-) -> Result<Option<(RowVersion, bool)>, Trouble> {
+) -> Result<Option<Held>, Trouble> {
     let found = known.query_row(params_from_iter(owner.with([text(id.as_str())])), |row| {
-        Ok((RowVersion::new(row.get(0)?), row.get::<_, Option<i64>>(1)?.is_some()))
+        let version = RowVersion::new(row.get(0)?);
+        Ok(Held { version, is_missing: row.get(1)?, is_gone: row.get(2)? })
     });
     Ok(found.optional()?)
 }

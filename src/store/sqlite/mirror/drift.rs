@@ -1,13 +1,13 @@
 //! Rows of which some fields did not come, with what is stored of those.
 
-use rusqlite::{OptionalExtension, Transaction, params_from_iter};
+use rusqlite::Transaction;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::model::Rows;
 use crate::storage::steps::merge_drifted;
-use crate::store::sqlite::codec::{Columns, Owner, text};
-use crate::store::sqlite::mirror::rows::{Mirrored, select_list};
+use crate::store::sqlite::codec::Owner;
+use crate::store::sqlite::mirror::rows::{Mirrored, stored};
 use crate::store::sqlite::trouble::Trouble;
 
 /// The rows as they are to be stored.
@@ -34,21 +34,9 @@ fn merge<R: Mirrored + Serialize + DeserializeOwned>(
     rows: &[R],
     absent: &[&str],
 ) -> Result<Vec<R>, Trouble> {
-    let mut held = tx.prepare_cached(&format!(
-        "SELECT {} FROM {} r WHERE workspace = ? AND connection = ? AND id = ?",
-        select_list::<R>("r"),
-        R::TABLE
-    ))?;
-    let mut merged = Vec::with_capacity(rows.len());
-    for row in rows {
-        let id = row.record_id();
-        let found = held
-            .query_row(params_from_iter(owner.with([text(id.as_str())])), |row| {
-                Ok(R::read(&mut Columns::of(row)))
-            })
-            .optional()?
-            .transpose()?;
-        merged.push(merge_drifted(row.clone(), found, absent));
-    }
-    Ok(merged)
+    let merge = |row: &R| {
+        let held = stored(tx, owner, &row.record_id())?;
+        Ok(merge_drifted(row.clone(), held, absent))
+    };
+    rows.iter().map(merge).collect()
 }

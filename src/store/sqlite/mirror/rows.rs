@@ -1,12 +1,14 @@
 //! How each mirrored type stands in its table.
 
+use rusqlite::{OptionalExtension, Transaction, params_from_iter};
+
 use crate::model::{
-    Currency, CurrencyCode, EmailAddress, OwnerRef, ProcessId, ProcessRef, Record, RowVersion,
-    Stage, StageAssignment, User,
+    Currency, CurrencyCode, EmailAddress, OwnerRef, ProcessId, ProcessRef, Record, RecordId,
+    RowVersion, Stage, StageAssignment, User,
 };
-use crate::rules::NameKey;
+use crate::rules::{NameKey, Tracked};
 use crate::store::sqlite::codec::{
-    Columns, NULL, Put, Values, maybe_integer, maybe_text, maybe_time, owned_text, text,
+    Columns, NULL, Owner, Put, Values, maybe_integer, maybe_text, maybe_time, owned_text, text,
 };
 use crate::store::sqlite::trouble::Trouble;
 use crate::store::sqlite::words::Word;
@@ -16,7 +18,7 @@ mod opportunities;
 
 /// A type with a mirror table of its own. The table is named like [`Record::TABLE`] and begins
 /// with workspace, connection, id, version and the mark of a missing row.
-pub(crate) trait Mirrored: Record {
+pub(crate) trait Mirrored: Record + Tracked {
     /// The table's own columns: what is bound and read, in this order.
     const COLUMNS: &'static [&'static str];
 
@@ -40,6 +42,24 @@ pub(crate) trait Mirrored: Record {
 pub(crate) fn select_list<R: Mirrored>(alias: &str) -> String {
     let columns = ["id", "version"].iter().chain(R::COLUMNS);
     columns.map(|column| format!("{alias}.{column}")).collect::<Vec<_>>().join(", ")
+}
+
+/// The stored row with an id.
+pub(crate) fn stored<R: Mirrored>(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    id: &RecordId,
+) -> Result<Option<R>, Trouble> {
+    tx.prepare_cached(&format!(
+        "SELECT {} FROM {} r WHERE workspace = ? AND connection = ? AND id = ?",
+        select_list::<R>("r"),
+        R::TABLE
+    ))?
+    .query_row(params_from_iter(owner.with([text(id.as_str())])), |row| {
+        Ok(R::read(&mut Columns::of(row)))
+    })
+    .optional()?
+    .transpose()
 }
 
 fn version(columns: &mut Columns<'_>) -> Result<RowVersion, Trouble> {

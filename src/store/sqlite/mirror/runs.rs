@@ -15,7 +15,7 @@ use crate::storage::{
 use crate::store::sqlite::codec::{
     Columns, Owner, collect, counter, integer, json, maybe_json, maybe_text, text, time, uuid,
 };
-use crate::store::sqlite::mirror::sweeps;
+use crate::store::sqlite::mirror::{changes, sweeps};
 use crate::store::sqlite::trouble::Trouble;
 use crate::store::sqlite::words::Word;
 use crate::walk::{ChainCursor, Reached, ResumeToken};
@@ -228,6 +228,15 @@ pub(crate) fn phase(tx: &Transaction<'_>, owner: &Owner, run: RunId) -> Result<P
     newest.map(|newest| newest.phase).ok_or_else(|| Error::not_found(format!("run {run}")).into())
 }
 
+/// The number of the connection's newest run.
+///
+/// # Errors
+/// [`Error::NotFound`] when it is another one.
+pub(crate) fn number(tx: &Transaction<'_>, owner: &Owner, run: RunId) -> Result<u64, Trouble> {
+    let newest = newest(tx, owner)?.filter(|newest| newest.id == run);
+    newest.map(|newest| newest.number).ok_or_else(|| Error::not_found(format!("run {run}")).into())
+}
+
 /// Moves a run on to another phase.
 pub(crate) fn enter(
     tx: &Transaction<'_>,
@@ -325,6 +334,7 @@ pub(crate) fn finish(
          WHERE workspace = ?1 AND connection = ?2 AND run = ?3",
     )?
     .execute(params_from_iter(owner.with([uuid(run.as_uuid())])))?;
+    changes::prune(tx, owner)?;
     sweeps::forget_gone(tx, owner, now - KEEP_GONE)
 }
 
@@ -369,7 +379,11 @@ fn written(tx: &Transaction<'_>, owner: &Owner, run: RunId, table: Table) -> Res
 }
 
 /// How many rows of a table the last finished run saw.
-fn last_count(tx: &Transaction<'_>, owner: &Owner, table: Table) -> Result<Option<u64>, Trouble> {
+pub(crate) fn last_count(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    table: Table,
+) -> Result<Option<u64>, Trouble> {
     let count: Option<i64> = tx
         .prepare_cached(
             "SELECT t.seen FROM run_tables t JOIN runs r \

@@ -4,13 +4,15 @@ use rusqlite::{Transaction, params_from_iter};
 use time::OffsetDateTime;
 
 use crate::error::Error;
-use crate::model::{RecordId, RunId, Table};
+use crate::model::{Account, Contact, Opportunity, RecordId, RunId, Table};
 use crate::storage::steps::{approve_sweep, record_sweep};
 use crate::storage::{Approval, MissingRow, NewSweep, Settled, Sweep, SweepDecision};
 use crate::store::sqlite::codec::{
     Columns, Owner, collect, counter, integer, maybe_json, maybe_time, text, time, uuid,
 };
-use crate::store::sqlite::mirror::{apply, runs};
+use crate::store::sqlite::mirror::changes::Recorder;
+use crate::store::sqlite::mirror::rows::stored;
+use crate::store::sqlite::mirror::{apply, changes, runs};
 use crate::store::sqlite::trouble::Trouble;
 
 /// Rows that are missing and were never swept, in the order of their ids.
@@ -45,7 +47,8 @@ pub(crate) fn settle(
     now: OffsetDateTime,
 ) -> Result<(), Trouble> {
     runs::phase(tx, owner, run)?;
-    apply::put_rows(tx, owner, &settled.found, &settled.absent)?;
+    apply::put_rows(tx, owner, run, (&settled.found, &settled.absent), now)?;
+    let recorder = Recorder::open(tx, owner, run, settled.found.table(), now)?;
     let mut mark = tx.prepare_cached(&format!(
         "UPDATE {} SET gone_at = ?4, swept_by = ?5 \
          WHERE workspace = ?1 AND connection = ?2 AND id = ?3 \
@@ -54,7 +57,15 @@ pub(crate) fn settle(
     ))?;
     for id in &settled.gone {
         let values = owner.with([text(id.as_str()), time(now), uuid(run.as_uuid())]);
-        mark.execute(params_from_iter(values))?;
+        let is_marked = mark.execute(params_from_iter(values))? > 0;
+        if let Some(recorder) = recorder.as_ref().filter(|_| is_marked) {
+            match settled.found.table() {
+                Table::Accounts => recorder.went(stored::<Account>(tx, owner, id)?)?,
+                Table::Contacts => recorder.went(stored::<Contact>(tx, owner, id)?)?,
+                Table::Opportunities => recorder.went(stored::<Opportunity>(tx, owner, id)?)?,
+                Table::Users | Table::Stages | Table::StageAssignments | Table::Currencies => {}
+            }
+        }
     }
     Ok(())
 }
@@ -145,6 +156,7 @@ fn put_back(
     run: RunId,
     now: OffsetDateTime,
 ) -> Result<u64, Trouble> {
+    changes::take_back_gone(tx, owner, run)?;
     let mut rows = 0;
     for table in Table::ALL {
         rows += tx

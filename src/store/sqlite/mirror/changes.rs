@@ -1,0 +1,257 @@
+//! What runs find changed about rows, recorded in the step that stores them.
+
+use rusqlite::{OptionalExtension, Transaction, params_from_iter};
+use time::OffsetDateTime;
+
+use crate::model::query::{Changes, ChangesQuery, Found, MAX_LIMIT};
+use crate::model::{
+    AccountId, AssignmentState, ConnectionId, FoundChange, RowChange, RowChangeKind, RunId, Table,
+};
+use crate::rules::{merge_changes, without_stage};
+use crate::storage::steps::{KEEP_RUNS, MAX_CHANGES};
+use crate::store::sqlite::codec::{
+    Columns, NULL, Owner, collect, counter, integer, json, maybe_text, text, time, uuid,
+};
+use crate::store::sqlite::mirror::rows::Mirrored;
+use crate::store::sqlite::mirror::runs;
+use crate::store::sqlite::trouble::Trouble;
+use crate::store::sqlite::words::Word;
+
+/// Records what a run finds changed about the rows of a table.
+pub(crate) struct Recorder<'a> {
+    tx: &'a Transaction<'a>,
+    owner: &'a Owner,
+    run: RunId,
+    number: u64,
+    at: OffsetDateTime,
+}
+
+impl<'a> Recorder<'a> {
+    /// `None` for a table that the last finished run did not read: all of it would be new.
+    pub(crate) fn open(
+        tx: &'a Transaction<'_>,
+        owner: &'a Owner,
+        run: RunId,
+        table: Table,
+        at: OffsetDateTime,
+    ) -> Result<Option<Self>, Trouble> {
+        if runs::last_count(tx, owner, table)?.is_none() {
+            return Ok(None);
+        }
+        let number = runs::number(tx, owner, run)?;
+        Ok(Some(Self { tx, owner, run, number, at }))
+    }
+
+    /// Records that a row came, in place of the stored one, if there is one to compare with.
+    pub(crate) fn came<R: Mirrored>(&self, before: Option<&R>, after: &R) -> Result<(), Trouble> {
+        let Some(change) = R::change(before, Some(after)) else { return Ok(()) };
+        match self.as_told::<R>(change)? {
+            Some(change) => self.record(change),
+            None => Ok(()),
+        }
+    }
+
+    /// Records that a row is gone.
+    pub(crate) fn went<R: Mirrored>(&self, row: Option<R>) -> Result<(), Trouble> {
+        R::change(row.as_ref(), None).map_or(Ok(()), |change| self.record(change))
+    }
+
+    /// The stage on an opportunity's own row counts only where no assignment says more, and what an
+    /// assignment tells is told with its opportunity's name and account.
+    fn as_told<R: Mirrored>(&self, mut change: RowChange) -> Result<Option<RowChange>, Trouble> {
+        match R::TABLE {
+            Table::Opportunities if self.has_assignment(&change)? => Ok(without_stage(change)),
+            Table::StageAssignments => {
+                let found = self
+                    .tx
+                    .prepare_cached(
+                        "SELECT name, of_account FROM opportunities \
+                         WHERE workspace = ? AND connection = ? AND id = ?",
+                    )?
+                    .query_row(
+                        params_from_iter(self.owner.with([text(change.id.as_str())])),
+                        |row| {
+                            let mut columns = Columns::of(row);
+                            Ok(columns
+                                .maybe_text()
+                                .and_then(|name| Ok((name, columns.maybe_id()?))))
+                        },
+                    )
+                    .optional()?
+                    .transpose()?;
+                let Some((name, account)) = found else { return Ok(None) };
+                (change.name, change.account) = (name, account);
+                Ok(Some(change))
+            }
+            _ => Ok(Some(change)),
+        }
+    }
+
+    fn has_assignment(&self, change: &RowChange) -> Result<bool, Trouble> {
+        let active = text(AssignmentState::Active.as_word());
+        Ok(self
+            .tx
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM stage_assignments WHERE workspace = ? \
+                     AND connection = ? AND opportunity = ? AND state = ? AND gone_at IS NULL)",
+            )?
+            .query_row(
+                params_from_iter(self.owner.with([text(change.id.as_str()), active])),
+                |row| row.get(0),
+            )?)
+    }
+
+    /// Keeps a change, made one with what this run found about the row before.
+    fn record(&self, change: RowChange) -> Result<(), Trouble> {
+        let (table, id) = (change.table, change.id.clone());
+        let key =
+            || self.owner.with([counter(self.number), text(table.as_str()), text(id.as_str())]);
+        let known = self
+            .tx
+            .prepare_cached(&format!(
+                "SELECT {CHANGE} FROM row_changes r WHERE workspace = ? AND connection = ? \
+                     AND number = ? AND name = ? AND id = ?"
+            ))?
+            .query_row(params_from_iter(key()), |row| Ok(read_change(&mut Columns::of(row))))
+            .optional()?
+            .transpose()?;
+        let change = match known {
+            None if self.kept()? >= MAX_CHANGES => return self.leave_off(),
+            None => change,
+            Some(known) => match merge_changes(known, change) {
+                Some(merged) => merged,
+                None => {
+                    self.tx
+                        .prepare_cached(
+                            "DELETE FROM row_changes WHERE workspace = ? AND connection = ? \
+                                 AND number = ? AND name = ? AND id = ?",
+                        )?
+                        .execute(params_from_iter(key()))?;
+                    return Ok(());
+                }
+            },
+        };
+        let mut values = key();
+        values.extend([
+            uuid(self.run.as_uuid()),
+            time(self.at),
+            maybe_text(change.name.as_deref()),
+            maybe_text(change.account.as_ref().map(AccountId::as_str)),
+            json(&change.kind)?,
+        ]);
+        self.tx
+            .prepare_cached(
+                "INSERT OR REPLACE INTO row_changes (workspace, connection, number, name, id, \
+                     run, at, label, account, change) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params_from_iter(values))?;
+        Ok(())
+    }
+
+    fn kept(&self) -> Result<u64, Trouble> {
+        let kept: i64 = self
+            .tx
+            .prepare_cached(
+                "SELECT count(*) FROM row_changes \
+                 WHERE workspace = ? AND connection = ? AND number = ?",
+            )?
+            .query_row(params_from_iter(self.owner.with([counter(self.number)])), |row| {
+                row.get(0)
+            })?;
+        Ok(kept.cast_unsigned())
+    }
+
+    fn leave_off(&self) -> Result<(), Trouble> {
+        self.tx
+            .prepare_cached(
+                "INSERT INTO changes_left_off (workspace, connection, number, left_off) \
+                 VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET left_off = left_off + 1",
+            )?
+            .execute(params_from_iter(self.owner.with([counter(self.number)])))?;
+        Ok(())
+    }
+}
+
+/// The columns of a change.
+const CHANGE: &str = "r.name, r.id, r.label, r.account, r.change";
+
+fn read_change(columns: &mut Columns<'_>) -> Result<RowChange, Trouble> {
+    Ok(RowChange {
+        table: columns.word()?,
+        id: columns.id()?,
+        name: columns.maybe_text()?,
+        account: columns.maybe_id()?,
+        kind: columns.json()?,
+    })
+}
+
+/// Forgets what runs have found before the last ones that found any.
+pub(crate) fn prune(tx: &Transaction<'_>, owner: &Owner) -> Result<(), Trouble> {
+    let oldest_kept: Option<i64> = tx
+        .prepare_cached(
+            "SELECT number FROM (SELECT DISTINCT number FROM row_changes \
+                 WHERE workspace = ? AND connection = ? ORDER BY number DESC LIMIT ?) \
+             ORDER BY number LIMIT 1",
+        )?
+        .query_row(params_from_iter(owner.with([counter(KEEP_RUNS as u64)])), |row| row.get(0))
+        .optional()?;
+    let oldest_kept = oldest_kept.unwrap_or(i64::MAX);
+    for table in ["row_changes", "changes_left_off"] {
+        tx.prepare_cached(&format!(
+            "DELETE FROM {table} WHERE workspace = ? AND connection = ? AND number < ?"
+        ))?
+        .execute(params_from_iter(owner.with([integer(oldest_kept)])))?;
+    }
+    Ok(())
+}
+
+/// Takes back what was said about rows that a run has swept and that are put back.
+pub(crate) fn take_back_gone(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    run: RunId,
+) -> Result<(), Trouble> {
+    tx.prepare_cached(
+        "DELETE FROM row_changes WHERE workspace = ? AND connection = ? AND run = ? \
+             AND change = ?",
+    )?
+    .execute(params_from_iter(owner.with([uuid(run.as_uuid()), json(&RowChangeKind::Gone)?])))?;
+    Ok(())
+}
+
+/// Answers a question for changes in these connections.
+pub(crate) fn read(
+    tx: &Transaction<'_>,
+    query: &ChangesQuery,
+    as_of: Option<OffsetDateTime>,
+) -> Result<Changes, Trouble> {
+    let workspace = || text(query.scope.workspace.as_str());
+    let only = || query.scope.connection.map_or(NULL, |only| uuid(only.as_uuid()));
+    let account = query.account.as_ref().map(AccountId::as_str);
+    let of_account = if account.is_some() { "r.account = ?3" } else { "?3 IS NULL" };
+    let mut statement = tx.prepare_cached(&format!(
+        "SELECT r.connection, r.run, r.at, {CHANGE} FROM row_changes r \
+         WHERE r.workspace = ?1 AND (?2 IS NULL OR r.connection = ?2) AND {of_account} \
+         ORDER BY r.at DESC, r.connection, r.name, r.id LIMIT ?4",
+    ))?;
+    let limit = integer(query.limit.clamp(1, MAX_LIMIT).into());
+    let values = [workspace(), only(), maybe_text(account), limit];
+    let rows = collect(statement.query(params_from_iter(values))?, |row| {
+        let mut columns = Columns::of(row);
+        Ok(Found {
+            connection: ConnectionId::new(columns.uuid()?),
+            row: FoundChange {
+                run: RunId::new(columns.uuid()?),
+                at: columns.time()?,
+                change: read_change(&mut columns)?,
+            },
+        })
+    })?;
+    let left_off: i64 = tx
+        .prepare_cached(
+            "SELECT coalesce(sum(left_off), 0) FROM changes_left_off \
+             WHERE workspace = ?1 AND (?2 IS NULL OR connection = ?2)",
+        )?
+        .query_row(params_from_iter([workspace(), only()]), |row| row.get(0))?;
+    Ok(Changes { rows, left_off: left_off.cast_unsigned(), as_of })
+}
