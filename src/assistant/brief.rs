@@ -10,10 +10,11 @@ use time::OffsetDateTime;
 
 use crate::assistant::account::Candidate;
 use crate::assistant::arguments::{ToolArguments, refuse};
+use crate::assistant::changes::{self, FoundChanges, Told};
 use crate::assistant::choice::{Choice, choose};
 use crate::assistant::company::company_of;
 use crate::assistant::contacts::{self, row as contact_row};
-use crate::assistant::opportunities::{self, Names};
+use crate::assistant::opportunities;
 use crate::assistant::pipeline::{freshness, list};
 use crate::assistant::words::{clipped, count, given, written};
 use crate::error::{Error, Result};
@@ -48,7 +49,8 @@ impl ToolArguments for BriefArguments {
 
     const DESCRIPTION: &'static str = "What there is to know about a company: its accounts in all \
         connected CRMs (joined by web domain, then by name), its contacts, its open opportunities, \
-        the soonest close date first, and what they are worth per currency. When several accounts \
+        the soonest close date first, what they are worth per currency, and what the last syncs \
+        found changed. When several accounts \
         could be meant, the answer lists them instead: ask the person which one, then call again \
         with its account_id.";
 
@@ -70,6 +72,11 @@ struct BriefAnswer {
     /// Whether there are more contacts; `search_contacts` lists them.
     more_contacts: bool,
     opportunities: Vec<opportunities::Row>,
+    /// What the last syncs found changed about the accounts, their contacts and their opportunities,
+    /// the newest first.
+    changes: Vec<changes::Row>,
+    /// Whether more changed than is listed.
+    more_changes: bool,
     /// What all its open opportunities are worth.
     pipeline: Totals,
     #[serde(with = "time::serde::rfc3339::option")]
@@ -156,6 +163,7 @@ struct Brief {
     without_value: u64,
     by_currency: Sums,
     by_base_currency: Sums,
+    changes: FoundChanges,
 }
 
 type Sums = BTreeMap<CurrencyCode, (Amount, u64)>;
@@ -182,6 +190,8 @@ impl Brief {
         open.page.limit = MAX_ROWS;
         self.opportunities.extend(query.opportunities(&open).await?.rows);
 
+        self.changes.add(query, scope, account).await?;
+
         let mut totals = TotalsQuery::new(within);
         totals.filter = open.filter;
         let Totals { count, without_value, by_currency, by_base_currency, .. } =
@@ -205,14 +215,18 @@ impl Brief {
         // Those without a date come last, as in every list of them.
         self.opportunities.sort_by_key(|one| Reverse(one.row.close_date.map(Reverse)));
         self.opportunities.truncate(most);
-        let names = Names::read(query, scope, &self.opportunities).await?;
-        let opportunities = self.opportunities.into_iter().map(|one| names.row(one)).collect();
+        let opportunities = opportunities::rows(query, scope, self.opportunities).await?;
+        let changes = self.changes.told(query, scope).await?;
         let mut pipeline = Totals::default();
         (pipeline.count, pipeline.without_value) = (self.count, self.without_value);
         (pipeline.by_currency, pipeline.by_base_currency) =
             (told(self.by_currency), told(self.by_base_currency));
         pipeline.as_of = as_of;
         let answer = sentence(&company, &self.contacts, self.more_contacts, &pipeline);
+        // Before the first sync has ended nothing can have changed.
+        let changed = as_of.map(|_| changes.sentence()).unwrap_or_default();
+        let answer = format!("{answer}{changed}{}", freshness(as_of));
+        let Told { rows: changes, is_cut: more_changes } = changes;
         let Self { contacts, more_contacts, .. } = self;
         let (company, candidates) = (Some(company), Vec::new());
         Ok(BriefAnswer {
@@ -222,6 +236,8 @@ impl Brief {
             contacts,
             more_contacts,
             opportunities,
+            changes,
+            more_changes,
             pipeline,
             as_of,
         })
@@ -277,6 +293,5 @@ fn sentence(
         text.push_str(&list(&pipeline.by_currency));
     }
     text.push('.');
-    text.push_str(&freshness(pipeline.as_of));
     text
 }

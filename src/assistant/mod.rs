@@ -8,6 +8,7 @@ mod account;
 mod accounts;
 mod arguments;
 mod brief;
+mod changes;
 mod choice;
 mod company;
 mod contacts;
@@ -16,6 +17,7 @@ mod explain;
 mod groups;
 #[cfg(feature = "mcp")]
 pub mod mcp;
+mod names;
 mod opportunities;
 mod pipeline;
 mod status;

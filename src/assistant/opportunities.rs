@@ -1,7 +1,5 @@
 //! Finds opportunities: by name, account, stage, owner, value and close date.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -10,24 +8,19 @@ use time::OffsetDateTime;
 use crate::assistant::account::Candidate;
 use crate::assistant::arguments::{ToolArguments, of_the_cursor, refuse};
 use crate::assistant::choice::{Choice, at_account, choose};
-use crate::assistant::groups;
+use crate::assistant::names::{Names, Reference, owner};
 use crate::assistant::pipeline::freshness;
 use crate::assistant::when::{Days, When, period_schema};
 use crate::assistant::who;
 use crate::assistant::words::{clipped, given, rows_wanted, written};
 use crate::error::Result;
-use crate::model::query::{
-    AccountQuery, Found, GroupKey, OpportunityQuery, OpportunitySort, QueryCursor, Scope,
-};
+use crate::model::query::{Found, OpportunityQuery, OpportunitySort, QueryCursor, Scope};
 use crate::model::{
-    AccountId, Amount, ConnectionId, CurrencyCode, CurrencyId, Opportunity, OpportunityId,
-    OpportunityStatus, OwnerRef, Rows, Table, UserId,
+    AccountId, Amount, ConnectionId, CurrencyCode, Opportunity, OpportunityId, OpportunityStatus,
+    RecordId, Table, UserId,
 };
 use crate::rules::{FiscalYear, Period};
 use crate::storage::Query;
-
-/// An org has a handful of currencies; the bound is for a broken one.
-const MAX_CURRENCIES: u32 = 200;
 
 /// The arguments of `search_opportunities`. Texts may be left empty.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -154,7 +147,8 @@ pub(crate) struct Row {
     owner_name: Option<String>,
     status: OpportunityStatus,
     value: Option<Amount>,
-    currency: Option<CurrencyCode>,
+    /// Its code.
+    currency: Option<String>,
     /// As `2026-03-31`.
     close_date: Option<String>,
     probability: Option<u8>,
@@ -185,9 +179,8 @@ pub(crate) async fn answer(
     question.filter.stage = who::stage(query, scope, arguments.stage.as_deref()).await?;
     question.filter.owner = who::owner(query, scope, arguments.owner.as_deref()).await?;
     let found = query.opportunities(&question).await.map_err(of_the_cursor)?;
-    let names = Names::read(query, scope, &found.rows).await?;
     let (next, as_of) = (found.next, found.as_of);
-    let opportunities: Vec<Row> = found.rows.into_iter().map(|one| names.row(one)).collect();
+    let opportunities = rows(query, scope, found.rows).await?;
     let days = days.words();
     let whose = at_account(account.as_ref());
     let answer = arguments.sentence(&opportunities, next.is_some(), &whose, &days, as_of);
@@ -275,74 +268,41 @@ impl From<Status> for OpportunityStatus {
     }
 }
 
-/// What the rows of an answer refer to.
-#[derive(Default)]
-pub(crate) struct Names {
-    currencies: BTreeMap<(ConnectionId, CurrencyId), CurrencyCode>,
-    accounts: BTreeMap<(ConnectionId, AccountId), String>,
-    owners: groups::Names,
+/// Opportunities as an answer carries them, with the names of what they refer to.
+pub(crate) async fn rows(
+    query: &dyn Query,
+    scope: &Scope,
+    found: Vec<Found<Opportunity>>,
+) -> Result<Vec<Row>> {
+    let names = Names::read(query, scope, found.iter().flat_map(references)).await?;
+    Ok(found.into_iter().map(|one| row(&names, one)).collect())
 }
 
-impl Names {
-    pub(crate) async fn read(
-        query: &dyn Query,
-        scope: &Scope,
-        rows: &[Found<Opportunity>],
-    ) -> Result<Self> {
-        let mut names = Self::default();
-        let connections: BTreeSet<ConnectionId> = rows.iter().map(|one| one.connection).collect();
-        for connection in connections {
-            let table = Table::Currencies;
-            let rows =
-                query.scan(&scope.workspace, connection, table, None, MAX_CURRENCIES).await?;
-            if let Rows::Currencies(rows) = rows {
-                let codes = rows.into_iter().map(|one| ((connection, one.id), one.code));
-                names.currencies.extend(codes);
-            }
-        }
-        let accounts = rows.iter().filter_map(|one| Some((one.connection, one.row.account()?)));
-        let accounts: BTreeSet<(ConnectionId, &AccountId)> = accounts.collect();
-        for (connection, id) in accounts {
-            let mut question =
-                AccountQuery::new(Scope::connection(scope.workspace.clone(), connection));
-            question.id = Some(id.clone());
-            let name = query.accounts(&question).await?.rows.pop().and_then(|found| found.row.name);
-            names.accounts.extend(name.map(|name| ((connection, id.clone()), clipped(&name))));
-        }
-        let owners: Vec<GroupKey> = rows
-            .iter()
-            .filter_map(|one| Some(GroupKey::Owner(one.connection, owner(&one.row)?)))
-            .collect();
-        names.owners = groups::Names::read(query, scope, owners.iter()).await?;
-        Ok(names)
-    }
-
-    pub(crate) fn row(&self, found: Found<Opportunity>) -> Row {
-        let Found { connection, row } = found;
-        let (account, owner) = (row.account().cloned(), owner(&row));
-        let of_account = account.clone().map(|id| (connection, id));
-        let currency = row.currency.map(|id| (connection, id));
-        Row {
-            connection,
-            id: row.id,
-            name: row.name.as_deref().map(clipped),
-            account_name: of_account.and_then(|key| self.accounts.get(&key).cloned()),
-            account,
-            owner_name: owner.as_ref().and_then(|id| self.owners.name(connection, id.as_str())),
-            owner,
-            status: row.status,
-            value: row.value,
-            currency: currency.and_then(|key| self.currencies.get(&key).cloned()),
-            close_date: row.close_date.map(|date| date.to_string()),
-            probability: row.probability,
-        }
-    }
+fn references(found: &Found<Opportunity>) -> impl Iterator<Item = Reference> + use<> {
+    let Found { connection, row } = found;
+    let of = |table, id: RecordId| (*connection, table, id);
+    let account = row.account().map(|id| of(Table::Accounts, id.clone().into()));
+    let currency = row.currency.as_ref().map(|id| of(Table::Currencies, id.clone().into()));
+    let owner = owner(row).map(|id| of(Table::Users, id.into()));
+    account.into_iter().chain(currency).chain(owner)
 }
 
-/// The user who owns an opportunity.
-fn owner(row: &Opportunity) -> Option<UserId> {
-    match &row.owner {
-        Some(OwnerRef::User(user)) => Some(user.clone()),
-        Some(OwnerRef::Team(_)) | None => None,
+fn row(names: &Names, found: Found<Opportunity>) -> Row {
+    let Found { connection, row } = found;
+    let (account, owner) = (row.account().cloned(), owner(&row));
+    let currency = row.currency.and_then(|id| names.of(connection, Table::Currencies, id));
+    Row {
+        connection,
+        id: row.id,
+        name: row.name.as_deref().map(clipped),
+        account_name: account.clone().and_then(|id| names.of(connection, Table::Accounts, id)),
+        account,
+        owner_name: owner.clone().and_then(|id| names.of(connection, Table::Users, id)),
+        owner,
+        status: row.status,
+        value: row.value,
+        currency,
+        close_date: row.close_date.map(|date| date.to_string()),
+        probability: row.probability,
     }
 }

@@ -1,17 +1,19 @@
 //! Which CRM user or stage a call means: by id, e-mail address or name, and never by a guess.
 
+use time::OffsetDateTime;
+
 use crate::assistant::arguments::refuse;
 use crate::assistant::words::{clipped, given};
 use crate::error::Result;
 use crate::model::query::Scope;
-use crate::model::{RecordId, Rows, StageId, Table, UserId};
+use crate::model::{ConnectionId, RecordId, Rows, StageId, Table, UserId};
 use crate::rules::{NameKey, Resolved, resolve};
 use crate::storage::Query;
 
 /// Rows read at once.
 const PAGE: u32 = 500;
 
-/// The most pages read of one connection: beyond 10,000 users, only an id is sure.
+/// The most pages read of one connection: beyond 10,000 users, only an id is found.
 const MAX_PAGES: usize = 20;
 
 /// The most choices that a refusal lists.
@@ -62,9 +64,18 @@ async fn find(
     noun: &str,
     text: &str,
 ) -> Result<Option<String>> {
-    let (all, is_cut) = all(query, scope, table).await?;
+    let connections = query.as_of(scope).await?;
+    if let Ok(id) = RecordId::new(text) {
+        let ids = std::slice::from_ref(&id);
+        for (connection, _) in &connections {
+            if !query.rows(&scope.workspace, *connection, table, ids).await?.is_empty() {
+                return Ok(Some(text.to_owned()));
+            }
+        }
+    }
+    let (all, is_cut) = all(query, scope, &connections, table).await?;
     let of = |id: &str| all.iter().find(|one| one.id == id);
-    let same = of(text).or_else(|| all.iter().find(|one| one.id.eq_ignore_ascii_case(text)));
+    let same = all.iter().find(|one| one.id.eq_ignore_ascii_case(text));
     if let Some(one) = same {
         return Ok(Some(one.id.clone()));
     }
@@ -81,7 +92,6 @@ async fn find(
         Resolved::SameName(near) | Resolved::Close(near) => {
             near.iter().filter_map(|one| of(one.id)).collect()
         }
-        Resolved::Nothing if is_cut => return Ok(Some(text.to_owned())),
         // Whoever types one word of a name, or something else altogether.
         Resolved::Nothing => {
             let holding: Vec<&One> = all.iter().filter(|one| one.holds(text)).collect();
@@ -89,17 +99,21 @@ async fn find(
         }
     };
     let near = if by_email.is_empty() { near } else { by_email };
-    Err(refuse(argument, &unclear(noun, text, &near)))
+    Err(refuse(argument, &unclear(noun, text, &near, is_cut)))
 }
 
-fn unclear(noun: &str, text: &str, near: &[&One]) -> String {
+fn unclear(noun: &str, text: &str, near: &[&One], is_cut: bool) -> String {
     let text = clipped(text);
     let Some(first) = near.first() else {
         return format!("no {noun} is known yet; leave it out");
     };
     let listed: Vec<String> = near.iter().take(MAX_LISTED).map(|one| one.words()).collect();
     let more = near.len().saturating_sub(MAX_LISTED);
-    let more = if more == 0 { String::new() } else { format!("; and {more} more") };
+    let more = match more {
+        0 if is_cut => "; and others that were not looked at".to_owned(),
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
     format!(
         "no single {noun} is meant by “{text}”; there are {}{more}. Ask which one; a good value is \
          \"{}\"",
@@ -127,9 +141,14 @@ impl One {
 
 /// The users or stages in scope, and whether there are more than were read. The same id in two
 /// connections is one.
-async fn all(query: &dyn Query, scope: &Scope, table: Table) -> Result<(Vec<One>, bool)> {
+async fn all(
+    query: &dyn Query,
+    scope: &Scope,
+    connections: &[(ConnectionId, Option<OffsetDateTime>)],
+    table: Table,
+) -> Result<(Vec<One>, bool)> {
     let (mut all, mut is_cut) = (Vec::new(), false);
-    for (connection, _) in query.as_of(scope).await? {
+    for &(connection, _) in connections {
         let mut after: Option<RecordId> = None;
         for page in 0.. {
             if page == MAX_PAGES {

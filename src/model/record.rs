@@ -190,6 +190,22 @@ impl Rows {
         }
     }
 
+    /// Keeps the rows whose ids are wanted.
+    pub fn retain(&mut self, is_wanted: impl Fn(&RecordId) -> bool) {
+        fn of<R: Record>(rows: &mut Vec<R>, is_wanted: impl Fn(&RecordId) -> bool) {
+            rows.retain(|row| is_wanted(&row.record_id()));
+        }
+        match self {
+            Self::Users(rows) => of(rows, is_wanted),
+            Self::Accounts(rows) => of(rows, is_wanted),
+            Self::Contacts(rows) => of(rows, is_wanted),
+            Self::Opportunities(rows) => of(rows, is_wanted),
+            Self::Stages(rows) => of(rows, is_wanted),
+            Self::StageAssignments(rows) => of(rows, is_wanted),
+            Self::Currencies(rows) => of(rows, is_wanted),
+        }
+    }
+
     /// The ids of the rows, in their order.
     #[must_use]
     pub fn ids(&self) -> Vec<RecordId> {

@@ -52,51 +52,52 @@ impl FieldChange {
     pub const MAX_BYTES: usize = 200;
 }
 
-/// A field that is compared. What refers to another row is told by its id.
+/// A field that is compared, the most telling ones first. What refers to another row is told by its
+/// id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ChangedField {
-    /// The account that a contact or an opportunity belongs to.
-    Account,
-    /// The city of the main address.
-    City,
-    /// The day on which it is expected to close, as `2026-02-01`.
-    CloseDate,
-    /// The main contact.
-    Contact,
-    /// The country of the main address.
-    Country,
+    /// Whether it is open, won or lost; in use, switched off or merged.
+    Status,
+    /// The stage, by the best source known.
+    Stage,
+    /// The amount in its own currency.
+    Value,
     /// The currency of the value.
     Currency,
+    /// The day on which it is expected to close, as `2026-02-01`.
+    CloseDate,
+    /// The user or the team that owns it.
+    Owner,
+    /// The name.
+    Name,
+    /// The account that a contact or an opportunity belongs to.
+    Account,
+    /// The main contact.
+    Contact,
+    /// Probability in percent.
+    Probability,
+    /// The job title.
+    JobTitle,
     /// The department.
     Department,
     /// The main e-mail address.
     Email,
-    /// Head count.
-    Employees,
-    /// The industry.
-    Industry,
-    /// The job title.
-    JobTitle,
-    /// The name.
-    Name,
-    /// The user or the team that owns it.
-    Owner,
-    /// The parent company.
-    Parent,
     /// The main telephone number.
     Phone,
-    /// Probability in percent.
-    Probability,
-    /// The stage, by the best source known.
-    Stage,
-    /// Whether it is open, won or lost; in use, switched off or merged.
-    Status,
-    /// The amount in its own currency.
-    Value,
     /// The web site.
     Website,
+    /// The industry.
+    Industry,
+    /// Head count.
+    Employees,
+    /// The city of the main address.
+    City,
+    /// The country of the main address.
+    Country,
+    /// The parent company.
+    Parent,
 }
 
 /// A change with the sync that found it.

@@ -58,6 +58,7 @@ pub fn without_stage(change: RowChange) -> Option<RowChange> {
 
 fn changed(mut fields: Vec<FieldChange>) -> Option<RowChangeKind> {
     fields.retain(|field| field.from != field.to);
+    fields.sort_by_key(|field| field.field);
     (!fields.is_empty()).then_some(RowChangeKind::Changed(fields))
 }
 

@@ -3,6 +3,8 @@
 //! Each answer keeps at most one page of rows, and one batch of opportunities while their stages
 //! are looked up, however large the tables are.
 
+use std::collections::BTreeSet;
+
 use time::OffsetDateTime;
 
 use crate::error::{Error, Result};
@@ -10,7 +12,10 @@ use crate::model::query::{
     AccountQuery, Accounts, Answer, ContactQuery, Contacts, Found, MAX_LIMIT, Opportunities,
     OpportunityQuery, OpportunitySort, Scope,
 };
-use crate::model::{Account, ConnectionId, Currency, Opportunity, Record, Rows, StageAssignment};
+use crate::model::{
+    Account, ConnectionId, Currency, Opportunity, Record, RecordId, Rows, StageAssignment, Table,
+    WorkspaceId,
+};
 use crate::rules::{NameKey, NameWords, Nearest, account_domain};
 use crate::storage::Query;
 
@@ -25,6 +30,26 @@ use filter::{Currencies, Filter};
 
 /// Rows asked for at once: few calls, yet a small part of a page of a sync.
 const SCAN_ROWS: u32 = 500;
+
+/// The rows with these ids, by looking at all.
+pub(crate) async fn rows<Q: Query + ?Sized>(
+    store: &Q,
+    workspace: &WorkspaceId,
+    connection: ConnectionId,
+    table: Table,
+    ids: &[RecordId],
+) -> Result<Rows> {
+    let wanted: BTreeSet<&RecordId> = ids.iter().collect();
+    let (mut after, mut found) = (None, Vec::new());
+    loop {
+        let mut rows = store.scan(workspace, connection, table, after.as_ref(), SCAN_ROWS).await?;
+        let Some(last) = rows.ids().pop() else { break };
+        after = Some(last);
+        rows.retain(|id| wanted.contains(id));
+        found.push(rows);
+    }
+    Ok(Rows::concat(table, found))
+}
 
 pub(crate) async fn accounts<Q: Query + ?Sized>(
     store: &Q,

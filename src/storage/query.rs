@@ -34,6 +34,19 @@ pub trait Query: fmt::Debug + Send + Sync {
         limit: u32,
     ) -> Result<Rows>;
 
+    /// The rows of one table and connection that have these ids, in the order of their ids.
+    ///
+    /// Ids that are not there, or are gone, are left out. The fallback reads the whole table.
+    async fn rows(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+        table: Table,
+        ids: &[RecordId],
+    ) -> Result<Rows> {
+        fallback::rows(self, workspace, connection, table, ids).await
+    }
+
     /// The connections in scope with the end of their last finished sync (UTC), in the order of
     /// their ids.
     ///

@@ -443,7 +443,7 @@ async fn acc_1_a_brief_joins_the_accounts_of_a_company() {
         assert_eq!(
             answer["answer"],
             "Contoso Ltd: 2 accounts, more than 10 contacts, 3 open opportunities, worth 12500.60 \
-             EUR and 300.00 USD. As of 2026-02-02 09:00 UTC."
+             EUR and 300.00 USD. No changes in the last syncs. As of 2026-02-02 09:00 UTC."
         );
         assert_eq!(answer["company"]["key"], json!({ "domain": "contoso.com" }));
         assert_eq!(answer["company"]["accounts"].as_array().unwrap().len(), 2);

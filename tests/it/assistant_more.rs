@@ -12,7 +12,7 @@ use fluint_crm::model::{
 };
 use fluint_crm::{Budget, ConnectRequest, Crm, Error, Randomness, Result};
 use serde_json::{Value, json};
-use time::macros::datetime;
+use time::macros::{date, datetime};
 use time::{Duration, OffsetDateTime};
 
 use crate::support::{Failure, Host, KIND, ada, host, keys, member, opportunity, user, workspace};
@@ -79,7 +79,12 @@ fn fill(host: &Host) {
         contact("c3", "Kim Berg", "a1", &["kim@contoso.com"]),
         contact("c4", "Zoe Berg", "a2", &["zoe@fabrikam.com"]),
     ];
+    state.users[0].name = Some("Ada Adams".to_owned());
     state.opportunities = vec![opportunity("o1", "u1"), opportunity("o2", "u2")];
+    for opportunity in &mut state.opportunities {
+        opportunity.account = Some(AccountId::new("a1").unwrap());
+        opportunity.close_date = Some(date!(2026 - 03 - 31));
+    }
 }
 
 async fn synced() -> Host {
@@ -422,6 +427,12 @@ async fn oll_4_workspaces_that_share_all_ids_see_only_their_own() {
         for opportunity in &mut state.opportunities {
             opportunity.name = Some(format!("Their {}", opportunity.id));
         }
+        for account in &mut state.accounts {
+            account.name = Some(format!("Their {}", account.id));
+        }
+        for user in &mut state.users {
+            user.name = Some(format!("Their {}", user.id));
+        }
     }
     let request = ConnectRequest::new(other(), ada(), KIND, "theirs.example");
     let started = theirs.begin_connect(request).await.unwrap();
@@ -470,6 +481,52 @@ async fn oll_4_workspaces_that_share_all_ids_see_only_their_own() {
     assert_eq!(ask(&ours, "sync_status", named.clone()).await["connections"], json!([]));
     let row = ask(&others, "sync_status", named).await;
     assert_eq!(row["connections"][0]["address"], "theirs.example");
+    // Whatever is asked, by the ids that both have: nothing of the other's is in the answer.
+    let ours_id = host.crm.connections(&workspace()).await.unwrap()[0].id.to_string();
+    let theirs_id_text = theirs_id.to_string();
+    let ours_alone = ["Adams", "Berg", "Contoso", "Fabrikam", "Deal o", &ours_id];
+    let theirs_alone = ["Their", "theirs.example", &theirs_id_text];
+    let calls = [
+        ("pipeline_value", json!({ "period": "this_year", "group_by": "owner" })),
+        ("search_accounts", json!({ "name": "a1" })),
+        ("search_accounts", json!({ "name": "Contoso" })),
+        ("account_brief", json!({ "account_id": "a1" })),
+        ("account_brief", json!({ "account_name": "Contoso" })),
+        ("search_opportunities", json!({ "owner": "u1" })),
+        ("search_opportunities", json!({ "account_id": "a1" })),
+        ("search_opportunities", json!({ "name": "o1" })),
+        ("search_contacts", json!({ "account_id": "a1" })),
+        ("search_contacts", json!({ "name": "Adams" })),
+        ("contacts_emailed", json!({ "account_id": "a1" })),
+        ("explain_opportunity", json!({ "opportunity_id": "o2" })),
+        ("explain_opportunity", json!({ "opportunity_name": "Deal o1" })),
+        ("sync_status", json!({})),
+        ("sync_status", json!({ "connection": ours_id })),
+    ];
+    for definition in tools.definitions() {
+        let of_it = calls.iter().filter(|(tool, _)| *tool == definition.name);
+        let (mut ours_told, mut theirs_told) = (0, 0);
+        for (tool, arguments) in of_it {
+            let asked = arguments.to_string();
+            for (scope, own, strange, told) in [
+                (&ours, &ours_alone[..], &theirs_alone[..], &mut ours_told),
+                (&others, &theirs_alone[..], &ours_alone[..], &mut theirs_told),
+            ] {
+                let mut answer = ask(scope, tool, arguments.clone()).await;
+                // What was asked is told back.
+                let sentence = answer.as_object_mut().unwrap().remove("answer").unwrap();
+                let sentence = sentence.as_str().unwrap();
+                let text = answer.to_string();
+                for word in strange {
+                    assert!(!text.contains(word), "{tool} {asked}: {word} is in {text}");
+                    let is_told = sentence.contains(word) && !asked.contains(word);
+                    assert!(!is_told, "{tool} {asked}: {word} is in {sentence}");
+                }
+                *told += usize::from(own.iter().any(|word| text.contains(word)));
+            }
+        }
+        assert!(ours_told > 0 && theirs_told > 0, "{} told nothing of its own", definition.name);
+    }
     // A scope of one connection is kept, too.
     let narrow = Scope::connection(workspace(), theirs_id);
     let id = json!({ "opportunity_id": OpportunityId::new("o1").unwrap() });

@@ -1,6 +1,7 @@
 //! The crate against the fakes of Microsoft's side, over loopback HTTP, from sign-in to Note.
 
 pub(crate) mod bench;
+mod changes;
 mod connecting;
 mod crash;
 mod credentials;

@@ -1,6 +1,7 @@
 //! Reads of the synced copy. The questions are answered by the fallback, which scans.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
@@ -10,7 +11,6 @@ use crate::model::query::{Changes, ChangesQuery, Found, MAX_LIMIT, Scope};
 use crate::model::{ConnectionId, RecordId, Rows, Table, WorkspaceId};
 use crate::storage::Query;
 use crate::storage::fallback::oldest;
-use crate::store::memory::rows::MirroredRows;
 use crate::store::memory::{MemoryStore, at_most, place};
 
 #[async_trait]
@@ -26,7 +26,22 @@ impl Query for MemoryStore {
         let state = self.lock();
         Ok(match state.mirror.copies.get(&place(workspace, connection)) {
             Some(copy) => copy.rows.scan(table, after, limit),
-            None => MirroredRows::default().scan(table, after, limit),
+            None => Rows::concat(table, Vec::new()),
+        })
+    }
+
+    async fn rows(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+        table: Table,
+        ids: &[RecordId],
+    ) -> Result<Rows> {
+        let ids: BTreeSet<&RecordId> = ids.iter().collect();
+        let state = self.lock();
+        Ok(match state.mirror.copies.get(&place(workspace, connection)) {
+            Some(copy) => copy.rows.by_ids(table, &ids),
+            None => Rows::concat(table, Vec::new()),
         })
     }
 

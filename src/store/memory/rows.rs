@@ -171,6 +171,11 @@ impl MirroredRows {
         in_table!(self, table, scan(after, limit))
     }
 
+    /// The rows of one table with these ids.
+    pub(super) fn by_ids(&self, table: Table, ids: &BTreeSet<&RecordId>) -> Rows {
+        in_table!(self, table, by_ids(ids))
+    }
+
     /// Opportunities in the order of their ids, joined.
     pub(super) fn candidates(&self, after: Option<&OpportunityId>, limit: u32) -> Vec<Candidate> {
         let after = after.map(|id| RecordId::from(id.clone()));
@@ -436,6 +441,12 @@ impl<R: Tracked + Serialize + DeserializeOwned> Held<R> {
     fn live(&self) -> impl Iterator<Item = &R> {
         let live = |held: &&HeldRow<R>| !matches!(held.mark.standing, Standing::Gone { .. });
         self.0.values().filter(live).map(|held| &held.row)
+    }
+
+    fn by_ids(&self, ids: &BTreeSet<&RecordId>) -> Rows {
+        let held = ids.iter().filter_map(|id| self.0.get(*id));
+        let live = held.filter(|held| !matches!(held.mark.standing, Standing::Gone { .. }));
+        R::batch(live.map(|held| held.row.clone()).collect())
     }
 
     fn scan(&self, after: Option<&RecordId>, limit: u32) -> Rows {

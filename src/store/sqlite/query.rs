@@ -2,6 +2,8 @@
 //!
 //! Rows, order and cursors are those of the answers that scan: one says what another means.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use rusqlite::{Transaction, params_from_iter};
 use time::OffsetDateTime;
@@ -19,8 +21,8 @@ use crate::storage::Query;
 use crate::storage::fallback::{SortKey, SortedPage, account_question, oldest};
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::codec::{Columns, NULL, Owner, collect, integer, text, uuid};
-use crate::store::sqlite::mirror::changes;
 use crate::store::sqlite::mirror::rows::{Mirrored, select_list};
+use crate::store::sqlite::mirror::{changes, rows};
 use crate::store::sqlite::trouble::Trouble;
 
 mod conditions;
@@ -49,6 +51,28 @@ impl Query for SqliteStore {
                 Table::Stages => scan.rows::<Stage>(tx),
                 Table::StageAssignments => scan.rows::<StageAssignment>(tx),
                 Table::Currencies => scan.rows::<Currency>(tx),
+            })
+            .await
+    }
+
+    async fn rows(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+        table: Table,
+        ids: &[RecordId],
+    ) -> Result<Rows> {
+        let owner = Owner::new(workspace, connection);
+        let ids: BTreeSet<RecordId> = ids.iter().cloned().collect();
+        self.database
+            .read("read rows by their ids", move |tx| match table {
+                Table::Users => present::<User>(tx, &owner, &ids),
+                Table::Accounts => present::<Account>(tx, &owner, &ids),
+                Table::Contacts => present::<Contact>(tx, &owner, &ids),
+                Table::Opportunities => present::<Opportunity>(tx, &owner, &ids),
+                Table::Stages => present::<Stage>(tx, &owner, &ids),
+                Table::StageAssignments => present::<StageAssignment>(tx, &owner, &ids),
+                Table::Currencies => present::<Currency>(tx, &owner, &ids),
             })
             .await
     }
@@ -202,6 +226,19 @@ fn fill<R: Mirrored>(
     drop(rows);
     drop(statement);
     Ok(page)
+}
+
+/// The rows with these ids that are not gone.
+fn present<R: Mirrored>(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    ids: &BTreeSet<RecordId>,
+) -> Result<Rows, Trouble> {
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        found.extend(rows::present::<R>(tx, owner, id)?);
+    }
+    Ok(R::batch(found))
 }
 
 struct Scan {

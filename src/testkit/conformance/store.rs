@@ -352,6 +352,7 @@ macro_rules! store_conformance {
             $crate::store_conformance!(@role query, $store;
                 a_scan_comes_in_pages_in_the_order_of_ids
                 a_scan_of_nothing_is_empty
+                rows_are_read_by_their_ids
                 oll_1_as_of_lists_every_connection_in_scope
                 oll_1_as_of_is_the_last_finished_sync
                 oll_1_an_answer_is_as_of_the_oldest_sync

@@ -153,6 +153,16 @@ impl Query for WatchedStore {
         self.read("accounts", self.inner.query.accounts(query)).await
     }
 
+    async fn rows(
+        &self,
+        workspace: &WorkspaceId,
+        connection: ConnectionId,
+        table: Table,
+        ids: &[RecordId],
+    ) -> Result<Rows> {
+        self.read("rows", self.inner.query.rows(workspace, connection, table, ids)).await
+    }
+
     async fn row_changes(&self, query: &ChangesQuery) -> Result<Changes> {
         self.read("row_changes", self.inner.query.row_changes(query)).await
     }

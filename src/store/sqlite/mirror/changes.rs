@@ -52,8 +52,8 @@ impl<'a> Recorder<'a> {
     }
 
     /// Records that a row is gone.
-    pub(crate) fn went<R: Mirrored>(&self, row: Option<R>) -> Result<(), Trouble> {
-        R::change(row.as_ref(), None).map_or(Ok(()), |change| self.record(change))
+    pub(crate) fn went<R: Mirrored>(&self, row: Option<&R>) -> Result<(), Trouble> {
+        R::change(row, None).map_or(Ok(()), |change| self.record(change))
     }
 
     /// The stage on an opportunity's own row counts only where no assignment says more, and what an

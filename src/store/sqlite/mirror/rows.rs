@@ -44,14 +44,32 @@ pub(crate) fn select_list<R: Mirrored>(alias: &str) -> String {
     columns.map(|column| format!("{alias}.{column}")).collect::<Vec<_>>().join(", ")
 }
 
-/// The stored row with an id.
+/// The stored row with an id, be it gone or not.
 pub(crate) fn stored<R: Mirrored>(
     tx: &Transaction<'_>,
     owner: &Owner,
     id: &RecordId,
 ) -> Result<Option<R>, Trouble> {
+    one(tx, owner, id, "")
+}
+
+/// The stored row with an id, unless it is gone.
+pub(crate) fn present<R: Mirrored>(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    id: &RecordId,
+) -> Result<Option<R>, Trouble> {
+    one(tx, owner, id, "AND gone_at IS NULL")
+}
+
+fn one<R: Mirrored>(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    id: &RecordId,
+    condition: &str,
+) -> Result<Option<R>, Trouble> {
     tx.prepare_cached(&format!(
-        "SELECT {} FROM {} r WHERE workspace = ? AND connection = ? AND id = ?",
+        "SELECT {} FROM {} r WHERE workspace = ? AND connection = ? AND id = ? {condition}",
         select_list::<R>("r"),
         R::TABLE
     ))?

@@ -60,9 +60,11 @@ pub(crate) fn settle(
         let is_marked = mark.execute(params_from_iter(values))? > 0;
         if let Some(recorder) = recorder.as_ref().filter(|_| is_marked) {
             match settled.found.table() {
-                Table::Accounts => recorder.went(stored::<Account>(tx, owner, id)?)?,
-                Table::Contacts => recorder.went(stored::<Contact>(tx, owner, id)?)?,
-                Table::Opportunities => recorder.went(stored::<Opportunity>(tx, owner, id)?)?,
+                Table::Accounts => recorder.went(stored::<Account>(tx, owner, id)?.as_ref())?,
+                Table::Contacts => recorder.went(stored::<Contact>(tx, owner, id)?.as_ref())?,
+                Table::Opportunities => {
+                    recorder.went(stored::<Opportunity>(tx, owner, id)?.as_ref())?
+                }
                 Table::Users | Table::Stages | Table::StageAssignments | Table::Currencies => {}
             }
         }

@@ -9,12 +9,13 @@ use crate::model::query::{
 };
 use crate::model::{
     Account, AccountId, Contact, Currency, CurrencyRole, CustomerRef, Money, Opportunity, Record,
-    RecordId, RowVersion, Rows, Table,
+    RecordId, RowVersion, Rows, Table, User,
 };
 use crate::storage::WorkKind;
 use crate::testkit::conformance::store::StoreUnderTest;
 use crate::testkit::conformance::store::fixtures::{
-    Site, account, amount, assert_invalid, contact, currency, opportunities, opportunity, workspace,
+    Site, account, amount, assert_invalid, contact, currency, opportunities, opportunity, record,
+    workspace,
 };
 
 /// The ids of an answer's rows, in their order.
@@ -117,6 +118,28 @@ pub async fn a_scan_comes_in_pages_in_the_order_of_ids(store: &StoreUnderTest) {
         found.extend(page.ids().iter().map(ToString::to_string));
     }
     assert_eq!(found, ["O9", "o1", "o10", "o2", "o3"]);
+}
+
+/// Rows are read by their ids: those that are there, in the order of their ids, each once.
+pub async fn rows_are_read_by_their_ids(store: &StoreUnderTest) {
+    let (site, claim) = store.pulling().await;
+    let other = store.connect("other", 1).await;
+    site.pull(
+        &claim,
+        1,
+        [opportunities(["o1", "o2", "o3"]), Account::batch(vec![account("o1", "A")])],
+    )
+    .await;
+    let read = async |site: &Site, table, ids: &[&str]| {
+        let ids: Vec<_> = ids.iter().map(|id| record(id)).collect();
+        site.stores.query.rows(&site.workspace, site.connection, table, &ids).await.unwrap()
+    };
+    let table = Table::Opportunities;
+    assert_eq!(read(&site, table, &["o3", "o9", "o1", "o3"]).await, opportunities(["o1", "o3"]));
+    assert_eq!(read(&site, Table::Accounts, &["o1", "o2"]).await.ids(), [record("o1")]);
+    assert_eq!(read(&site, Table::Users, &["o1"]).await, User::batch(Vec::new()));
+    assert_eq!(read(&site, table, &[]).await, opportunities([]));
+    assert_eq!(read(&other, table, &["o1"]).await, opportunities([]), "of another workspace");
 }
 
 /// A scan of what is not there gives no rows, of the right table.

@@ -121,6 +121,9 @@ pub async fn r_18_a_row_that_is_gone_is_in_no_answer(store: &StoreUnderTest) {
     site.settle(&claim, run, opportunities([]), &["o2"]).await;
     assert_eq!((site.gone().await, site.askable().await), (vec!["o2".into()], vec!["o3".into()]));
     assert_eq!(site.scan(Table::Opportunities).await, opportunities(["o1", "o3"]));
+    let (query, ids) = (&store.stores.query, [record("o2"), record("o3")]);
+    let rows = query.rows(&site.workspace, site.connection, Table::Opportunities, &ids);
+    assert_eq!(rows.await.unwrap(), opportunities(["o3"]));
     let presence = site.presence().await;
     assert_eq!(presence[1], ("o2".to_owned(), Some(store.now())));
 }
