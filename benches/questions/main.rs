@@ -25,6 +25,7 @@ use fluint_crm::model::{EmailAddress, Member, MemberId, OpportunityStatus, Works
 use fluint_crm::storage::Stores;
 use fluint_crm::store::SqliteStore;
 use fluint_crm::{Budget, ConnectRequest, Crm, SystemClock};
+use time::macros::date;
 
 use crate::org::{KIND, MadeUp, Size, account_id, account_name, person};
 
@@ -167,6 +168,15 @@ impl Site {
             })
             .await?;
         }
+        measure("what is open and closes in a quarter, by stage", times, async |at| {
+            let mut question = GroupsQuery::new(self.scope.clone(), GroupBy::Stage);
+            question.filter.status = Some(OpportunityStatus::Open);
+            let quarter = date!(2026 - 01 - 01) + time::Duration::days(i64::try_from(at % 500)?);
+            question.filter.close_from = Some(quarter);
+            question.filter.close_before = Some(quarter + time::Duration::days(90));
+            Ok(query.groups(&question).await?.groups.len())
+        })
+        .await?;
         measure("totals of what is open", times, async |_| {
             let mut question = TotalsQuery::new(self.scope.clone());
             question.filter.status = Some(OpportunityStatus::Open);

@@ -11,10 +11,10 @@ use fluint_crm::connector::{
     Tokens,
 };
 use fluint_crm::model::{
-    Account, AccountId, Amount, Connection, Contact, ContactId, CrmKind, Currency, CurrencyCode,
-    CurrencyId, CustomerRef, Identity, NoteDraft, NoteHandle, NoteKey, NoteWrite, Opportunity,
-    OpportunityId, OpportunityStatus, OrganisationId, OwnerRef, Record, RecordId, RemoteNote,
-    RowVersion, Stage, StageAssignment, Table, User, UserId,
+    Account, AccountId, Amount, AssignmentState, Connection, Contact, ContactId, CrmKind, Currency,
+    CurrencyCode, CurrencyId, CustomerRef, Identity, NoteDraft, NoteHandle, NoteKey, NoteWrite,
+    Opportunity, OpportunityId, OpportunityStatus, OrganisationId, OwnerRef, Record, RecordId,
+    RemoteNote, RowVersion, Stage, StageAssignment, StageId, Table, User, UserId,
 };
 use fluint_crm::walk::{Page, ResumeToken, TablePlan};
 use fluint_crm::{Error, Result};
@@ -22,6 +22,7 @@ use futures_util::{StreamExt, stream};
 use time::OffsetDateTime;
 use time::macros::date;
 use url::Url;
+use uuid::Uuid;
 
 pub(crate) const KIND: CrmKind = CrmKind::new("made-up");
 
@@ -42,6 +43,7 @@ pub(crate) struct MadeUp {
 
 const PAGE: u64 = 5_000;
 const SELLERS: u64 = 200;
+const STAGES: u64 = 8;
 
 const FIRST: [&str; 40] = [
     "Alder",
@@ -217,7 +219,19 @@ pub(crate) fn person(number: u64) -> String {
 }
 
 pub(crate) fn account_id(number: u64) -> Result<AccountId> {
-    AccountId::new(format!("a{number:08}"))
+    AccountId::new(guid(1, number))
+}
+
+/// An id as CRMs give them: in no order that has to do with when a row was made.
+fn guid(kind: u64, number: u64) -> String {
+    let mix = |seed: u64| {
+        let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let seed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let seed = (seed ^ (seed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        seed ^ (seed >> 31)
+    };
+    let key = number * 8 + kind;
+    Uuid::from_u64_pair(mix(key), mix(!key)).to_string()
 }
 
 impl MadeUp {
@@ -263,7 +277,7 @@ impl CrmConnector for MadeUp {
     }
 
     fn users(&self, chain: &ChainRequest) -> PageStream<'_, User> {
-        self.read(chain, SELLERS, |number, _| Ok(User::new(UserId::new(format!("u{number}"))?)))
+        self.read(chain, SELLERS, |number, _| Ok(User::new(UserId::new(guid(0, number))?)))
     }
 
     fn accounts(&self, chain: &ChainRequest) -> PageStream<'_, Account> {
@@ -280,7 +294,7 @@ impl CrmConnector for MadeUp {
     fn contacts(&self, chain: &ChainRequest) -> PageStream<'_, Contact> {
         let accounts = self.size.accounts.max(1);
         self.read(chain, self.size.contacts, move |number, version| {
-            let mut contact = Contact::new(ContactId::new(format!("c{number:08}"))?);
+            let mut contact = Contact::new(ContactId::new(guid(2, number))?);
             contact.name = Some(person(number));
             contact.parent = Some(CustomerRef::Account(account_id(number % accounts)?));
             contact.version = version;
@@ -291,10 +305,10 @@ impl CrmConnector for MadeUp {
     fn opportunities(&self, chain: &ChainRequest) -> PageStream<'_, Opportunity> {
         let accounts = self.size.accounts.max(1);
         self.read(chain, self.size.opportunities, move |number, version| {
-            let mut found = Opportunity::new(OpportunityId::new(format!("o{number:08}"))?);
+            let mut found = Opportunity::new(OpportunityId::new(guid(3, number))?);
             let what = word(&SECOND, number / 11);
             found.name = Some(format!("{what} for {}", word(&FIRST, number / 3)));
-            found.owner = Some(OwnerRef::User(UserId::new(format!("u{}", number % SELLERS))?));
+            found.owner = Some(OwnerRef::User(UserId::new(guid(0, number % SELLERS))?));
             found.status = match number % 5 {
                 0 => OpportunityStatus::Won,
                 _ => OpportunityStatus::Open,
@@ -311,11 +325,29 @@ impl CrmConnector for MadeUp {
     }
 
     fn stages(&self, chain: &ChainRequest) -> PageStream<'_, Stage> {
-        self.read(chain, 0, |_, _| Err(nothing()))
+        self.read(chain, STAGES, |number, _| {
+            let mut stage = Stage::new(stage_id(number)?);
+            stage.name = Some(format!("Stage {number}"));
+            Ok(stage)
+        })
     }
 
+    /// One that runs for every opportunity, and for every fourth one that ended before.
     fn stage_assignments(&self, chain: &ChainRequest) -> PageStream<'_, StageAssignment> {
-        self.read(chain, 0, |_, _| Err(nothing()))
+        let opportunities = self.size.opportunities;
+        self.read(chain, opportunities + opportunities / 4, move |number, version| {
+            let id = RecordId::new(guid(4, number))?;
+            let has_ended = number >= opportunities;
+            let of = if has_ended { (number - opportunities) * 4 } else { number };
+            let of = OpportunityId::new(guid(3, of))?;
+            let moves = u64::try_from(version.as_i64()).unwrap_or(0);
+            let mut found = StageAssignment::new(id, of, stage_id(number + moves)?);
+            if has_ended {
+                found.state = AssignmentState::Finished;
+            }
+            found.version = version;
+            Ok(found)
+        })
     }
 
     fn currencies(&self, chain: &ChainRequest) -> PageStream<'_, Currency> {
@@ -398,6 +430,10 @@ impl CrmProvider for MadeUp {
     ) -> Result<Arc<dyn CrmConnector>> {
         Ok(Arc::new(self.clone()))
     }
+}
+
+fn stage_id(number: u64) -> Result<StageId> {
+    StageId::new(guid(5, number % STAGES))
 }
 
 fn nothing() -> Error {

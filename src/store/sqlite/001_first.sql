@@ -154,7 +154,8 @@ CREATE INDEX opportunities_by_name ON opportunities (workspace, name_key, connec
     WHERE gone_at IS NULL;
 -- With all that totals need, so that they read nothing else.
 CREATE INDEX opportunities_by_close ON opportunities
-    (workspace, status, close_date, connection, id, currency, value, base_value)
+    (workspace, status, close_date, connection, id, currency, value, base_value, owner_kind, owner,
+    record_stage, gone_at)
     WHERE gone_at IS NULL;
 CREATE INDEX opportunities_by_value ON opportunities
     (workspace, status, value DESC, connection, id)
@@ -196,8 +197,9 @@ CREATE TABLE stage_assignments (
     origin        TEXT NOT NULL,
     PRIMARY KEY (workspace, connection, id)
 ) STRICT;
-CREATE INDEX stage_assignments_by_opportunity
-    ON stage_assignments (workspace, connection, opportunity, state);
+-- With all that says where an opportunity stands, the newest last.
+CREATE INDEX stage_assignments_by_opportunity ON stage_assignments
+    (workspace, connection, opportunity, state, modified_at, since, id, stage, gone_at);
 
 CREATE TABLE currencies (
     workspace     TEXT NOT NULL,

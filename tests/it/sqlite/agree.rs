@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluint_crm::model::query::{
-    AccountQuery, Answer, ContactQuery, GroupBy, GroupsQuery, OpportunityFilter, OpportunityQuery,
-    OpportunitySort, PageRequest, QueryCursor, Scope, TotalsQuery,
+    AccountQuery, Answer, ChangesQuery, ContactQuery, GroupBy, GroupsQuery, OpportunityFilter,
+    OpportunityQuery, OpportunitySort, PageRequest, QueryCursor, Scope, TotalsQuery,
 };
 use fluint_crm::model::{
     Account, AccountId, Amount, AssignmentState, Contact, ContactId, Currency, CurrencyCode,
     CurrencyId, CurrencyRole, CustomerRef, Opportunity, OpportunityId, OpportunityStatus, OwnerRef,
     RecordId, RowVersion, Rows, RunId, Stage, StageAssignment, StageId, Table, TeamId, UserId,
 };
-use fluint_crm::storage::{Claim, Stores};
+use fluint_crm::storage::{Claim, Settled, Stores};
 use fluint_crm::store::{MemoryStore, SqliteStore};
 use fluint_crm::testkit::ManualClock;
 use proptest::prelude::*;
@@ -251,17 +251,18 @@ async fn claims(stores: &Stores) -> Vec<Claim> {
     stores.due.claim(fluint_crm::storage::WorkKind::Pull, 2, Duration::from_secs(60)).await.unwrap()
 }
 
-/// Applies the same pages as one pull per connection, the second half after a finished run.
+/// Applies the same pages as three pulls per connection.
 async fn fill(stores: &Stores, pages: &[(u8, Rows)]) -> Vec<String> {
     let mut told = Vec::new();
     for (claim, number) in claims(stores).await.iter().zip(0..2_u8) {
         let of_it: Vec<_> = pages.iter().filter(|(to, _)| *to == number).collect();
-        let (first, second) = of_it.split_at(of_it.len() / 2);
-        for (half, run) in [(first, 10), (second, 20)] {
+        let (first, others) = of_it.split_at(of_it.len() / 3);
+        let (second, third) = others.split_at(others.len() / 2);
+        for (part, run) in [(first, 10), (second, 20), (third, 30)] {
             let run = RunId::new(Uuid::from_u128(run));
             begin(&*stores.mirror, claim, run).await.unwrap();
             let mut places = BTreeMap::new();
-            for (_, rows) in half {
+            for (_, rows) in part {
                 let seq = places.entry(rows.table()).or_insert(0);
                 let mut page = page(*seq, rows.clone());
                 *seq += 1;
@@ -270,6 +271,16 @@ async fn fill(stores: &Stores, pages: &[(u8, Rows)]) -> Vec<String> {
             }
             let proofs = Table::ALL.map(|table| crate::sqlite::proof(run, table));
             told.push(show(&stores.mirror.finish_pull(claim, run, &proofs).await.unwrap()));
+            // Of what is missing, every other row is called gone.
+            for table in Table::ALL {
+                let (workspace, of) = (workspace(), connection(number));
+                let missing = stores.mirror.missing(&workspace, of, table, None, 50);
+                let gone =
+                    missing.await.unwrap().into_iter().step_by(2).map(|row| row.id).collect();
+                let found = Rows::concat(table, Vec::new());
+                let settled = Settled { found, absent: Vec::new(), gone };
+                stores.mirror.settle(claim, run, &settled).await.unwrap();
+            }
             stores.mirror.finish_run(claim, run).await.unwrap();
         }
     }
@@ -331,12 +342,22 @@ async fn ask(stores: &Stores, questions: &Questions) -> Vec<String> {
         groups.filter = filter.clone();
         told.push(show(&stores.query.groups(&groups).await.map_err(|error| error.to_string())));
     }
+    for account in [None, account.clone()] {
+        let mut changes = ChangesQuery::new(scope.clone());
+        changes.account = account.map(|id| AccountId::new(id).unwrap());
+        changes.limit = *limit * 10;
+        told.push(show(&stores.query.row_changes(&changes).await.unwrap()));
+    }
     let mut totals = TotalsQuery::new(scope);
     totals.filter = filter.clone();
     // Two of the largest amounts together do not fit, which both must say.
     told.push(show(&stores.query.totals(&totals).await.map_err(|error| error.to_string())));
     for number in 0..2 {
         let number = connection(number);
+        for (table, ids) in [(Table::Accounts, ["a1", "a0"]), (Table::Stages, ["s9", "s1"])] {
+            let ids = ids.map(|id| RecordId::new(id).unwrap());
+            told.push(show(&stores.query.rows(&workspace(), number, table, &ids).await.unwrap()));
+        }
         told.push(show(&stores.mirror.stages(&workspace(), number).await.unwrap()));
         told.push(show(&stores.mirror.candidates(&workspace(), number, None, 50).await.unwrap()));
         told.push(show(&stores.mirror.progress(&workspace(), number).await.unwrap()));

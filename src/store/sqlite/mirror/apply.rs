@@ -119,13 +119,19 @@ fn put<R: Mirrored>(
     let mut written = PageWritten::default();
     for (id, row) in by_id(rows) {
         let held = held(&mut known, owner, &id)?;
-        if let Some(recorder) = recorder
-            && held.is_none_or(|held| held.is_gone || held.version != row.version())
-        {
-            // To whom it was gone, it is new.
-            let stands = held.is_some_and(|held| !held.is_gone);
-            let before = if stands { stored::<R>(tx, owner, &id)? } else { None };
-            recorder.came(before.as_ref(), row)?;
+        if let Some(recorder) = recorder {
+            let is_same = held.is_some_and(|held| held.version == row.version());
+            match held {
+                Some(held) if !held.is_gone && is_same => {}
+                Some(held) if !held.is_gone => {
+                    recorder.came(stored(tx, owner, &id)?.as_ref(), row)?
+                }
+                // To whom it was gone, it is new.
+                Some(_) if is_same => {
+                    recorder.came(None, stored(tx, owner, &id)?.as_ref().unwrap_or(row))?;
+                }
+                Some(_) | None => recorder.came(None, row)?,
+            }
         }
         match held {
             Some(held) if held.version == row.version() => {

@@ -19,6 +19,20 @@ use crate::store::sqlite::words::Word;
 pub(crate) struct Conditions<'a> {
     sql: String,
     values: Values<'a>,
+    leads: Leads,
+}
+
+/// Where an index would lead.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Leads {
+    /// Nowhere: most rows are meant.
+    Nowhere,
+    /// Nowhere either, and the stage of each is sought.
+    ToStages,
+    /// To the rows of some days.
+    ToDates,
+    /// To the few rows of one account.
+    ToFew,
 }
 
 /// How rows are sorted: by a column, and by connection and id where it is the same. A row that
@@ -55,7 +69,13 @@ impl<'a> Conditions<'a> {
         let mut values = vec![text(scope.workspace.as_str())];
         values.extend(connections.iter().map(|(connection, _)| uuid(connection.as_uuid())));
         let sql = format!("r.workspace = ? AND r.connection IN ({places}) AND r.gone_at IS NULL");
-        Self { sql, values }
+        // No index serves a list of no connections.
+        let leads = if connections.is_empty() { Leads::ToFew } else { Leads::Nowhere };
+        Self { sql, values, leads }
+    }
+
+    pub(crate) const fn leads(&self) -> Leads {
+        self.leads
     }
 
     /// Adds a condition with its values.
@@ -78,6 +98,7 @@ impl<'a> Conditions<'a> {
         if let Some(account) = &filter.account {
             // Without statistics SQLite would rather walk the whole primary key than this index.
             self.and("unlikely(r.of_account = ?)", [text(account.as_str())]);
+            self.leads = Leads::ToFew;
         }
         if let Some(owner) = &filter.owner {
             self.and("r.owner_kind = 'user' AND r.owner = ?", [text(owner.as_str())]);
@@ -94,6 +115,10 @@ impl<'a> Conditions<'a> {
         if let Some(max) = filter.max_value {
             self.and("r.value <= ?", [amount(max)]);
         }
+        let has_days = filter.close_from.is_some() || filter.close_before.is_some();
+        if self.leads == Leads::Nowhere && has_days && filter.status.is_some() {
+            self.leads = Leads::ToDates;
+        }
         if let Some(from) = filter.close_from {
             self.and("r.close_date >= ?", [date(from)]);
         }
@@ -101,6 +126,9 @@ impl<'a> Conditions<'a> {
             self.and("r.close_date < ?", [date(before)]);
         }
         if let Some(stage) = &filter.stage {
+            if self.leads == Leads::Nowhere {
+                self.leads = Leads::ToStages;
+            }
             self.and(&format!("{STAGE} = ?"), [text(stage.as_str())]);
         }
     }
@@ -160,11 +188,12 @@ fn bound(key: &SortKey) -> Option<Put<'_>> {
 }
 
 const OF_CURRENCY: &str = "EXISTS (SELECT 1 FROM currencies c WHERE c.workspace = r.workspace \
-    AND c.connection = r.connection AND c.id = r.currency AND c.code = ?)";
+    AND c.connection = r.connection AND c.id = r.currency AND c.code = ? \
+    AND c.gone_at IS NULL)";
 
 /// The stage of its newest active assignment, else the one on the record itself.
 pub(crate) const STAGE: &str = "coalesce((SELECT t.stage FROM stage_assignments t \
     INDEXED BY stage_assignments_by_opportunity \
     WHERE t.workspace = r.workspace AND t.connection = r.connection AND t.opportunity = r.id \
-        AND t.state = 'active' ORDER BY t.modified_at DESC, t.since DESC, t.id DESC LIMIT 1), \
-    r.record_stage)";
+        AND t.state = 'active' AND t.gone_at IS NULL \
+    ORDER BY t.modified_at DESC, t.since DESC, t.id DESC LIMIT 1), r.record_stage)";

@@ -12,7 +12,7 @@ use crate::model::json::parse_date;
 use crate::model::query::{CurrencyTotal, GroupBy, GroupKey, Scope, Totals};
 use crate::model::{Amount, ConnectionId, CurrencyCode, CurrencyId, Money, StageId, UserId};
 use crate::store::sqlite::codec::{Columns, text};
-use crate::store::sqlite::query::conditions::{Conditions, STAGE};
+use crate::store::sqlite::query::conditions::{Conditions, Leads, STAGE};
 use crate::store::sqlite::trouble::Trouble;
 
 /// Adds up the opportunities that meet conditions, in one pass over an index that has all it needs.
@@ -41,9 +41,17 @@ pub(crate) fn read_groups(
         Some(GroupBy::Owner) => "iif(r.owner_kind = 'user', r.owner, NULL)",
         Some(GroupBy::Stage) => STAGE,
     };
+    let index = match (conditions.leads(), by) {
+        (Leads::ToFew, _) => "",
+        // The stages are found in the order of ids, without which each would be sought at random.
+        (Leads::ToStages, _) | (Leads::Nowhere, Some(GroupBy::Stage)) => {
+            "INDEXED BY sqlite_autoindex_opportunities_1"
+        }
+        (Leads::Nowhere | Leads::ToDates, _) => "INDEXED BY opportunities_by_close",
+    };
     let mut statement = tx.prepare_cached(&format!(
         "SELECT r.connection, r.currency, {key}, r.value, r.base_value FROM opportunities r \
-         WHERE {}",
+             {index} WHERE {}",
         conditions.sql()
     ))?;
     let mut rows = statement.query(params_from_iter(conditions.values()))?;
@@ -171,7 +179,8 @@ struct Currencies {
 impl Currencies {
     fn read(tx: &Transaction<'_>, scope: &Scope) -> Result<Self, Trouble> {
         let mut statement = tx.prepare_cached(
-            "SELECT connection, id, code, role = 'base' FROM currencies WHERE workspace = ? \
+            "SELECT connection, id, code, role = 'base' FROM currencies \
+             WHERE workspace = ? AND gone_at IS NULL \
              ORDER BY connection, id",
         )?;
         let mut rows = statement.query(params_from_iter([text(scope.workspace.as_str())]))?;
