@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::assistant::account::Candidate;
-use crate::assistant::arguments::{ToolArguments, refuse};
+use crate::assistant::arguments::ToolArguments;
 use crate::assistant::changes::{self, FoundChanges, Told};
-use crate::assistant::choice::{Choice, choose};
+use crate::assistant::choice::{Choice, choose_one};
 use crate::assistant::company::company_of;
 use crate::assistant::contacts::{self, row as contact_row};
 use crate::assistant::opportunities;
 use crate::assistant::pipeline::{freshness, list};
-use crate::assistant::words::{clipped, count, given, written};
+use crate::assistant::words::{clipped, count, written};
 use crate::error::{Error, Result};
 use crate::model::query::{
     AccountQuery, ContactQuery, CurrencyTotal, Found, OpportunityQuery, OpportunitySort, Scope,
@@ -115,18 +115,12 @@ pub(crate) async fn answer(
     scope: &Scope,
     arguments: &BriefArguments,
 ) -> Result<Value> {
-    let (name, id) =
-        (given(arguments.account_name.as_deref()), given(arguments.account_id.as_deref()));
-    if name.or(id).is_none() {
-        return Err(refuse("account_name", "it is missing; a good value is \"Contoso\""));
-    }
-    let (within, id) = match choose(query, scope, name, id).await? {
+    let (name, id) = (arguments.account_name.as_deref(), arguments.account_id.as_deref());
+    let (within, id) = match choose_one(query, scope, name, id).await? {
         Choice::One { scope, id, .. } => (scope, id),
         Choice::Unclear { answer, candidates } => {
             return written(&BriefAnswer { answer, candidates, ..BriefAnswer::default() });
         }
-        // A name or an id was given.
-        Choice::Everything => return written(&BriefAnswer::default()),
     };
     let mut question = AccountQuery::new(within);
     question.id = Some(id.clone());

@@ -10,8 +10,6 @@ use crate::storage::Query;
 
 /// What the arguments `account_name` and `account_id` choose.
 pub(crate) enum Choice {
-    /// No account was named.
-    Everything,
     /// One account, and the scope that it is in.
     One {
         scope: Scope,
@@ -23,24 +21,25 @@ pub(crate) enum Choice {
     Unclear { answer: String, candidates: Vec<Candidate> },
 }
 
-/// Finds the account of a call. An id counts more than a name: it chooses one that was offered.
+/// Finds the account of a call; `None` when none was named. An id counts more than a name: it
+/// chooses one that was offered.
 pub(crate) async fn choose(
     query: &dyn Query,
     scope: &Scope,
     name: Option<&str>,
     id: Option<&str>,
-) -> Result<Choice> {
+) -> Result<Option<Choice>> {
     if let Some(id) = given(id) {
         let id = AccountId::new(id).map_err(|error| {
             let reason = error.customer_message();
             refuse("account_id", &format!("{reason}; a good value is the id of a candidate"))
         })?;
-        return Ok(Choice::One { scope: scope.clone(), id, account: None });
+        return Ok(Some(Choice::One { scope: scope.clone(), id, account: None }));
     }
     let Some(name) = given(name).map(clipped) else {
-        return Ok(Choice::Everything);
+        return Ok(None);
     };
-    Ok(match meaning(query, scope, &name).await? {
+    Ok(Some(match meaning(query, scope, &name).await? {
         Meaning::Clear(account) => Choice::One {
             scope: Scope::connection(scope.workspace.clone(), account.connection),
             id: account.id.clone(),
@@ -57,7 +56,21 @@ pub(crate) async fn choose(
             answer: format!("No account is called anything like “{name}”."),
             candidates: Vec::new(),
         },
-    })
+    }))
+}
+
+/// As [`choose`], for a tool that is about one account.
+///
+/// # Errors
+/// [`Error::InvalidInput`](crate::Error::InvalidInput) when none was named, too.
+pub(crate) async fn choose_one(
+    query: &dyn Query,
+    scope: &Scope,
+    name: Option<&str>,
+    id: Option<&str>,
+) -> Result<Choice> {
+    let missing = || refuse("account_name", "it is missing; a good value is \"Contoso\"");
+    choose(query, scope, name, id).await?.ok_or_else(missing)
 }
 
 /// ` at Contoso`, when the account's name is known.

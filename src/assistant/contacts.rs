@@ -99,9 +99,9 @@ pub(crate) async fn answer(
     rows_wanted(arguments.limit)?;
     let (name, id) = (arguments.account_name.as_deref(), arguments.account_id.as_deref());
     let (scope, id, account) = match choose(query, scope, name, id).await? {
-        Choice::Everything => (scope.clone(), None, None),
-        Choice::One { scope, id, account } => (scope, Some(id), account),
-        Choice::Unclear { answer, candidates } => {
+        None => (scope.clone(), None, None),
+        Some(Choice::One { scope, id, account }) => (scope, Some(id), account),
+        Some(Choice::Unclear { answer, candidates }) => {
             return written(&ContactAnswer { answer, candidates, ..ContactAnswer::default() });
         }
     };

@@ -10,9 +10,9 @@ use time::{Duration, OffsetDateTime};
 
 use crate::assistant::account::Candidate;
 use crate::assistant::arguments::{ToolArguments, refuse};
-use crate::assistant::choice::{Choice, at_account, choose};
+use crate::assistant::choice::{Choice, at_account, choose_one};
 use crate::assistant::pipeline::freshness;
-use crate::assistant::words::{count, given, maybe_clipped, rows_wanted, written};
+use crate::assistant::words::{count, maybe_clipped, rows_wanted, written};
 use crate::error::Result;
 use crate::host::{Engaged, Engagement};
 use crate::model::query::{ContactQuery, Found, MAX_LIMIT, Scope};
@@ -120,17 +120,14 @@ pub(crate) async fn answer(
 ) -> Result<Value> {
     let limit = rows_wanted(arguments.limit)?;
     let since = arguments.since(now)?;
-    let (name, id) =
-        (given(arguments.account_name.as_deref()), given(arguments.account_id.as_deref()));
-    if name.or(id).is_none() {
-        return Err(refuse("account_name", "it is missing; a good value is \"Contoso\""));
-    }
+    let (name, id) = (arguments.account_name.as_deref(), arguments.account_id.as_deref());
+    let choice = choose_one(query, scope, name, id).await?;
     let Some(engagement) = engagement else {
         let answer = NOT_SUPPLIED.to_owned();
         return written(&EmailedAnswer { answer, ..EmailedAnswer::default() });
     };
     let start = EmailedAnswer { engagement_known: true, ..EmailedAnswer::default() };
-    match choose(query, scope, name, id).await? {
+    match choice {
         Choice::One { scope, id, account } => {
             let mut tally = Tally { limit: limit as usize, ..Tally::default() };
             let question = Question { engagement, workspace: &scope.workspace, since };
@@ -143,8 +140,6 @@ pub(crate) async fn answer(
         Choice::Unclear { answer, candidates } => {
             written(&EmailedAnswer { answer, candidates, ..start })
         }
-        // A name or an id was given.
-        Choice::Everything => written(&start),
     }
 }
 

@@ -167,12 +167,12 @@ pub(crate) async fn answer(
     let mut question = arguments.question(scope, days)?;
     let (name, id) = (arguments.account_name.as_deref(), arguments.account_id.as_deref());
     let account = match choose(query, scope, name, id).await? {
-        Choice::Everything => None,
-        Choice::One { scope, id, account } => {
+        None => None,
+        Some(Choice::One { scope, id, account }) => {
             (question.scope, question.filter.account) = (scope, Some(id));
             account
         }
-        Choice::Unclear { answer, candidates } => {
+        Some(Choice::Unclear { answer, candidates }) => {
             return written(&SearchAnswer { answer, candidates, ..SearchAnswer::default() });
         }
     };

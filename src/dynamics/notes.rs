@@ -23,6 +23,7 @@ use crate::model::{
     Attachment, NoteContent, NoteDraft, NoteHandle, NoteKey, NoteRefusal, NoteWrite, OpportunityId,
     RecordId, RemoteNote,
 };
+use crate::rules::note_content;
 
 const WRITE: &str = "write notes";
 const READ: &str = "read notes";
@@ -271,7 +272,7 @@ async fn read(api: &WebApi, id: Uuid, parts: NoteParts) -> Result<Option<RemoteN
     } else {
         row.documentbody.map(|text| STANDARD.decode(text.trim()).unwrap_or_default())
     };
-    let content = bytes.as_deref().map_or(NoteContent::Nothing, NoteContent::of);
+    let content = bytes.as_deref().map_or(NoteContent::Nothing, note_content);
     let attachment = bytes.filter(|_| parts == NoteParts::Whole).map(|bytes| Attachment {
         file_name: row.filename.unwrap_or_default(),
         media_type: row.mimetype.unwrap_or_default(),

@@ -286,7 +286,8 @@ pub struct RemoteNote {
     pub attachment: Option<Attachment>,
 }
 
-/// What a note carries, by the head of its attachment.
+/// What a note carries, by the head of its attachment; see
+/// [`note_content`](crate::rules::note_content).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a file of ours, one of somebody else's, or none")]
 pub enum NoteContent {
@@ -299,12 +300,6 @@ pub enum NoteContent {
 }
 
 impl NoteContent {
-    /// What a file is, by its first bytes.
-    #[must_use]
-    pub fn of(file: &[u8]) -> Self {
-        crate::rules::read_stamp(file).map_or(Self::Foreign, Self::Ours)
-    }
-
     /// The stamp of a page of ours.
     #[must_use]
     pub const fn stamp(self) -> Option<RevisionStamp> {

@@ -37,7 +37,7 @@ pub use promotion::{deal_details, decide};
 pub use schedule::{SyncOutcome, effective_interval, next_sync};
 pub use stage::current_stage;
 pub use stage_filter::{passes_filter, validate_filter, vanished_stages};
-pub use stamp::read_stamp;
+pub use stamp::{note_content, read_stamp};
 pub(crate) use stamp::{stamp_element, stamp_text};
 pub use sweep_guard::{SweepEvidence, SweepVerdict, judge_sweep};
 pub use unified::{account_domain, unify_accounts};

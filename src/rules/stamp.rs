@@ -3,7 +3,7 @@
 //! It travels inside the attachment, so that a note read back from a CRM says by itself what it
 //! carries, whatever became of the answer to the request that wrote it.
 
-use crate::model::{ContentHash, RevisionStamp};
+use crate::model::{ContentHash, NoteContent, RevisionStamp};
 
 /// What comes before the stamp in a page.
 const OPENING: &str = r#"<meta name="fluint-revision" content=""#;
@@ -24,8 +24,8 @@ pub(crate) fn stamp_element(stamp: &RevisionStamp) -> String {
 
 /// Reads the stamp out of an attachment; `None` when it is not a page of ours.
 ///
-/// A connector tells by it what a note carries ([`NoteContent::of`](crate::model::NoteContent::of)). Only the head
-/// of the page is looked at, and only the spelling that we write counts.
+/// A connector tells by it what a note carries ([`note_content`]). Only the head of the page is looked
+/// at, and only the spelling that we write counts.
 ///
 /// # Example
 /// ```
@@ -53,6 +53,13 @@ pub fn read_stamp(page: &[u8]) -> Option<RevisionStamp> {
         RevisionStamp { revision: revision.parse().ok()?, content: ContentHash::from_hex(hash)? };
     // No plus sign, no leading zeros, no upper case.
     (stamp_text(&stamp).as_bytes() == &rest[..end]).then_some(stamp)
+}
+
+/// What a note carries whose attachment begins with these bytes: a page of ours, or a file of
+/// somebody else's.
+#[must_use]
+pub fn note_content(file: &[u8]) -> NoteContent {
+    read_stamp(file).map_or(NoteContent::Foreign, NoteContent::Ours)
 }
 
 #[cfg(test)]
