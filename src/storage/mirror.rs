@@ -26,7 +26,8 @@ pub trait Mirror: fmt::Debug + Send + Sync {
     /// Starts a pull, or goes on with the connection's unfinished one, as `unfinished` says.
     ///
     /// A run that is replaced is forgotten in the same step, with all that was kept to resume it;
-    /// the rows that it has stored stay. A repeated call gives the run that the first has started.
+    /// the rows that it has stored stay, and what it found changed is the fresh one's. A repeated call
+    /// gives the run that the first has started.
     ///
     /// # Errors
     /// [`Error::StaleClaim`](crate::Error::StaleClaim).

@@ -56,6 +56,14 @@ impl KeptChanges {
         self.0.drain(..beyond);
     }
 
+    /// Makes what a run found that is replaced the other's.
+    pub(super) fn hand_on(&mut self, from: RunId, to: RunId) {
+        for kept in self.0.iter_mut().filter(|kept| kept.run == from) {
+            kept.run = to;
+            kept.rows.values_mut().for_each(|found| found.run = to);
+        }
+    }
+
     /// Takes back what was said about rows that a run has swept and that are put back.
     pub(super) fn take_back_gone(&mut self, run: RunId) {
         for kept in self.0.iter_mut().filter(|kept| kept.run == run) {

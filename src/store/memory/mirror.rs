@@ -52,10 +52,16 @@ impl Mirror for MemoryStore {
         let place = state.pulled(claim)?;
         let copy = state.mirror.copies.entry(place).or_default();
         // A repeated call finds the run that its first try started.
-        let known = copy.run.take().filter(|run| {
+        let known = copy.run.take();
+        let replaced = known.as_ref().filter(|run| run.phase != PullPhase::Finished);
+        let replaced = replaced.map(|run| run.id);
+        let known = known.filter(|run| {
             let goes_on = unfinished == Unfinished::Resume && run.phase != PullPhase::Finished;
             goes_on || run.id == fresh.run
         });
+        if let (Some(replaced), None) = (replaced, &known) {
+            copy.changes.hand_on(replaced, fresh.run);
+        }
         let run = copy.run.insert(known.unwrap_or_else(|| Run::start(fresh.clone(), now)));
         Ok(run.pull(&copy.counts))
     }

@@ -122,6 +122,7 @@ macro_rules! store_conformance {
                 acc_1_a_later_run_tells_what_came_changed_and_went
                 acc_1_a_new_version_alone_is_no_change
                 acc_1_a_change_is_told_once_in_a_run
+                acc_1_a_replaced_run_hands_its_changes_on
                 acc_1_there_and_back_in_a_run_is_no_change
                 acc_1_a_stage_is_told_by_its_best_source
                 acc_1_changes_are_found_by_account

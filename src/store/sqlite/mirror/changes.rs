@@ -205,6 +205,20 @@ pub(crate) fn prune(tx: &Transaction<'_>, owner: &Owner) -> Result<(), Trouble> 
     Ok(())
 }
 
+/// Makes what a run found that is replaced the other's.
+pub(crate) fn hand_on(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    from: RunId,
+    to: RunId,
+) -> Result<(), Trouble> {
+    tx.prepare_cached(
+        "UPDATE row_changes SET run = ?4 WHERE workspace = ?1 AND connection = ?2 AND run = ?3",
+    )?
+    .execute(params_from_iter(owner.with([uuid(from.as_uuid()), uuid(to.as_uuid())])))?;
+    Ok(())
+}
+
 /// Takes back what was said about rows that a run has swept and that are put back.
 pub(crate) fn take_back_gone(
     tx: &Transaction<'_>,

@@ -48,6 +48,7 @@ pub(crate) fn start(
         Some(run) if unfinished == Unfinished::Resume => run,
         Some(run) => {
             abandon(tx, owner, run.id)?;
+            changes::hand_on(tx, owner, run.id, fresh.run)?;
             // In its place, so that the last finished run stays the one before.
             insert(tx, owner, fresh, run.number, now)?
         }

@@ -7,7 +7,7 @@ use crate::model::{
     OpportunityStatus, Record, RowChangeKind, RowVersion, Rows, StageAssignment, Table,
 };
 use crate::storage::steps::{KEEP_RUNS, MAX_CHANGES};
-use crate::storage::{Claim, Settled, SweepDecision};
+use crate::storage::{Claim, Settled, SweepDecision, Unfinished};
 use crate::testkit::conformance::store::StoreUnderTest;
 use crate::testkit::conformance::store::fixtures::{
     Site, account, amount, assert_stale, assignment, contact, opportunities, opportunity, proof,
@@ -120,6 +120,24 @@ pub async fn acc_1_a_change_is_told_once_in_a_run(store: &StoreUnderTest) {
     site.restart(&claim, run).await;
     site.put(&claim, &whole(run, rows("30", 3))).await;
     assert_eq!(site.told().await, ["opportunities o1 Value from 10 to 30"]);
+}
+
+/// ACC-1: what a run found that was replaced belongs to the one in its place.
+pub async fn acc_1_a_replaced_run_hands_its_changes_on(store: &StoreUnderTest) {
+    let (site, claim) = store.pulling().await;
+    let rows = |value, version| Opportunity::batch(vec![worth("o1", value, version)]);
+    site.pull(&claim, 1, [rows("10", 1)]).await;
+    let old = site.start(&claim, 2).await;
+    site.put(&claim, &whole(old, rows("20", 2))).await;
+    let fresh = site.begin(&claim, 3, Unfinished::Replace).await.run;
+    let found_by = async || {
+        let changes = site.row_changes().await;
+        changes.rows.iter().map(|found| (found.row.run, told(found))).collect::<Vec<_>>()
+    };
+    let expected = |value| vec![(run(3), format!("opportunities o1 Value from 10 to {value}"))];
+    assert_eq!(found_by().await, expected("20"));
+    site.put(&claim, &whole(fresh, rows("30", 3))).await;
+    assert_eq!(found_by().await, expected("30"));
 }
 
 /// ACC-1: a row that changed there and back within a run has not changed.
