@@ -2,17 +2,11 @@
 
 use serde::Serialize;
 
+use crate::assistant::meaning::{LOOKED_AT, MAX_OFFERED, Meant, meant};
 use crate::error::Result;
 use crate::model::query::{Found, Scope};
 use crate::model::{Account, AccountId, AccountStatus, ConnectionId};
-use crate::rules::{Resolved, resolve};
 use crate::storage::Query;
-
-/// Accounts whose names come near that are looked at; more of exactly one name are not told apart.
-const LOOKED_AT: u32 = 50;
-
-/// How many accounts are offered when a name is not clear.
-const MAX_CANDIDATES: usize = 10;
 
 /// What a name means.
 pub(crate) enum Meaning {
@@ -51,18 +45,12 @@ pub(crate) async fn meaning(query: &dyn Query, scope: &Scope, name: &str) -> Res
 }
 
 fn weigh(name: &str, near: &[Found<Account>]) -> Meaning {
-    let names = near.iter().enumerate();
-    let names = names.filter_map(|(at, found)| Some((at, found.row.name.as_deref()?)));
-    let offered = |at: &[crate::rules::NameMatch<'_, usize>]| {
-        let chosen = at.iter().filter_map(|one| near.get(one.id)).take(MAX_CANDIDATES);
-        Meaning::Unclear(chosen.map(Candidate::of).collect())
-    };
-    match resolve(name, names) {
-        Resolved::Exact(one) => {
-            near.get(one.id).map_or(Meaning::Unknown, |found| Meaning::Clear(Candidate::of(found)))
+    match meant(name, near) {
+        Meant::One(account) => Meaning::Clear(Candidate::of(account)),
+        Meant::SameName(several) | Meant::Close(several) => {
+            Meaning::Unclear(several.into_iter().take(MAX_OFFERED).map(Candidate::of).collect())
         }
-        Resolved::SameName(several) | Resolved::Close(several) => offered(&several),
-        Resolved::Nothing => Meaning::Unknown,
+        Meant::Nothing => Meaning::Unknown,
     }
 }
 

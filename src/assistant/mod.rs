@@ -17,6 +17,7 @@ mod explain;
 mod groups;
 #[cfg(feature = "mcp")]
 pub mod mcp;
+mod meaning;
 mod names;
 mod opportunities;
 mod pipeline;

@@ -177,7 +177,7 @@ pub(crate) async fn answer(
         }
     };
     question.filter.stage = who::stage(query, scope, arguments.stage.as_deref()).await?;
-    question.filter.owner = who::owner(query, scope, arguments.owner.as_deref()).await?;
+    question.filter.owners = who::owners(query, scope, arguments.owner.as_deref()).await?;
     let found = query.opportunities(&question).await.map_err(of_the_cursor)?;
     let (next, as_of) = (found.next, found.as_of);
     let opportunities = rows(query, scope, found.rows).await?;

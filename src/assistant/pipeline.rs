@@ -112,7 +112,7 @@ pub(crate) async fn answer(
     let days = arguments.days(fiscal_year, now)?;
     let mut filter = OpportunityFilter {
         stage: who::stage(query, scope, arguments.stage.as_deref()).await?,
-        owner: who::owner(query, scope, arguments.owner.as_deref()).await?,
+        owners: who::owners(query, scope, arguments.owner.as_deref()).await?,
         status: Some(OpportunityStatus::Open),
         ..OpportunityFilter::default()
     };

@@ -1,191 +1,168 @@
-//! Which CRM user or stage a call means: by id, e-mail address or name, and never by a guess.
+//! Which CRM users or which stage a call means: by id, e-mail address or name, and never by a guess.
 
-use time::OffsetDateTime;
+use std::collections::BTreeSet;
 
 use crate::assistant::arguments::refuse;
+use crate::assistant::meaning::{LOOKED_AT, Meant, meant};
 use crate::assistant::words::{clipped, given};
-use crate::error::Result;
-use crate::model::query::Scope;
-use crate::model::{ConnectionId, RecordId, Rows, StageId, Table, UserId};
-use crate::rules::{NameKey, Resolved, resolve};
+use crate::error::{Error, Result};
+use crate::model::query::{Found, MAX_LIMIT, Scope, StageQuery, UserQuery};
+use crate::model::{EmailAddress, Record, RecordId, Stage, StageId, User, UserId};
+use crate::rules::{NameKey, NameWords};
 use crate::storage::Query;
 
-/// Rows read at once.
-const PAGE: u32 = 500;
-
-/// The most pages read of one connection: beyond 10,000 users, only an id is found.
-const MAX_PAGES: usize = 20;
+/// The most pages of stages that are read: 2,000 of them.
+const MAX_PAGES: usize = 10;
 
 /// The most choices that a refusal lists.
 const MAX_LISTED: usize = 5;
 
-/// A user or stage that may be meant.
-struct One {
-    id: String,
-    name: Option<String>,
-    /// What tells it from others of its name: the e-mail address, or the process.
-    detail: Option<String>,
-}
-
-/// The CRM user that an argument means.
+/// The CRM users that an argument means: one, or several with one e-mail address, for a person may
+/// be a user of several CRMs. None when it was left out.
 ///
 /// # Errors
 /// [`Error::InvalidInput`](crate::Error::InvalidInput) naming those that may be meant, when it is not
-/// exactly one; [`Error::Store`](crate::Error::Store).
-pub(crate) async fn owner(
+/// clear who is; [`Error::Store`](crate::Error::Store).
+pub(crate) async fn owners(
     query: &dyn Query,
     scope: &Scope,
     text: Option<&str>,
-) -> Result<Option<UserId>> {
-    let Some(text) = given(text) else { return Ok(None) };
-    let found = find(query, scope, Table::Users, "owner", "CRM user", text).await?;
-    found.map(UserId::try_from).transpose()
+) -> Result<Vec<UserId>> {
+    let Some(text) = given(text) else { return Ok(Vec::new()) };
+    if let Some(user) = known_id::<User>(query, scope, text).await? {
+        return Ok(vec![user.id]);
+    }
+    if let Ok(email) = EmailAddress::new(text) {
+        let mut question = UserQuery::new(scope.clone());
+        question.email = Some(email);
+        question.page.limit = MAX_LIMIT;
+        let found = query.users(&question).await?.rows;
+        if !found.is_empty() {
+            return Ok(ids(&found));
+        }
+    }
+    let near = first_of_each(query.nearest_users(scope, text, LOOKED_AT).await?.rows);
+    let near = match meant(text, &near) {
+        Meant::One(one) => return Ok(vec![one.row.id.clone()]),
+        Meant::SameName(several) if is_one_person(&several) => return Ok(ids(several)),
+        Meant::SameName(several) | Meant::Close(several) => several.into_iter().cloned().collect(),
+        Meant::Nothing => {
+            let mut question = UserQuery::new(scope.clone());
+            question.page.limit = MAX_LIMIT;
+            question.name = Some(text.to_owned());
+            let holding = query.users(&question).await?.rows;
+            question.name = None;
+            if holding.is_empty() { query.users(&question).await?.rows } else { holding }
+        }
+    };
+    Err(unclear("owner", "CRM user", text, &near, |user| {
+        (&user.name, user.email.as_ref().map(ToString::to_string))
+    }))
 }
 
-/// The stage that an argument means.
+/// The stage that an argument means; `None` when it was left out.
 ///
 /// # Errors
-/// As [`owner`].
+/// As [`owners`].
 pub(crate) async fn stage(
     query: &dyn Query,
     scope: &Scope,
     text: Option<&str>,
 ) -> Result<Option<StageId>> {
     let Some(text) = given(text) else { return Ok(None) };
-    let found = find(query, scope, Table::Stages, "stage", "stage", text).await?;
-    found.map(StageId::try_from).transpose()
+    if let Some(stage) = known_id::<Stage>(query, scope, text).await? {
+        return Ok(Some(stage.id));
+    }
+    let all = first_of_each(stages(query, scope).await?);
+    let near: Vec<Found<Stage>> = match meant(text, &all) {
+        Meant::One(one) => return Ok(Some(one.row.id.clone())),
+        Meant::SameName(several) | Meant::Close(several) => several.into_iter().cloned().collect(),
+        Meant::Nothing => {
+            let words = NameWords::new(text);
+            let holds = |one: &&Found<Stage>| {
+                let name = one.row.name.as_deref().map(NameKey::new);
+                name.is_some_and(|name| words.are_in(&name))
+            };
+            let holding: Vec<_> = all.iter().filter(holds).cloned().collect();
+            if holding.is_empty() { all } else { holding }
+        }
+    };
+    let process = |stage: &Stage| stage.process.as_ref().and_then(|process| process.name.clone());
+    Err(unclear("stage", "stage", text, &near, |stage| (&stage.name, process(stage))))
 }
 
-async fn find(
-    query: &dyn Query,
-    scope: &Scope,
-    table: Table,
+/// The stages in scope, by name.
+async fn stages(query: &dyn Query, scope: &Scope) -> Result<Vec<Found<Stage>>> {
+    let mut question = StageQuery::new(scope.clone());
+    question.page.limit = MAX_LIMIT;
+    let mut all = Vec::new();
+    for _ in 0..MAX_PAGES {
+        let page = query.stages(&question).await?;
+        all.extend(page.rows);
+        question.page.cursor = page.next;
+        if question.page.cursor.is_none() {
+            break;
+        }
+    }
+    Ok(all)
+}
+
+/// The row that has a text for an id, also when its letters were written large.
+async fn known_id<R: Record>(query: &dyn Query, scope: &Scope, text: &str) -> Result<Option<R>> {
+    let spellings = [text.to_owned(), text.to_ascii_lowercase()];
+    let ids: Vec<RecordId> =
+        spellings.into_iter().filter_map(|id| RecordId::new(id).ok()).collect();
+    for (connection, _) in query.as_of(scope).await? {
+        let rows = query.rows(&scope.workspace, connection, R::TABLE, &ids).await?;
+        if let Some(row) = R::from_batch(rows).and_then(|rows| rows.into_iter().next()) {
+            return Ok(Some(row));
+        }
+    }
+    Ok(None)
+}
+
+/// The same id in two connections is one.
+fn first_of_each<R: Record>(rows: Vec<Found<R>>) -> Vec<Found<R>> {
+    let mut seen = BTreeSet::new();
+    rows.into_iter().filter(|found| seen.insert(found.row.record_id())).collect()
+}
+
+/// Whether users have one e-mail address, which is one person's.
+fn is_one_person(users: &[&Found<User>]) -> bool {
+    let mut emails = users.iter().map(|user| &user.row.email);
+    emails.next().is_some_and(|first| first.is_some() && emails.all(|email| email == first))
+}
+
+fn ids<'a>(users: impl IntoIterator<Item = &'a Found<User>>) -> Vec<UserId> {
+    let ids: BTreeSet<&UserId> = users.into_iter().map(|found| &found.row.id).collect();
+    ids.into_iter().cloned().collect()
+}
+
+/// What is said of rows that may be meant: each by its name, what tells it from others of its name,
+/// and its id.
+fn unclear<R: Record>(
     argument: &str,
     noun: &str,
     text: &str,
-) -> Result<Option<String>> {
-    let connections = query.as_of(scope).await?;
-    if let Ok(id) = RecordId::new(text) {
-        let ids = std::slice::from_ref(&id);
-        for (connection, _) in &connections {
-            if !query.rows(&scope.workspace, *connection, table, ids).await?.is_empty() {
-                return Ok(Some(text.to_owned()));
-            }
-        }
-    }
-    let (all, is_cut) = all(query, scope, &connections, table).await?;
-    let of = |id: &str| all.iter().find(|one| one.id == id);
-    let same = all.iter().find(|one| one.id.eq_ignore_ascii_case(text));
-    if let Some(one) = same {
-        return Ok(Some(one.id.clone()));
-    }
-    let is_it = |detail: &str| table == Table::Users && detail.eq_ignore_ascii_case(text);
-    let by_email: Vec<&One> =
-        all.iter().filter(|one| one.detail.as_deref().is_some_and(is_it)).collect();
-    if let [one] = by_email[..] {
-        return Ok(Some(one.id.clone()));
-    }
-    let names = all.iter().filter_map(|one| Some((one.id.as_str(), one.name.as_deref()?)));
-    let near: Vec<&One> = match resolve(text, names) {
-        Resolved::Exact(one) if by_email.is_empty() => return Ok(Some(one.id.to_owned())),
-        Resolved::Exact(one) => of(one.id).into_iter().collect(),
-        Resolved::SameName(near) | Resolved::Close(near) => {
-            near.iter().filter_map(|one| of(one.id)).collect()
-        }
-        // Whoever types one word of a name, or something else altogether.
-        Resolved::Nothing => {
-            let holding: Vec<&One> = all.iter().filter(|one| one.holds(text)).collect();
-            if holding.is_empty() { all.iter().collect() } else { holding }
-        }
-    };
-    let near = if by_email.is_empty() { near } else { by_email };
-    Err(refuse(argument, &unclear(noun, text, &near, is_cut)))
-}
-
-fn unclear(noun: &str, text: &str, near: &[&One], is_cut: bool) -> String {
-    let text = clipped(text);
+    near: &[Found<R>],
+    words: impl Fn(&R) -> (&Option<String>, Option<String>),
+) -> Error {
     let Some(first) = near.first() else {
-        return format!("no {noun} is known yet; leave it out");
+        return refuse(argument, &format!("no {noun} is known yet; leave it out"));
     };
-    let listed: Vec<String> = near.iter().take(MAX_LISTED).map(|one| one.words()).collect();
-    let more = near.len().saturating_sub(MAX_LISTED);
-    let more = match more {
-        0 if is_cut => "; and others that were not looked at".to_owned(),
-        0 => String::new(),
-        more => format!("; and {more} more"),
-    };
-    format!(
-        "no single {noun} is meant by “{text}”; there are {}{more}. Ask which one; a good value is \
-         \"{}\"",
-        listed.join("; "),
-        first.id
-    )
-}
-
-impl One {
-    fn words(&self) -> String {
-        let name = clipped(self.name.as_deref().unwrap_or("one without a name"));
-        match &self.detail {
-            Some(detail) => format!("{name} ({}): {}", clipped(detail), self.id),
-            None => format!("{name}: {}", self.id),
-        }
-    }
-
-    /// Whether the name holds a text, folded.
-    fn holds(&self, text: &str) -> bool {
-        let text = NameKey::new(text);
-        let name = self.name.as_deref().map(NameKey::new);
-        !text.folded().is_empty() && name.is_some_and(|name| name.folded().contains(text.folded()))
-    }
-}
-
-/// The users or stages in scope, and whether there are more than were read. The same id in two
-/// connections is one.
-async fn all(
-    query: &dyn Query,
-    scope: &Scope,
-    connections: &[(ConnectionId, Option<OffsetDateTime>)],
-    table: Table,
-) -> Result<(Vec<One>, bool)> {
-    let (mut all, mut is_cut) = (Vec::new(), false);
-    for &(connection, _) in connections {
-        let mut after: Option<RecordId> = None;
-        for page in 0.. {
-            if page == MAX_PAGES {
-                is_cut = true;
-                break;
-            }
-            let rows =
-                query.scan(&scope.workspace, connection, table, after.as_ref(), PAGE).await?;
-            let rows = ones(rows);
-            let Some(last) = rows.last() else { break };
-            after = Some(RecordId::new(last.id.as_str())?);
-            all.extend(rows);
-        }
-    }
-    all.sort_by(|a, b| a.id.cmp(&b.id));
-    all.dedup_by(|a, b| a.id == b.id);
-    Ok((all, is_cut))
-}
-
-fn ones(rows: Rows) -> Vec<One> {
-    match rows {
-        Rows::Users(users) => users
-            .into_iter()
-            .map(|user| One {
-                id: user.id.as_str().to_owned(),
-                name: user.name,
-                detail: user.email.map(|email| email.as_str().to_owned()),
-            })
-            .collect(),
-        Rows::Stages(stages) => stages
-            .into_iter()
-            .map(|stage| One {
-                id: stage.id.as_str().to_owned(),
-                name: stage.name,
-                detail: stage.process.and_then(|process| process.name),
-            })
-            .collect(),
-        _ => Vec::new(),
-    }
+    let listed = near.iter().take(MAX_LISTED).map(|found| {
+        let (name, detail) = words(&found.row);
+        let name = clipped(name.as_deref().unwrap_or("one without a name"));
+        let detail = detail.map_or_else(String::new, |detail| format!(" ({})", clipped(&detail)));
+        format!("{name}{detail}: {}", found.row.record_id())
+    });
+    let listed = listed.collect::<Vec<_>>().join("; ");
+    let more = if near.len() > MAX_LISTED { "; and others" } else { "" };
+    let text = clipped(text);
+    let good = first.row.record_id();
+    let reason = format!(
+        "no single {noun} is meant by “{text}”; there are {listed}{more}. Ask which one; a good \
+         value is \"{good}\""
+    );
+    refuse(argument, &reason)
 }

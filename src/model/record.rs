@@ -237,6 +237,9 @@ pub trait Record: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
 
     /// Wraps a batch of such rows.
     fn batch(rows: Vec<Self>) -> Rows;
+
+    /// Takes the rows out of a batch; `None` when they are of another table.
+    fn from_batch(rows: Rows) -> Option<Vec<Self>>;
 }
 
 macro_rules! record {
@@ -254,6 +257,10 @@ macro_rules! record {
 
             fn batch(rows: Vec<Self>) -> Rows {
                 Rows::$table(rows)
+            }
+
+            fn from_batch(rows: Rows) -> Option<Vec<Self>> {
+                if let Rows::$table(rows) = rows { Some(rows) } else { None }
             }
         }
     };

@@ -10,11 +10,11 @@ use time::OffsetDateTime;
 use crate::error::{Error, Result};
 use crate::model::query::{
     AccountQuery, Accounts, Answer, ContactQuery, Contacts, Found, MAX_LIMIT, Opportunities,
-    OpportunityQuery, OpportunitySort, Scope,
+    OpportunityQuery, OpportunitySort, Scope, StageQuery, Stages, UserQuery, Users,
 };
 use crate::model::{
-    Account, ConnectionId, Currency, Opportunity, Record, RecordId, Rows, StageAssignment, Table,
-    WorkspaceId,
+    Account, ConnectionId, Contact, Opportunity, Record, RecordId, Rows, Stage, StageAssignment,
+    Table, User, WorkspaceId,
 };
 use crate::rules::{NameKey, NameWords, Nearest, account_domain};
 use crate::storage::Query;
@@ -55,49 +55,36 @@ pub(crate) async fn accounts<Q: Query + ?Sized>(
     store: &Q,
     query: &AccountQuery,
 ) -> Result<Accounts> {
-    let words = words_of(query.name.as_deref());
-    let mut page = SortedPage::open(&query.page, &account_question(query))?;
-    let connections = store.as_of(&query.scope).await?;
-    for &(connection, _) in &connections {
-        scan(store, &query.scope, connection, account_rows, |account| {
-            let is_wanted = query.id.as_ref().is_none_or(|id| account.id == *id)
-                && query.domain.as_ref().is_none_or(|domain| has_domain(&account, domain))
-                && holds(&words, account.name.as_deref());
-            if is_wanted {
-                page.offer(SortKey::name(account.name.as_deref()), connection, account);
-            }
-        })
-        .await?;
-    }
-    page.answer(oldest(&connections))
-}
-
-/// What a cursor of accounts belongs to.
-pub(crate) const fn account_question(query: &AccountQuery) -> impl std::fmt::Debug + '_ {
-    ("accounts", &query.scope, &query.name, &query.id, &query.domain)
+    let AccountQuery { scope, name, id, domain, .. } = query;
+    let page = SortedPage::of(query)?;
+    by_name(store, scope, page, name.as_deref(), |account: &Account| {
+        id.as_ref().is_none_or(|id| account.id == *id)
+            && domain.as_ref().is_none_or(|domain| has_domain(account, domain))
+    })
+    .await
 }
 
 fn has_domain(account: &Account, domain: &str) -> bool {
     account_domain(account).is_some_and(|found| found == domain)
 }
 
-/// The accounts whose names are nearest to one, by comparing with all.
-pub(crate) async fn nearest_accounts<Q: Query + ?Sized>(
+/// The rows whose names are nearest to one, by comparing with all.
+pub(crate) async fn nearest<Q: Query + ?Sized, R: Called>(
     store: &Q,
     scope: &Scope,
     name: &str,
     limit: u32,
-) -> Result<Accounts> {
+) -> Result<Answer<R>> {
     let limit = usize::try_from(limit.min(MAX_LIMIT)).unwrap_or(usize::MAX);
     let mut nearest = Nearest::new(name, limit);
     let connections = store.as_of(scope).await?;
     let asked = if nearest.is_empty() { &[][..] } else { &connections[..] };
     for &(connection, _) in asked {
-        scan(store, scope, connection, account_rows, |account| {
-            let Some(key) = account.name.as_deref().map(NameKey::new) else { return };
+        scan(store, scope, connection, |row: R| {
+            let Some(key) = row.name().map(NameKey::new) else { return };
             if let Some(likeness) = nearest.weigh(key.folded()) {
-                let place = (connection, account.record_id());
-                nearest.keep(likeness, key.folded(), place, account);
+                let place = (connection, row.record_id());
+                nearest.keep(likeness, key.folded(), place, row);
             }
         })
         .await?;
@@ -107,20 +94,20 @@ pub(crate) async fn nearest_accounts<Q: Query + ?Sized>(
     Ok(Answer { rows, next: None, as_of: oldest(&connections) })
 }
 
-pub(crate) async fn contacts<Q: Query + ?Sized>(
+/// A page of the rows of a table that are wanted, by name and then id.
+async fn by_name<Q: Query + ?Sized, R: Called>(
     store: &Q,
-    query: &ContactQuery,
-) -> Result<Contacts> {
-    let words = words_of(query.name.as_deref());
-    let question = ("contacts", &query.scope, &query.name, &query.account);
-    let mut page = SortedPage::open(&query.page, &question)?;
-    let connections = store.as_of(&query.scope).await?;
+    scope: &Scope,
+    mut page: SortedPage<R>,
+    name: Option<&str>,
+    is_wanted: impl Fn(&R) -> bool + Send + Sync,
+) -> Result<Answer<R>> {
+    let words = NameWords::new(name.unwrap_or_default());
+    let connections = store.as_of(scope).await?;
     for &(connection, _) in &connections {
-        scan(store, &query.scope, connection, contact_rows, |contact| {
-            let belongs =
-                query.account.as_ref().is_none_or(|account| contact.account() == Some(account));
-            if belongs && holds(&words, contact.name.as_deref()) {
-                page.offer(SortKey::name(contact.name.as_deref()), connection, contact);
+        scan(store, scope, connection, |row: R| {
+            if is_wanted(&row) && holds(&words, row.name()) {
+                page.offer(SortKey::name(row.name()), connection, row);
             }
         })
         .await?;
@@ -128,12 +115,44 @@ pub(crate) async fn contacts<Q: Query + ?Sized>(
     page.answer(oldest(&connections))
 }
 
+pub(crate) async fn contacts<Q: Query + ?Sized>(
+    store: &Q,
+    query: &ContactQuery,
+) -> Result<Contacts> {
+    let ContactQuery { scope, name, account, .. } = query;
+    let page = SortedPage::of(query)?;
+    by_name(store, scope, page, name.as_deref(), |contact: &Contact| {
+        account.as_ref().is_none_or(|account| contact.account() == Some(account))
+    })
+    .await
+}
+
+pub(crate) async fn stages<Q: Query + ?Sized>(store: &Q, query: &StageQuery) -> Result<Stages> {
+    let StageQuery { scope, name, id, process, .. } = query;
+    let page = SortedPage::of(query)?;
+    by_name(store, scope, page, name.as_deref(), |stage: &Stage| {
+        let of = stage.process.as_ref().map(|process| &process.id);
+        id.as_ref().is_none_or(|id| stage.id == *id)
+            && process.as_ref().is_none_or(|process| of == Some(process))
+    })
+    .await
+}
+
+pub(crate) async fn users<Q: Query + ?Sized>(store: &Q, query: &UserQuery) -> Result<Users> {
+    let UserQuery { scope, name, id, email, .. } = query;
+    let page = SortedPage::of(query)?;
+    by_name(store, scope, page, name.as_deref(), |user: &User| {
+        id.as_ref().is_none_or(|id| user.id == *id)
+            && email.as_ref().is_none_or(|email| user.email.as_ref() == Some(email))
+    })
+    .await
+}
+
 pub(crate) async fn opportunities<Q: Query + ?Sized>(
     store: &Q,
     query: &OpportunityQuery,
 ) -> Result<Opportunities> {
-    let question = ("opportunities", &query.scope, &query.filter, query.sort);
-    let mut page = SortedPage::open(&query.page, &question)?;
+    let mut page = SortedPage::of(query)?;
     let connections = store.as_of(&query.scope).await?;
     for &(connection, _) in &connections {
         let currencies = Currencies::read(store, &query.scope, connection).await?;
@@ -184,13 +203,12 @@ async fn scan<Q: Query + ?Sized, R: Record>(
     store: &Q,
     scope: &Scope,
     connection: ConnectionId,
-    typed: fn(Rows) -> Option<Vec<R>>,
     mut visit: impl FnMut(R) + Send,
 ) -> Result<()> {
     let mut after = None;
     loop {
         let rows = store.scan(&scope.workspace, connection, R::TABLE, after.as_ref(), SCAN_ROWS);
-        let rows = typed(rows.await?).ok_or_else(other_table)?;
+        let rows = R::from_batch(rows.await?).ok_or_else(other_table)?;
         let Some(last) = rows.last() else {
             return Ok(());
         };
@@ -203,22 +221,19 @@ fn other_table() -> Error {
     Error::store("scan a table", "the rows are of another table")
 }
 
-fn account_rows(rows: Rows) -> Option<Vec<Account>> {
-    if let Rows::Accounts(rows) = rows { Some(rows) } else { None }
+/// A row with a name that people know it by.
+pub(crate) trait Called: Record {
+    fn name(&self) -> Option<&str>;
 }
 
-fn contact_rows(rows: Rows) -> Option<Vec<crate::model::Contact>> {
-    if let Rows::Contacts(rows) = rows { Some(rows) } else { None }
+macro_rules! called {
+    ($($type:ident),+) => {
+        $(impl Called for $type {
+            fn name(&self) -> Option<&str> {
+                self.name.as_deref()
+            }
+        })+
+    };
 }
 
-fn opportunity_rows(rows: Rows) -> Option<Vec<Opportunity>> {
-    if let Rows::Opportunities(rows) = rows { Some(rows) } else { None }
-}
-
-fn assignment_rows(rows: Rows) -> Option<Vec<StageAssignment>> {
-    if let Rows::StageAssignments(rows) = rows { Some(rows) } else { None }
-}
-
-fn currency_rows(rows: Rows) -> Option<Vec<Currency>> {
-    if let Rows::Currencies(rows) = rows { Some(rows) } else { None }
-}
+called!(Account, Contact, Opportunity, Stage, User);

@@ -8,7 +8,8 @@ use time::OffsetDateTime;
 use crate::error::Result;
 use crate::model::query::{
     AccountQuery, Accounts, Changes, ChangesQuery, ContactQuery, Contacts, Groups, GroupsQuery,
-    Opportunities, OpportunityQuery, Scope, Totals, TotalsQuery,
+    Opportunities, OpportunityQuery, Scope, StageQuery, Stages, Totals, TotalsQuery, UserQuery,
+    Users,
 };
 use crate::model::{ConnectionId, RecordId, Rows, Table, WorkspaceId};
 use crate::storage::fallback;
@@ -62,12 +63,44 @@ pub trait Query: fmt::Debug + Send + Sync {
     /// name and then id. At most `limit` of them, and never more than
     /// [`MAX_LIMIT`](crate::model::query::MAX_LIMIT); none when nothing comes near.
     async fn nearest_accounts(&self, scope: &Scope, name: &str, limit: u32) -> Result<Accounts> {
-        fallback::nearest_accounts(self, scope, name, limit).await
+        fallback::nearest(self, scope, name, limit).await
+    }
+
+    /// The contacts whose names are nearest to one, as
+    /// [`nearest_accounts`](Query::nearest_accounts).
+    async fn nearest_contacts(&self, scope: &Scope, name: &str, limit: u32) -> Result<Contacts> {
+        fallback::nearest(self, scope, name, limit).await
+    }
+
+    /// The opportunities whose names are nearest to one, as
+    /// [`nearest_accounts`](Query::nearest_accounts).
+    async fn nearest_opportunities(
+        &self,
+        scope: &Scope,
+        name: &str,
+        limit: u32,
+    ) -> Result<Opportunities> {
+        fallback::nearest(self, scope, name, limit).await
+    }
+
+    /// The users whose names are nearest to one, as [`nearest_accounts`](Query::nearest_accounts).
+    async fn nearest_users(&self, scope: &Scope, name: &str, limit: u32) -> Result<Users> {
+        fallback::nearest(self, scope, name, limit).await
     }
 
     /// Contacts, by name and then id.
     async fn contacts(&self, query: &ContactQuery) -> Result<Contacts> {
         fallback::contacts(self, query).await
+    }
+
+    /// Stages, by name and then id.
+    async fn stages(&self, query: &StageQuery) -> Result<Stages> {
+        fallback::stages(self, query).await
+    }
+
+    /// Users, by name and then id.
+    async fn users(&self, query: &UserQuery) -> Result<Users> {
+        fallback::users(self, query).await
     }
 
     /// Opportunities.

@@ -10,10 +10,7 @@ use crate::model::{
 };
 use crate::rules::NameWords;
 use crate::storage::Query;
-use crate::storage::fallback::{
-    SCAN_ROWS, assignment_rows, currency_rows, holds, is_newer, opportunity_rows, other_table,
-    scan, words_of,
-};
+use crate::storage::fallback::{SCAN_ROWS, holds, is_newer, other_table, scan, words_of};
 
 /// Opportunities whose stages are looked up together, in one scan of the assignments.
 const STAGE_BATCH: usize = 5_000;
@@ -32,7 +29,7 @@ impl Currencies {
         connection: ConnectionId,
     ) -> Result<Self> {
         let mut found = Self::default();
-        scan(store, scope, connection, currency_rows, |currency: Currency| {
+        scan(store, scope, connection, |currency: Currency| {
             if currency.role == CurrencyRole::Base {
                 found.base.get_or_insert_with(|| currency.code.clone());
             }
@@ -68,7 +65,7 @@ impl<'a> Filter<'a> {
         mut visit: impl FnMut(Opportunity) + Send,
     ) -> Result<()> {
         let Some(stage) = &self.filter.stage else {
-            return scan(store, scope, connection, opportunity_rows, |found| {
+            return scan(store, scope, connection, |found| {
                 if self.passes(&found) {
                     visit(found);
                 }
@@ -101,7 +98,7 @@ impl<'a> Filter<'a> {
                 after.as_ref(),
                 SCAN_ROWS,
             );
-            let rows = opportunity_rows(rows.await?).ok_or_else(other_table)?;
+            let rows = Opportunity::from_batch(rows.await?).ok_or_else(other_table)?;
             after = rows.last().map(Record::record_id);
             batch.extend(rows.into_iter().filter(|found| self.passes(found)));
             if after.is_none() || batch.len() >= STAGE_BATCH {
@@ -121,7 +118,7 @@ impl<'a> Filter<'a> {
         let OpportunityFilter {
             name: _,
             account,
-            owner,
+            owners,
             stage: _,
             status,
             currency,
@@ -130,10 +127,11 @@ impl<'a> Filter<'a> {
             close_from,
             close_before,
         } = self.filter;
-        let owned_by = |user| matches!(&found.owner, Some(OwnerRef::User(owner)) if owner == user);
+        let is_owned =
+            || matches!(&found.owner, Some(OwnerRef::User(user)) if owners.contains(user));
         let closes = |test: &dyn Fn(time::Date) -> bool| found.close_date.is_some_and(test);
         account.as_ref().is_none_or(|account| found.account() == Some(account))
-            && owner.as_ref().is_none_or(owned_by)
+            && (owners.is_empty() || is_owned())
             && status.is_none_or(|status| found.status == status)
             && currency.as_ref().is_none_or(|code| self.currencies.code_of(found) == Some(code))
             && min_value.is_none_or(|min| found.value.is_some_and(|value| value >= min))
@@ -157,7 +155,7 @@ async fn with_stages<Q: Query + ?Sized>(
     }
     let ids = batch.iter().map(|found| (found.id.clone(), None));
     let mut newest: BTreeMap<OpportunityId, Option<StageAssignment>> = ids.collect();
-    scan(store, scope, connection, assignment_rows, |assignment| {
+    scan(store, scope, connection, |assignment: StageAssignment| {
         if assignment.state != AssignmentState::Active {
             return;
         }

@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use time::{Date, OffsetDateTime};
 
 use crate::error::{Error, Result};
-use crate::model::query::{Answer, Found, MAX_LIMIT, PageRequest, QueryCursor};
+use crate::model::query::{
+    AccountQuery, Answer, ContactQuery, Found, MAX_LIMIT, OpportunityQuery, PageRequest,
+    QueryCursor, StageQuery, UserQuery,
+};
 use crate::model::{Amount, ConnectionId, Record, RecordId, RowVersion, hex};
 use crate::rules::NameKey;
 
@@ -51,12 +54,36 @@ pub(crate) struct SortedPage<R> {
     kept: BinaryHeap<Kept<R>>,
 }
 
+/// A question that is answered page by page.
+pub(crate) trait Paged: Clone + Debug {
+    fn page_mut(&mut self) -> &mut PageRequest;
+}
+
+macro_rules! paged {
+    ($($type:ident),+) => {
+        $(impl Paged for $type {
+            fn page_mut(&mut self) -> &mut PageRequest {
+                &mut self.page
+            }
+        })+
+    };
+}
+
+paged!(AccountQuery, ContactQuery, OpportunityQuery, StageQuery, UserQuery);
+
 impl<R: Record> SortedPage<R> {
-    /// Opens a page of the answer to a question.
+    /// Opens the page of an answer that a question asks for. A cursor belongs to all that the
+    /// question says, but for the page.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] for a limit or a cursor that does not fit.
-    pub(crate) fn open(request: &PageRequest, question: &impl Debug) -> Result<Self> {
+    pub(crate) fn of(question: &impl Paged) -> Result<Self> {
+        let mut question = question.clone();
+        let request = std::mem::take(question.page_mut());
+        Self::open(&request, &question)
+    }
+
+    fn open(request: &PageRequest, question: &impl Debug) -> Result<Self> {
         if !(1..=MAX_LIMIT).contains(&request.limit) {
             return Err(Error::invalid_input("limit", format!("it must be 1 to {MAX_LIMIT}")));
         }

@@ -45,12 +45,19 @@ CREATE TABLE users (
     gone_at       INTEGER,
     swept_by      BLOB,
     name          TEXT,
+    name_key      TEXT,
     email         TEXT,
     sign_in_name  TEXT,
     kind          TEXT NOT NULL,
     status        TEXT NOT NULL,
     PRIMARY KEY (workspace, connection, id)
 ) STRICT;
+
+CREATE INDEX users_by_name ON users (workspace, name_key, connection, id)
+    WHERE gone_at IS NULL;
+
+CREATE INDEX users_by_email ON users (workspace, email)
+    WHERE email IS NOT NULL AND gone_at IS NULL;
 
 CREATE TABLE accounts (
     workspace       TEXT NOT NULL,
@@ -172,6 +179,7 @@ CREATE TABLE stages (
     gone_at          INTEGER,
     swept_by         BLOB,
     name             TEXT,
+    name_key         TEXT,
     process          TEXT,
     process_name     TEXT,
     process_position INTEGER,

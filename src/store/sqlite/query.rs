@@ -10,15 +10,16 @@ use time::OffsetDateTime;
 
 use crate::error::Result;
 use crate::model::query::{
-    AccountQuery, Accounts, Changes, ChangesQuery, ContactQuery, Contacts, Groups, GroupsQuery,
-    Opportunities, OpportunityQuery, OpportunitySort, Scope, Totals, TotalsQuery,
+    AccountQuery, Accounts, Answer, Changes, ChangesQuery, ContactQuery, Contacts, Groups,
+    GroupsQuery, Opportunities, OpportunityQuery, OpportunitySort, Scope, StageQuery, Stages,
+    Totals, TotalsQuery, UserQuery, Users,
 };
 use crate::model::{
     Account, ConnectionId, Contact, Currency, Opportunity, RecordId, Rows, Stage, StageAssignment,
     Table, User, WorkspaceId,
 };
 use crate::storage::Query;
-use crate::storage::fallback::{SortKey, SortedPage, account_question, oldest};
+use crate::storage::fallback::{Called, SortKey, SortedPage, oldest};
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::codec::{Columns, NULL, Owner, collect, integer, text, uuid};
 use crate::store::sqlite::mirror::rows::{Mirrored, select_list};
@@ -83,7 +84,7 @@ impl Query for SqliteStore {
     }
 
     async fn accounts(&self, query: &AccountQuery) -> Result<Accounts> {
-        let page = SortedPage::open(&query.page, &account_question(query))?;
+        let page = SortedPage::of(query)?;
         let query = query.clone();
         self.database
             .read("answer a question for accounts", move |tx| {
@@ -96,23 +97,34 @@ impl Query for SqliteStore {
                 if let Some(domain) = &query.domain {
                     rows.and("unlikely(r.domain = ?)", [text(domain)]);
                 }
-                let key = |account: &Account| SortKey::name(account.name.as_deref());
-                let page = fill(tx, page, &rows, Order::Ascending("r.name_key"), key)?;
-                Ok(page.answer(oldest(&connections))?)
+                by_name(tx, page, &rows, &connections)
             })
             .await
     }
 
     async fn nearest_accounts(&self, scope: &Scope, name: &str, limit: u32) -> Result<Accounts> {
-        let (scope, name) = (scope.clone(), name.to_owned());
-        self.database
-            .read("find accounts by a name", move |tx| nearest::accounts(tx, &scope, &name, limit))
-            .await
+        self.nearest(scope, name, limit).await
+    }
+
+    async fn nearest_contacts(&self, scope: &Scope, name: &str, limit: u32) -> Result<Contacts> {
+        self.nearest(scope, name, limit).await
+    }
+
+    async fn nearest_opportunities(
+        &self,
+        scope: &Scope,
+        name: &str,
+        limit: u32,
+    ) -> Result<Opportunities> {
+        self.nearest(scope, name, limit).await
+    }
+
+    async fn nearest_users(&self, scope: &Scope, name: &str, limit: u32) -> Result<Users> {
+        self.nearest(scope, name, limit).await
     }
 
     async fn contacts(&self, query: &ContactQuery) -> Result<Contacts> {
-        let question = ("contacts", &query.scope, &query.name, &query.account);
-        let page = SortedPage::open(&query.page, &question)?;
+        let page = SortedPage::of(query)?;
         let query = query.clone();
         self.database
             .read("answer a question for contacts", move |tx| {
@@ -125,16 +137,51 @@ impl Query for SqliteStore {
                         [text(account.as_str())],
                     );
                 }
-                let key = |contact: &Contact| SortKey::name(contact.name.as_deref());
-                let page = fill(tx, page, &rows, Order::Ascending("r.name_key"), key)?;
-                Ok(page.answer(oldest(&connections))?)
+                by_name(tx, page, &rows, &connections)
+            })
+            .await
+    }
+
+    async fn stages(&self, query: &StageQuery) -> Result<Stages> {
+        let page = SortedPage::of(query)?;
+        let query = query.clone();
+        self.database
+            .read("answer a question for stages", move |tx| {
+                let connections = as_of(tx, &query.scope)?;
+                let mut rows = Conditions::in_scope(&query.scope, &connections);
+                rows.named(query.name.as_deref());
+                if let Some(id) = &query.id {
+                    rows.and("r.id = ?", [text(id.as_str())]);
+                }
+                if let Some(process) = &query.process {
+                    rows.and("r.process = ?", [text(process.as_str())]);
+                }
+                by_name(tx, page, &rows, &connections)
+            })
+            .await
+    }
+
+    async fn users(&self, query: &UserQuery) -> Result<Users> {
+        let page = SortedPage::of(query)?;
+        let query = query.clone();
+        self.database
+            .read("answer a question for users", move |tx| {
+                let connections = as_of(tx, &query.scope)?;
+                let mut rows = Conditions::in_scope(&query.scope, &connections);
+                rows.named(query.name.as_deref());
+                if let Some(id) = &query.id {
+                    rows.and("r.id = ?", [text(id.as_str())]);
+                }
+                if let Some(email) = &query.email {
+                    rows.and("unlikely(r.email = ?)", [text(email.as_str())]);
+                }
+                by_name(tx, page, &rows, &connections)
             })
             .await
     }
 
     async fn opportunities(&self, query: &OpportunityQuery) -> Result<Opportunities> {
-        let question = ("opportunities", &query.scope, &query.filter, query.sort);
-        let page = SortedPage::open(&query.page, &question)?;
+        let page = SortedPage::of(query)?;
         let query = query.clone();
         self.database
             .read("answer a question for opportunities", move |tx| {
@@ -193,6 +240,32 @@ impl Query for SqliteStore {
             })
             .await
     }
+}
+
+impl SqliteStore {
+    async fn nearest<R: Mirrored>(
+        &self,
+        scope: &Scope,
+        name: &str,
+        limit: u32,
+    ) -> Result<Answer<R>> {
+        let (scope, name) = (scope.clone(), name.to_owned());
+        self.database
+            .read("find rows by a name", move |tx| nearest::rows(tx, &scope, &name, limit))
+            .await
+    }
+}
+
+/// A page of the rows that meet conditions, by name.
+fn by_name<R: Mirrored + Called>(
+    tx: &Transaction<'_>,
+    page: SortedPage<R>,
+    conditions: &Conditions<'_>,
+    connections: &[(ConnectionId, Option<OffsetDateTime>)],
+) -> Result<Answer<R>, Trouble> {
+    let key = |row: &R| SortKey::name(row.name());
+    let page = fill(tx, page, conditions, Order::Ascending("r.name_key"), key)?;
+    Ok(page.answer(oldest(connections))?)
 }
 
 /// Fills a page with the rows that meet conditions, in an order.

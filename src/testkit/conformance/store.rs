@@ -44,6 +44,7 @@ mod fixtures;
 pub mod gates;
 pub mod mirror;
 pub mod opportunities;
+pub mod people;
 pub mod presence;
 pub mod progress;
 pub mod publications;
@@ -285,6 +286,13 @@ macro_rules! store_conformance {
                 oll_1_the_parts_of_a_filter_are_combined
                 oll_1_large_tables_are_answered_in_full
             );
+            $crate::store_conformance!(@role people, $store;
+                oll_1_users_are_found_by_name_id_and_address
+                oll_1_stages_are_found_by_name_id_and_process
+                oll_1_pages_of_users_and_stages_follow_one_another
+                oll_2_the_nearest_of_every_table_with_names_come_first
+                oll_4_people_stages_and_names_stay_in_their_scope
+            );
             $crate::store_conformance!(@role presence, $store;
                 r_16_rows_that_a_proved_run_did_not_see_are_missing
                 r_16_a_missing_row_stays_as_it_is
@@ -445,6 +453,7 @@ mod tests {
             include_str!("store/gates.rs"),
             include_str!("store/mirror.rs"),
             include_str!("store/opportunities.rs"),
+            include_str!("store/people.rs"),
             include_str!("store/presence.rs"),
             include_str!("store/progress.rs"),
             include_str!("store/publications.rs"),

@@ -6,7 +6,8 @@ use time::OffsetDateTime;
 use crate::error::Result;
 use crate::model::query::{
     AccountQuery, Accounts, Changes, ChangesQuery, ContactQuery, Contacts, Groups, GroupsQuery,
-    Opportunities, OpportunityQuery, Scope, Totals, TotalsQuery,
+    Opportunities, OpportunityQuery, Scope, StageQuery, Stages, Totals, TotalsQuery, UserQuery,
+    Users,
 };
 use crate::model::{
     Candidate, ConnectionId, OpportunityId, RecordId, Rows, RunId, Table, WorkspaceId,
@@ -172,8 +173,36 @@ impl Query for WatchedStore {
         self.read("nearest_accounts", answer).await
     }
 
+    async fn nearest_contacts(&self, scope: &Scope, name: &str, limit: u32) -> Result<Contacts> {
+        let answer = self.inner.query.nearest_contacts(scope, name, limit);
+        self.read("nearest_contacts", answer).await
+    }
+
+    async fn nearest_opportunities(
+        &self,
+        scope: &Scope,
+        name: &str,
+        limit: u32,
+    ) -> Result<Opportunities> {
+        let answer = self.inner.query.nearest_opportunities(scope, name, limit);
+        self.read("nearest_opportunities", answer).await
+    }
+
+    async fn nearest_users(&self, scope: &Scope, name: &str, limit: u32) -> Result<Users> {
+        let answer = self.inner.query.nearest_users(scope, name, limit);
+        self.read("nearest_users", answer).await
+    }
+
     async fn contacts(&self, query: &ContactQuery) -> Result<Contacts> {
         self.read("contacts", self.inner.query.contacts(query)).await
+    }
+
+    async fn stages(&self, query: &StageQuery) -> Result<Stages> {
+        self.read("stages", self.inner.query.stages(query)).await
+    }
+
+    async fn users(&self, query: &UserQuery) -> Result<Users> {
+        self.read("users", self.inner.query.users(query)).await
     }
 
     async fn opportunities(&self, query: &OpportunityQuery) -> Result<Opportunities> {

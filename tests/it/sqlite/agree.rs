@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use fluint_crm::model::query::{
     AccountQuery, Answer, ChangesQuery, ContactQuery, GroupBy, GroupsQuery, OpportunityFilter,
-    OpportunityQuery, OpportunitySort, PageRequest, QueryCursor, Scope, TotalsQuery,
+    OpportunityQuery, OpportunitySort, PageRequest, QueryCursor, Scope, StageQuery, TotalsQuery,
+    UserQuery,
 };
 use fluint_crm::model::{
     Account, AccountId, Amount, AssignmentState, Contact, ContactId, Currency, CurrencyCode,
-    CurrencyId, CurrencyRole, CustomerRef, Opportunity, OpportunityId, OpportunityStatus, OwnerRef,
-    RecordId, RowVersion, Rows, RunId, Stage, StageAssignment, StageId, Table, TeamId, UserId,
+    CurrencyId, CurrencyRole, CustomerRef, EmailAddress, Opportunity, OpportunityId,
+    OpportunityStatus, OwnerRef, ProcessId, ProcessRef, RecordId, RowVersion, Rows, RunId, Stage,
+    StageAssignment, StageId, Table, TeamId, User, UserId,
 };
 use fluint_crm::storage::{Claim, Settled, Stores};
 use fluint_crm::store::{MemoryStore, SqliteStore};
@@ -161,9 +163,24 @@ fn currency() -> impl Strategy<Value = Currency> {
 }
 
 fn stage() -> impl Strategy<Value = Stage> {
-    (id("s", 4), name(), proptest::option::of(0..3)).prop_map(|(id, name, position)| {
-        let mut row = Stage::new(StageId::new(id).unwrap());
-        (row.name, row.position) = (name, position);
+    let process = proptest::option::of(id("q", 2));
+    (id("s", 4), name(), process, proptest::option::of(0..3)).prop_map(
+        |(id, name, process, position)| {
+            let mut row = Stage::new(StageId::new(id).unwrap());
+            (row.name, row.position) = (name, position);
+            row.process = process.map(|id| ProcessRef::new(ProcessId::new(id).unwrap()));
+            row
+        },
+    )
+}
+
+fn user() -> impl Strategy<Value = User> {
+    let emails = ["U@contoso.com", "u@contoso.com", "ü@contoso.com"].map(str::to_owned);
+    let email = proptest::option::of(select(emails.to_vec()));
+    (id("u", 6), name(), email).prop_map(|(id, name, email)| {
+        let mut row = User::new(UserId::new(id).unwrap());
+        row.name = name;
+        row.email = email.map(|email| EmailAddress::new(email).unwrap());
         row
     })
 }
@@ -177,6 +194,7 @@ fn rows() -> impl Strategy<Value = Rows> {
         2 => vec(assignment(), 1..20).prop_map(Rows::StageAssignments),
         1 => vec(currency(), 1..4).prop_map(Rows::Currencies),
         1 => vec(stage(), 1..5).prop_map(Rows::Stages),
+        1 => vec(user(), 1..8).prop_map(Rows::Users),
     ]
 }
 
@@ -184,7 +202,10 @@ fn filter() -> impl Strategy<Value = OpportunityFilter> {
     let rarely = |id: BoxedStrategy<String>| proptest::option::weighted(0.15, id);
     let ids = (
         rarely(id("a", 4).boxed()),
-        rarely(id("u", 3).boxed()),
+        prop_oneof![
+            17 => Just(Vec::new()),
+            3 => proptest::collection::vec(id("u", 3), 1..3),
+        ],
         rarely(id("s", 3).boxed()),
         proptest::option::weighted(0.2, status()),
         proptest::option::weighted(0.2, select(vec!["EUR", "USD", "GBP"])),
@@ -199,7 +220,7 @@ fn filter() -> impl Strategy<Value = OpportunityFilter> {
         let mut filter = OpportunityFilter::default();
         filter.name = name;
         filter.account = ids.0.map(|id| AccountId::new(id).unwrap());
-        filter.owner = ids.1.map(|id| UserId::new(id).unwrap());
+        filter.owners = ids.1.into_iter().map(|id| UserId::new(id).unwrap()).collect();
         filter.stage = ids.2.map(|id| StageId::new(id).unwrap());
         filter.status = ids.3;
         filter.currency = ids.4.map(|code| CurrencyCode::new(code).unwrap());
@@ -313,9 +334,37 @@ async fn ask(stores: &Stores, questions: &Questions) -> Vec<String> {
         accounts.domain = domain.map(str::to_owned);
         told.push(show(&stores.query.accounts(&accounts).await.unwrap()));
     }
-    let wanted = name.as_deref().unwrap_or_default();
-    let near = stores.query.nearest_accounts(&scope, wanted, *limit).await.unwrap();
-    told.push(show(&near));
+    let (query, wanted) = (&stores.query, name.as_deref().unwrap_or_default());
+    told.push(show(&query.nearest_accounts(&scope, wanted, *limit).await.unwrap()));
+    told.push(show(&query.nearest_contacts(&scope, wanted, *limit).await.unwrap()));
+    told.push(show(&query.nearest_opportunities(&scope, wanted, *limit).await.unwrap()));
+    told.push(show(&query.nearest_users(&scope, wanted, *limit).await.unwrap()));
+    let mut users = UserQuery::new(scope.clone());
+    (users.name, users.page.limit) = (name.clone(), *limit);
+    loop {
+        let answer = stores.query.users(&users).await.unwrap();
+        if follow(&mut told, &mut users.page, answer).is_break() {
+            break;
+        }
+    }
+    for (id, email) in [(Some("u1"), None), (None, Some("u@contoso.com")), (None, None)] {
+        let mut users = UserQuery::new(scope.clone());
+        users.id = id.map(|id| UserId::new(id).unwrap());
+        users.email = email.map(|email| EmailAddress::new(email).unwrap());
+        told.push(show(&stores.query.users(&users).await.unwrap()));
+    }
+    for (id, process) in [(Some("s1"), None), (None, Some("q1")), (None, None)] {
+        let mut stages = StageQuery::new(scope.clone());
+        (stages.name, stages.page.limit) = (name.clone(), *limit);
+        stages.id = id.map(|id| StageId::new(id).unwrap());
+        stages.process = process.map(|process| ProcessId::new(process).unwrap());
+        loop {
+            let answer = stores.query.stages(&stages).await.unwrap();
+            if follow(&mut told, &mut stages.page, answer).is_break() {
+                break;
+            }
+        }
+    }
     let mut contacts = ContactQuery::new(scope.clone());
     (contacts.name, contacts.page.limit) = (name.clone(), *limit);
     contacts.account = account.clone().map(|id| AccountId::new(id).unwrap());

@@ -112,11 +112,13 @@ fn parse<T: TryFrom<String, Error = crate::error::Error>>(text: String) -> Resul
 }
 
 impl Mirrored for User {
-    const COLUMNS: &'static [&'static str] = &["name", "email", "sign_in_name", "kind", "status"];
+    const COLUMNS: &'static [&'static str] =
+        &["name", "name_key", "email", "sign_in_name", "kind", "status"];
 
     fn bind<'a>(&'a self, values: &mut Values<'a>) -> Result<(), Trouble> {
         values.extend([
             maybe_text(self.name.as_deref()),
+            name_key(self.name.as_deref()),
             maybe_text(self.email.as_ref().map(EmailAddress::as_str)),
             maybe_text(self.sign_in_name.as_deref()),
             text(self.kind.as_word()),
@@ -129,6 +131,7 @@ impl Mirrored for User {
         let mut user = Self::new(columns.id()?);
         user.version = version(columns)?;
         user.name = columns.maybe_text()?;
+        columns.skip(1);
         user.email = columns.maybe_id()?;
         user.sign_in_name = columns.maybe_text()?;
         user.kind = columns.word()?;
@@ -138,13 +141,21 @@ impl Mirrored for User {
 }
 
 impl Mirrored for Stage {
-    const COLUMNS: &'static [&'static str] =
-        &["name", "process", "process_name", "process_position", "position", "category"];
+    const COLUMNS: &'static [&'static str] = &[
+        "name",
+        "name_key",
+        "process",
+        "process_name",
+        "process_position",
+        "position",
+        "category",
+    ];
 
     fn bind<'a>(&'a self, values: &mut Values<'a>) -> Result<(), Trouble> {
         let process = self.process.as_ref();
         values.extend([
             maybe_text(self.name.as_deref()),
+            name_key(self.name.as_deref()),
             maybe_text(process.map(|process| process.id.as_str())),
             maybe_text(process.and_then(|process| process.name.as_deref())),
             maybe_integer(process.and_then(|process| process.position)),
@@ -158,6 +169,7 @@ impl Mirrored for Stage {
         let mut stage = Self::new(columns.id()?);
         stage.version = version(columns)?;
         stage.name = columns.maybe_text()?;
+        columns.skip(1);
         let process: Option<ProcessId> = columns.maybe_id()?;
         let (name, position) = (columns.maybe_text()?, columns.maybe_small()?);
         stage.process = process.map(|id| ProcessRef { id, name, position });

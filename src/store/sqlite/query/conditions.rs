@@ -100,8 +100,10 @@ impl<'a> Conditions<'a> {
             self.and("unlikely(r.of_account = ?)", [text(account.as_str())]);
             self.leads = Leads::ToFew;
         }
-        if let Some(owner) = &filter.owner {
-            self.and("r.owner_kind = 'user' AND r.owner = ?", [text(owner.as_str())]);
+        if !filter.owners.is_empty() {
+            let places = vec!["?"; filter.owners.len()].join(", ");
+            let condition = format!("r.owner_kind = 'user' AND r.owner IN ({places})");
+            self.and(&condition, filter.owners.iter().map(|owner| text(owner.as_str())));
         }
         if let Some(status) = filter.status {
             self.and("r.status = ?", [text(status.as_word())]);

@@ -137,7 +137,7 @@ pub async fn oll_1_opportunities_are_filtered_by_account(store: &StoreUnderTest)
     assert_eq!(site.filtered(filter).await, ["o1", "o2", "o4"]);
 }
 
-/// OLL-1: the owner is a user; a team with the same id is another.
+/// OLL-1: the owner is one of the users asked for; a team with the same id is another.
 pub async fn oll_1_opportunities_are_filtered_by_owner(store: &StoreUnderTest) {
     let owned = |id, owner| Opportunity { owner, ..opportunity(id) };
     let team = crate::model::TeamId::new("u1").unwrap();
@@ -148,8 +148,16 @@ pub async fn oll_1_opportunities_are_filtered_by_owner(store: &StoreUnderTest) {
         owned("o4", None),
     ];
     let site = store.holding([Opportunity::batch(rows)]).await;
-    let filter = OpportunityFilter { owner: Some(user("u1").id), ..OpportunityFilter::default() };
-    assert_eq!(site.filtered(filter).await, ["o1"]);
+    for (owners, expected) in [
+        (&["u1"][..], &["o1"][..]),
+        (&["u2", "u1", "u7"], &["o1", "o2"]),
+        (&["u7"], &[]),
+        (&[], &["o1", "o2", "o3", "o4"]),
+    ] {
+        let owners = owners.iter().map(|id| user(id).id).collect();
+        let filter = OpportunityFilter { owners, ..OpportunityFilter::default() };
+        assert_eq!(site.filtered(filter).await, expected);
+    }
 }
 
 /// OLL-1: each status is told from the others.

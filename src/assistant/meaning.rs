@@ -1,0 +1,38 @@
+//! Which row a person means by a name, out of those whose names come near; never a guess.
+
+use crate::model::query::Found;
+use crate::rules::{NameMatch, Resolved, resolve};
+use crate::storage::fallback::Called;
+
+/// Rows whose names come near that are looked at; more of exactly one name are not told apart.
+pub(crate) const LOOKED_AT: u32 = 50;
+
+/// How many rows are offered when a name is not clear.
+pub(crate) const MAX_OFFERED: usize = 10;
+
+/// The rows that a name may mean.
+pub(crate) enum Meant<'a, R> {
+    /// Nobody carries the name, these come near: ask, even about one.
+    Close(Vec<&'a Found<R>>),
+    /// Nothing is called anything like it.
+    Nothing,
+    /// One carries the name.
+    One(&'a Found<R>),
+    /// Several carry it: ask which one.
+    SameName(Vec<&'a Found<R>>),
+}
+
+/// Finds what a name means among the rows that come near.
+pub(crate) fn meant<'a, R: Called>(name: &str, near: &'a [Found<R>]) -> Meant<'a, R> {
+    let names = near.iter().enumerate();
+    let names = names.filter_map(|(at, found)| Some((at, found.row.name()?)));
+    let rows = |matches: Vec<NameMatch<'_, usize>>| {
+        matches.into_iter().filter_map(|one| near.get(one.id)).collect()
+    };
+    match resolve(name, names) {
+        Resolved::Exact(one) => near.get(one.id).map_or(Meant::Nothing, Meant::One),
+        Resolved::SameName(several) => Meant::SameName(rows(several)),
+        Resolved::Close(several) => Meant::Close(rows(several)),
+        Resolved::Nothing => Meant::Nothing,
+    }
+}
