@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::assistant::meaning::{LOOKED_AT, MAX_OFFERED, Meant, meant};
+use crate::assistant::meaning::{LOOKED_AT, MAX_OFFERED, Meant, is_cut, meant};
 use crate::error::Result;
 use crate::model::query::{Found, Scope};
 use crate::model::{Account, AccountId, AccountStatus, ConnectionId};
@@ -29,29 +29,31 @@ pub(crate) struct Candidate {
 }
 
 /// Finds what a name means: the account of that name, else those with a close one. An account in
-/// use goes before one of the same name that was closed or merged into another.
+/// use goes before one of the same name that was closed or merged into another, and one of the name,
+/// closed or not, before all with a close one.
 pub(crate) async fn meaning(query: &dyn Query, scope: &Scope, name: &str) -> Result<Meaning> {
     let near = query.nearest_accounts(scope, name, LOOKED_AT).await?.rows;
+    let last_carries_it = is_cut(name, &near, LOOKED_AT);
     let (active, other): (Vec<_>, Vec<_>) =
         near.into_iter().partition(|found| found.row.status == AccountStatus::Active);
-    Ok(match weigh(name, &active) {
-        Meaning::Clear(account) => Meaning::Clear(account),
-        unclear => match (weigh(name, &other), unclear) {
-            (Meaning::Clear(closed), Meaning::Unknown) => Meaning::Clear(closed),
-            (closed, Meaning::Unknown) => closed,
-            (_, unclear) => unclear,
-        },
-    })
-}
-
-fn weigh(name: &str, near: &[Found<Account>]) -> Meaning {
-    match meant(name, near) {
-        Meant::One(account) => Meaning::Clear(Candidate::of(account)),
-        Meant::SameName(several) | Meant::Close(several) => {
-            Meaning::Unclear(several.into_iter().take(MAX_OFFERED).map(Candidate::of).collect())
+    let offered = |several: Vec<&Found<Account>>| {
+        Meaning::Unclear(several.into_iter().take(MAX_OFFERED).map(Candidate::of).collect())
+    };
+    Ok(match (meant(name, &active, u32::MAX), meant(name, &other, u32::MAX)) {
+        (Meant::One(one), _) | (Meant::Close(_) | Meant::Nothing, Meant::One(one)) => {
+            if last_carries_it {
+                // More may carry it than were looked at.
+                offered(vec![one])
+            } else {
+                Meaning::Clear(Candidate::of(one))
+            }
         }
-        Meant::Nothing => Meaning::Unknown,
-    }
+        (Meant::SameName(several), _)
+        | (Meant::Close(_) | Meant::Nothing, Meant::SameName(several))
+        | (Meant::Close(several), Meant::Close(_) | Meant::Nothing)
+        | (Meant::Nothing, Meant::Close(several)) => offered(several),
+        (Meant::Nothing, Meant::Nothing) => Meaning::Unknown,
+    })
 }
 
 impl Candidate {

@@ -22,17 +22,27 @@ pub(crate) enum Meant<'a, R> {
     SameName(Vec<&'a Found<R>>),
 }
 
-/// Finds what a name means among the rows that come near.
-pub(crate) fn meant<'a, R: Called>(name: &str, near: &'a [Found<R>]) -> Meant<'a, R> {
+/// Finds what a name means among the rows that come near, the nearest first; `limit` is how many of
+/// those were read at most.
+pub(crate) fn meant<'a, R: Called>(name: &str, near: &'a [Found<R>], limit: u32) -> Meant<'a, R> {
     let names = near.iter().enumerate();
     let names = names.filter_map(|(at, found)| Some((at, found.row.name()?)));
     let rows = |matches: Vec<NameMatch<'_, usize>>| {
         matches.into_iter().filter_map(|one| near.get(one.id)).collect()
     };
     match resolve(name, names) {
+        // Where the last one read carries the name, more may that were not read.
+        Resolved::Exact(one) if is_cut(name, near, limit) => Meant::SameName(rows(vec![one])),
         Resolved::Exact(one) => near.get(one.id).map_or(Meant::Nothing, Meant::One),
         Resolved::SameName(several) => Meant::SameName(rows(several)),
         Resolved::Close(several) => Meant::Close(rows(several)),
         Resolved::Nothing => Meant::Nothing,
     }
+}
+
+/// Whether there may be more rows of the name than were read.
+pub(crate) fn is_cut<R: Called>(name: &str, near: &[Found<R>], limit: u32) -> bool {
+    let is_full = near.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+    let last = near.last().and_then(|last| last.row.name()).filter(|_| is_full);
+    last.is_some_and(|last| matches!(resolve(name, [((), last)]), Resolved::Exact(_)))
 }

@@ -11,7 +11,7 @@ use crate::assistant::choice::{Choice, at_account, choose};
 use crate::assistant::names::{Names, Reference, owner};
 use crate::assistant::pipeline::freshness;
 use crate::assistant::when::{Days, When, period_schema};
-use crate::assistant::who;
+use crate::assistant::who::{self, places};
 use crate::assistant::words::{clipped, given, rows_wanted, written};
 use crate::error::Result;
 use crate::model::query::{Found, OpportunityQuery, OpportunitySort, QueryCursor, Scope};
@@ -176,8 +176,10 @@ pub(crate) async fn answer(
             return written(&SearchAnswer { answer, candidates, ..SearchAnswer::default() });
         }
     };
-    question.filter.stage = who::stage(query, scope, arguments.stage.as_deref()).await?;
-    question.filter.owners = who::owners(query, scope, arguments.owner.as_deref()).await?;
+    let stages = who::stages(query, scope, arguments.stage.as_deref()).await?;
+    let owners = who::owners(query, scope, arguments.owner.as_deref()).await?;
+    question.filter.stages = places(&stages)?;
+    question.filter.owners = places(&owners)?;
     let found = query.opportunities(&question).await.map_err(of_the_cursor)?;
     let (next, as_of) = (found.next, found.as_of);
     let opportunities = rows(query, scope, found.rows).await?;

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use crate::assistant::arguments::{ToolArguments, refuse};
 use crate::assistant::groups::{self, GroupRow};
 use crate::assistant::when::{Days, When, period_schema};
-use crate::assistant::who;
+use crate::assistant::who::{self, places};
 use crate::assistant::words::{moment, written};
 use crate::error::Result;
 use crate::model::OpportunityStatus;
@@ -110,9 +110,11 @@ pub(crate) async fn answer(
     now: OffsetDateTime,
 ) -> Result<Value> {
     let days = arguments.days(fiscal_year, now)?;
+    let stages = who::stages(query, scope, arguments.stage.as_deref()).await?;
+    let owners = who::owners(query, scope, arguments.owner.as_deref()).await?;
     let mut filter = OpportunityFilter {
-        stage: who::stage(query, scope, arguments.stage.as_deref()).await?,
-        owners: who::owners(query, scope, arguments.owner.as_deref()).await?,
+        stages: places(&stages)?,
+        owners: places(&owners)?,
         status: Some(OpportunityStatus::Open),
         ..OpportunityFilter::default()
     };

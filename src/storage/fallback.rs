@@ -156,9 +156,9 @@ pub(crate) async fn opportunities<Q: Query + ?Sized>(
     let connections = store.as_of(&query.scope).await?;
     for &(connection, _) in &connections {
         let currencies = Currencies::read(store, &query.scope, connection).await?;
-        let filter = Filter::new(&query.filter, &currencies);
+        let filter = Filter::new(&query.filter, connection, &currencies);
         filter
-            .each(store, &query.scope, connection, |found| {
+            .each(store, &query.scope, |found| {
                 page.offer(sort_key(query.sort, &found), connection, found);
             })
             .await?;
@@ -178,11 +178,6 @@ pub(crate) fn oldest(
 pub(crate) fn is_newer(one: &StageAssignment, other: &StageAssignment) -> bool {
     let key = |assignment: &StageAssignment| (assignment.modified_at, assignment.since);
     (key(one), &one.id) > (key(other), &other.id)
-}
-
-/// The words of a question; nothing asked for means every name.
-fn words_of(text: Option<&str>) -> NameWords {
-    NameWords::new(text.unwrap_or_default())
 }
 
 /// Whether a name holds all of the words.

@@ -3,7 +3,9 @@
 use time::Date;
 
 use super::{PageRequest, Scope};
-use crate::model::{AccountId, Amount, CurrencyCode, OpportunityStatus, StageId, UserId};
+use crate::model::{
+    AccountId, Amount, ConnectionId, CurrencyCode, OpportunityStatus, StageId, UserId,
+};
 
 /// Which opportunities a question is about.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -14,11 +16,12 @@ pub struct OpportunityFilter {
     pub name: Option<String>,
     /// Only of this account.
     pub account: Option<AccountId>,
-    /// Only owned by one of these CRM users: one person may be a user of several CRMs. Nobody named
-    /// means anybody, a team or nobody.
-    pub owners: Vec<UserId>,
-    /// Only at this stage, by the best source known.
-    pub stage: Option<StageId>,
+    /// Only owned by one of these CRM users, each of its connection: one person may be a user of
+    /// several CRMs. None named means owned by anybody, by a team or by nobody.
+    pub owners: Vec<(ConnectionId, UserId)>,
+    /// Only at one of these stages, each of its connection, by the best source known. None named
+    /// means at any stage or none.
+    pub stages: Vec<(ConnectionId, StageId)>,
     /// Only in this state.
     pub status: Option<OpportunityStatus>,
     /// Only in this currency.
@@ -31,6 +34,10 @@ pub struct OpportunityFilter {
     pub close_from: Option<Date>,
     /// Expected to close before this day.
     pub close_before: Option<Date>,
+    /// Won or lost on this day or later.
+    pub closed_from: Option<Date>,
+    /// Won or lost before this day.
+    pub closed_before: Option<Date>,
 }
 
 /// A question for opportunities.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use time::Date;
+
 use crate::error::Result;
 use crate::model::query::{OpportunityFilter, Scope};
 use crate::model::{
@@ -10,7 +12,7 @@ use crate::model::{
 };
 use crate::rules::NameWords;
 use crate::storage::Query;
-use crate::storage::fallback::{SCAN_ROWS, holds, is_newer, other_table, scan, words_of};
+use crate::storage::fallback::{SCAN_ROWS, holds, is_newer, other_table, scan};
 
 /// Opportunities whose stages are looked up together, in one scan of the assignments.
 const STAGE_BATCH: usize = 5_000;
@@ -48,12 +50,25 @@ impl Currencies {
 pub(crate) struct Filter<'a> {
     filter: &'a OpportunityFilter,
     words: NameWords,
+    connection: ConnectionId,
     currencies: &'a Currencies,
 }
 
 impl<'a> Filter<'a> {
-    pub(crate) fn new(filter: &'a OpportunityFilter, currencies: &'a Currencies) -> Self {
-        Self { filter, words: words_of(filter.name.as_deref()), currencies }
+    pub(crate) fn new(
+        filter: &'a OpportunityFilter,
+        connection: ConnectionId,
+        currencies: &'a Currencies,
+    ) -> Self {
+        let words = NameWords::new(filter.name.as_deref().unwrap_or_default());
+        Self { filter, words, connection, currencies }
+    }
+
+    /// Whether a stage is one of those asked for.
+    pub(crate) fn is_at(&self, stage: Option<&StageId>) -> bool {
+        let OpportunityFilter { stages, .. } = self.filter;
+        let is_it = |stage| stages.iter().any(|(at, id)| *at == self.connection && id == stage);
+        stages.is_empty() || stage.is_some_and(is_it)
     }
 
     /// Shows every opportunity that passes.
@@ -61,33 +76,27 @@ impl<'a> Filter<'a> {
         &self,
         store: &Q,
         scope: &Scope,
-        connection: ConnectionId,
         mut visit: impl FnMut(Opportunity) + Send,
     ) -> Result<()> {
-        let Some(stage) = &self.filter.stage else {
-            return scan(store, scope, connection, |found| {
+        if self.filter.stages.is_empty() {
+            return scan(store, scope, self.connection, |found| {
                 if self.passes(&found) {
                     visit(found);
                 }
             })
             .await;
-        };
-        self.each_with_stage(store, scope, connection, |found, at| {
-            if at.as_ref() == Some(stage) {
-                visit(found);
-            }
-        })
-        .await
+        }
+        self.each_with_stage(store, scope, |found, _| visit(found)).await
     }
 
-    /// Shows every opportunity that passes all but the stage, with its stage.
+    /// Shows every opportunity that passes, with its stage.
     pub(crate) async fn each_with_stage<Q: Query + ?Sized>(
         &self,
         store: &Q,
         scope: &Scope,
-        connection: ConnectionId,
         mut visit: impl FnMut(Opportunity, Option<StageId>) + Send,
     ) -> Result<()> {
+        let connection = self.connection;
         let mut batch = Vec::new();
         let mut after = None;
         loop {
@@ -103,7 +112,9 @@ impl<'a> Filter<'a> {
             batch.extend(rows.into_iter().filter(|found| self.passes(found)));
             if after.is_none() || batch.len() >= STAGE_BATCH {
                 for (found, stage) in with_stages(store, scope, connection, batch).await? {
-                    visit(found, stage);
+                    if self.is_at(stage.as_ref()) {
+                        visit(found, stage);
+                    }
                 }
                 batch = Vec::new();
             }
@@ -119,17 +130,22 @@ impl<'a> Filter<'a> {
             name: _,
             account,
             owners,
-            stage: _,
+            stages: _,
             status,
             currency,
             min_value,
             max_value,
             close_from,
             close_before,
+            closed_from,
+            closed_before,
         } = self.filter;
-        let is_owned =
-            || matches!(&found.owner, Some(OwnerRef::User(user)) if owners.contains(user));
-        let closes = |test: &dyn Fn(time::Date) -> bool| found.close_date.is_some_and(test);
+        let is_owned = || {
+            let Some(OwnerRef::User(user)) = &found.owner else { return false };
+            owners.iter().any(|(at, id)| *at == self.connection && id == user)
+        };
+        let closes = |test: &dyn Fn(Date) -> bool| found.close_date.is_some_and(test);
+        let closed = |test: &dyn Fn(Date) -> bool| found.closed_on.is_some_and(test);
         account.as_ref().is_none_or(|account| found.account() == Some(account))
             && (owners.is_empty() || is_owned())
             && status.is_none_or(|status| found.status == status)
@@ -138,6 +154,8 @@ impl<'a> Filter<'a> {
             && max_value.is_none_or(|max| found.value.is_some_and(|value| value <= max))
             && close_from.is_none_or(|from| closes(&|date| date >= from))
             && close_before.is_none_or(|before| closes(&|date| date < before))
+            && closed_from.is_none_or(|from| closed(&|date| date >= from))
+            && closed_before.is_none_or(|before| closed(&|date| date < before))
             && holds(&self.words, found.name.as_deref())
     }
 }

@@ -18,10 +18,8 @@ pub(crate) async fn totals<Q: Query + ?Sized>(store: &Q, query: &TotalsQuery) ->
     let mut tally = Tally::default();
     for &(connection, _) in &connections {
         let currencies = Currencies::read(store, &query.scope, connection).await?;
-        let filter = Filter::new(&query.filter, &currencies);
-        filter
-            .each(store, &query.scope, connection, |found| tally.add(&found, &currencies))
-            .await?;
+        let filter = Filter::new(&query.filter, connection, &currencies);
+        filter.each(store, &query.scope, |found| tally.add(&found, &currencies)).await?;
     }
     tally.finish(oldest(&connections))
 }
@@ -31,22 +29,15 @@ pub(crate) async fn groups<Q: Query + ?Sized>(store: &Q, query: &GroupsQuery) ->
     let mut tallies: BTreeMap<GroupKey, Tally> = BTreeMap::new();
     for &(connection, _) in &connections {
         let currencies = Currencies::read(store, &query.scope, connection).await?;
-        let filter = Filter::new(&query.filter, &currencies);
-        let wanted = &query.filter.stage;
+        let filter = Filter::new(&query.filter, connection, &currencies);
         let mut add = |found: Opportunity, stage: Option<StageId>| {
             let key = key_of(query.by, connection, &found, stage);
             tallies.entry(key).or_default().add(&found, &currencies);
         };
-        if query.by == GroupBy::Stage || wanted.is_some() {
-            filter
-                .each_with_stage(store, &query.scope, connection, |found, stage| {
-                    if wanted.is_none() || stage == *wanted {
-                        add(found, stage);
-                    }
-                })
-                .await?;
+        if query.by == GroupBy::Stage {
+            filter.each_with_stage(store, &query.scope, add).await?;
         } else {
-            filter.each(store, &query.scope, connection, |found| add(found, None)).await?;
+            filter.each(store, &query.scope, |found| add(found, None)).await?;
         }
     }
     let as_of = oldest(&connections);

@@ -167,6 +167,10 @@ CREATE INDEX opportunities_by_close ON opportunities
 CREATE INDEX opportunities_by_value ON opportunities
     (workspace, status, value DESC, connection, id)
     WHERE gone_at IS NULL;
+CREATE INDEX opportunities_by_owner ON opportunities (workspace, connection, owner)
+    WHERE owner_kind = 'user' AND gone_at IS NULL;
+CREATE INDEX opportunities_by_record_stage ON opportunities (workspace, connection, record_stage)
+    WHERE record_stage IS NOT NULL AND gone_at IS NULL;
 CREATE INDEX opportunities_by_account ON opportunities (workspace, connection, of_account)
     WHERE of_account IS NOT NULL;
 
@@ -208,6 +212,10 @@ CREATE TABLE stage_assignments (
 -- With all that says where an opportunity stands, the newest last.
 CREATE INDEX stage_assignments_by_opportunity ON stage_assignments
     (workspace, connection, opportunity, state, modified_at, since, id, stage, gone_at);
+
+CREATE INDEX stage_assignments_by_stage ON stage_assignments
+    (workspace, connection, stage, opportunity)
+    WHERE state = 'active' AND gone_at IS NULL;
 
 CREATE TABLE currencies (
     workspace     TEXT NOT NULL,

@@ -27,10 +27,11 @@ use crate::store::sqlite::mirror::{changes, rows};
 use crate::store::sqlite::trouble::Trouble;
 
 mod conditions;
+mod filter;
 mod nearest;
 mod totals;
 
-use conditions::{Conditions, Order};
+use conditions::{Conditions, Leads, Order, Stretch};
 
 #[async_trait]
 impl Query for SqliteStore {
@@ -93,9 +94,11 @@ impl Query for SqliteStore {
                 rows.named(query.name.as_deref());
                 if let Some(id) = &query.id {
                     rows.and("r.id = ?", [text(id.as_str())]);
+                    rows.lead(Leads::ToFew("INDEXED BY sqlite_autoindex_accounts_1"));
                 }
                 if let Some(domain) = &query.domain {
-                    rows.and("unlikely(r.domain = ?)", [text(domain)]);
+                    rows.and("r.domain = ?", [text(domain)]);
+                    rows.lead(Leads::ToFew("INDEXED BY accounts_by_domain"));
                 }
                 by_name(tx, page, &rows, &connections)
             })
@@ -133,9 +136,10 @@ impl Query for SqliteStore {
                 rows.named(query.name.as_deref());
                 if let Some(account) = &query.account {
                     rows.and(
-                        "r.parent_kind = 'account' AND unlikely(r.parent = ?)",
+                        "r.parent_kind = 'account' AND r.parent = ?",
                         [text(account.as_str())],
                     );
+                    rows.lead(Leads::ToFew("INDEXED BY contacts_by_account"));
                 }
                 by_name(tx, page, &rows, &connections)
             })
@@ -152,6 +156,7 @@ impl Query for SqliteStore {
                 rows.named(query.name.as_deref());
                 if let Some(id) = &query.id {
                     rows.and("r.id = ?", [text(id.as_str())]);
+                    rows.lead(Leads::ToFew("INDEXED BY sqlite_autoindex_stages_1"));
                 }
                 if let Some(process) = &query.process {
                     rows.and("r.process = ?", [text(process.as_str())]);
@@ -171,9 +176,11 @@ impl Query for SqliteStore {
                 rows.named(query.name.as_deref());
                 if let Some(id) = &query.id {
                     rows.and("r.id = ?", [text(id.as_str())]);
+                    rows.lead(Leads::ToFew("INDEXED BY sqlite_autoindex_users_1"));
                 }
                 if let Some(email) = &query.email {
-                    rows.and("unlikely(r.email = ?)", [text(email.as_str())]);
+                    rows.and("r.email = ?", [text(email.as_str())]);
+                    rows.lead(Leads::ToFew("INDEXED BY users_by_email"));
                 }
                 by_name(tx, page, &rows, &connections)
             })
@@ -187,7 +194,7 @@ impl Query for SqliteStore {
             .read("answer a question for opportunities", move |tx| {
                 let connections = as_of(tx, &query.scope)?;
                 let mut rows = Conditions::in_scope(&query.scope, &connections);
-                rows.passing(&query.filter);
+                filter::add(tx, &query.scope, &mut rows, &query.filter)?;
                 let order = match query.sort {
                     OpportunitySort::CloseDate => Order::Ascending("r.close_date"),
                     OpportunitySort::Name => Order::Ascending("r.name_key"),
@@ -210,7 +217,7 @@ impl Query for SqliteStore {
             .read("answer a question for totals of groups", move |tx| {
                 let connections = as_of(tx, &query.scope)?;
                 let mut rows = Conditions::in_scope(&query.scope, &connections);
-                rows.passing(&query.filter);
+                filter::add(tx, &query.scope, &mut rows, &query.filter)?;
                 let groups = totals::read_groups(tx, &query.scope, &rows, Some(query.by))?;
                 Ok(Groups::of(groups, oldest(&connections)))
             })
@@ -233,7 +240,7 @@ impl Query for SqliteStore {
             .read("answer a question for totals", move |tx| {
                 let connections = as_of(tx, &query.scope)?;
                 let mut rows = Conditions::in_scope(&query.scope, &connections);
-                rows.passing(&query.filter);
+                filter::add(tx, &query.scope, &mut rows, &query.filter)?;
                 let mut totals = totals::read(tx, &query.scope, &rows)?;
                 totals.as_of = oldest(&connections);
                 Ok(totals)
@@ -276,29 +283,40 @@ fn fill<R: Mirrored>(
     order: Order,
     key: impl Fn(&R) -> SortKey,
 ) -> Result<SortedPage<R>, Trouble> {
-    let mut conditions = conditions.clone();
-    if let Some((key, connection, id)) = page.after() {
-        conditions.after(order, key, connection, id);
+    // One more than the page, to know whether another follows.
+    let mut left = page.limit().saturating_add(1);
+    let after = page.after().map(|(key, connection, id)| (key.clone(), connection, id.clone()));
+    let after = after.as_ref().map(|(key, connection, id)| (key, *connection, id));
+    for stretch in Stretch::after(after) {
+        let mut conditions = conditions.clone();
+        conditions.in_stretch(order, stretch);
+        let mut statement = tx.prepare_cached(&reading::<R>(&conditions, order, stretch))?;
+        let limit = integer(i64::try_from(left).unwrap_or(i64::MAX));
+        let mut rows = statement.query(params_from_iter(conditions.values_and(limit)))?;
+        while let Some(row) = rows.next()? {
+            let mut columns = Columns::of(row);
+            let connection = ConnectionId::new(columns.uuid()?);
+            let row = R::read(&mut columns)?;
+            page.offer(key(&row), connection, row);
+            left = left.saturating_sub(1);
+        }
+        if left == 0 {
+            break;
+        }
     }
-    let mut statement = tx.prepare_cached(&format!(
-        "SELECT r.connection, {} FROM {} r WHERE {} ORDER BY {} LIMIT ?",
+    Ok(page)
+}
+
+/// The statement that reads a stretch of an order.
+fn reading<R: Mirrored>(conditions: &Conditions<'_>, order: Order, stretch: Stretch<'_>) -> String {
+    format!(
+        "SELECT r.connection, {} FROM {} r {} WHERE {} ORDER BY {} LIMIT ?",
         select_list::<R>("r"),
         R::TABLE,
+        conditions.index(),
         conditions.sql(),
-        order.sql(),
-    ))?;
-    // One more than the page, to know whether another follows.
-    let limit = i64::try_from(page.limit()).unwrap_or(i64::MAX).saturating_add(1);
-    let mut rows = statement.query(params_from_iter(conditions.values_and(integer(limit))))?;
-    while let Some(row) = rows.next()? {
-        let mut columns = Columns::of(row);
-        let connection = ConnectionId::new(columns.uuid()?);
-        let row = R::read(&mut columns)?;
-        page.offer(key(&row), connection, row);
-    }
-    drop(rows);
-    drop(statement);
-    Ok(page)
+        order.sql(stretch),
+    )
 }
 
 /// The rows with these ids that are not gone.
@@ -353,3 +371,6 @@ fn as_of(
         Ok((ConnectionId::new(columns.uuid()?), columns.maybe_time()?))
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -281,6 +281,8 @@ macro_rules! store_conformance {
                 oll_1_opportunities_are_filtered_by_currency
                 oll_1_opportunities_are_filtered_by_value
                 oll_1_opportunities_are_filtered_by_close_date
+                oll_1_opportunities_are_filtered_by_the_day_they_closed
+                oll_1_an_owner_or_stage_is_one_of_its_connection
                 oll_1_opportunities_are_filtered_by_name
                 dea_3_opportunities_are_filtered_by_their_best_stage
                 oll_1_the_parts_of_a_filter_are_combined

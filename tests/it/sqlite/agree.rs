@@ -98,7 +98,7 @@ fn owner() -> impl Strategy<Value = Option<OwnerRef>> {
 
 fn opportunity() -> impl Strategy<Value = Opportunity> {
     let links = (customer(), proptest::option::of(id("a", 4)), owner(), status());
-    let figures = (amount(), amount(), proptest::option::of(id("c", 4)), day());
+    let figures = (amount(), amount(), proptest::option::of(id("c", 4)), day(), day());
     let stage = proptest::option::of(id("s", 3));
     (id("o", 12), name(), links, figures, stage, 0..3_i64).prop_map(
         |(id, name, links, figures, stage, version)| {
@@ -108,7 +108,7 @@ fn opportunity() -> impl Strategy<Value = Opportunity> {
             (row.customer, account, row.owner, row.status) = links;
             row.account = account.map(|id| AccountId::new(id).unwrap());
             let currency;
-            (row.value, row.base_value, currency, row.close_date) = figures;
+            (row.value, row.base_value, currency, row.close_date, row.closed_on) = figures;
             row.currency = currency.map(|id| CurrencyId::new(id).unwrap());
             row.record_stage.stage = stage.map(|id| StageId::new(id).unwrap());
             row.version = RowVersion::new(version);
@@ -200,13 +200,14 @@ fn rows() -> impl Strategy<Value = Rows> {
 
 fn filter() -> impl Strategy<Value = OpportunityFilter> {
     let rarely = |id: BoxedStrategy<String>| proptest::option::weighted(0.15, id);
+    let few = |id: BoxedStrategy<String>| {
+        let pair = (0..3_u8, id).prop_map(|(of, id)| (connection(of), id));
+        prop_oneof![17 => Just(Vec::new()), 3 => proptest::collection::vec(pair, 1..4)]
+    };
     let ids = (
         rarely(id("a", 4).boxed()),
-        prop_oneof![
-            17 => Just(Vec::new()),
-            3 => proptest::collection::vec(id("u", 3), 1..3),
-        ],
-        rarely(id("s", 3).boxed()),
+        few(id("u", 3).boxed()),
+        few(id("s", 3).boxed()),
         proptest::option::weighted(0.2, status()),
         proptest::option::weighted(0.2, select(vec!["EUR", "USD", "GBP"])),
     );
@@ -215,19 +216,24 @@ fn filter() -> impl Strategy<Value = OpportunityFilter> {
         proptest::option::weighted(0.2, amount()),
         proptest::option::weighted(0.2, day()),
         proptest::option::weighted(0.2, day()),
+        proptest::option::weighted(0.1, day()),
+        proptest::option::weighted(0.1, day()),
     );
     (words(), ids, ranges).prop_map(|(name, ids, ranges)| {
         let mut filter = OpportunityFilter::default();
         filter.name = name;
         filter.account = ids.0.map(|id| AccountId::new(id).unwrap());
-        filter.owners = ids.1.into_iter().map(|id| UserId::new(id).unwrap()).collect();
-        filter.stage = ids.2.map(|id| StageId::new(id).unwrap());
+        let owner = |(of, id)| (of, UserId::new(id).unwrap());
+        filter.owners = ids.1.into_iter().map(owner).collect();
+        let stage = |(of, id)| (of, StageId::new(id).unwrap());
+        filter.stages = ids.2.into_iter().map(stage).collect();
         filter.status = ids.3;
         filter.currency = ids.4.map(|code| CurrencyCode::new(code).unwrap());
         filter.min_value = ranges.0.flatten();
         filter.max_value = ranges.1.flatten();
         filter.close_from = ranges.2.flatten();
         filter.close_before = ranges.3.flatten();
+        (filter.closed_from, filter.closed_before) = (ranges.4.flatten(), ranges.5.flatten());
         filter
     })
 }

@@ -7,17 +7,19 @@ use std::cmp::Reverse;
 
 use time::OffsetDateTime;
 
-use crate::model::query::{OpportunityFilter, Scope};
+use crate::model::query::Scope;
 use crate::model::{ConnectionId, RecordId};
 use crate::rules::NameWords;
 use crate::storage::fallback::SortKey;
-use crate::store::sqlite::codec::{Put, Values, amount, date, owned_text, text, uuid};
-use crate::store::sqlite::words::Word;
+use crate::store::sqlite::codec::{NULL, Put, Values, amount, date, owned_text, text, uuid};
 
 /// Conditions on the rows of a table that goes by the name `r`, all of which must hold.
 #[derive(Clone, Debug)]
 pub(crate) struct Conditions<'a> {
-    sql: String,
+    /// Which connections, as a list in brackets.
+    connections: String,
+    /// What else must hold, each with ` AND ` in front.
+    others: String,
     values: Values<'a>,
     leads: Leads,
 }
@@ -31,8 +33,10 @@ pub(crate) enum Leads {
     ToStages,
     /// To the rows of some days.
     ToDates,
-    /// To the few rows of one account.
-    ToFew,
+    /// To few rows, by what this says behind the table's name.
+    ToFew(&'static str),
+    /// To no rows at all.
+    ToNothing,
 }
 
 /// How rows are sorted: by a column, and by connection and id where it is the same. A row that
@@ -43,6 +47,29 @@ pub(crate) enum Order {
     Descending(&'static str),
 }
 
+/// A stretch of an order: where rows have the value that it goes by, or behind those, where they
+/// lack it. Each is read by itself, for only then an index leads to its start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stretch<'a> {
+    /// The rows with a value, from after a place.
+    Having(Option<Place<'a>>),
+    /// The rows without, from after a row.
+    Lacking(Option<(ConnectionId, &'a RecordId)>),
+}
+
+/// The place of a row in an order.
+pub(crate) type Place<'a> = (&'a SortKey, ConnectionId, &'a RecordId);
+
+impl<'a> Stretch<'a> {
+    /// The stretches behind a place, the first one first.
+    pub(crate) fn after(place: Option<Place<'a>>) -> Vec<Self> {
+        match place {
+            Some((SortKey::Absent, connection, id)) => vec![Self::Lacking(Some((connection, id)))],
+            place => vec![Self::Having(place), Self::Lacking(None)],
+        }
+    }
+}
+
 impl Order {
     const fn column(self) -> &'static str {
         match self {
@@ -50,11 +77,12 @@ impl Order {
         }
     }
 
-    pub(crate) fn sql(self) -> String {
-        let column = self.column();
-        match self {
-            Self::Ascending(_) => format!("{column} ASC NULLS LAST, r.connection, r.id"),
-            Self::Descending(_) => format!("{column} DESC NULLS LAST, r.connection, r.id"),
+    /// The order within a stretch.
+    pub(crate) fn sql(self, stretch: Stretch<'_>) -> String {
+        match (self, stretch) {
+            (_, Stretch::Lacking(_)) => "r.connection, r.id".to_owned(),
+            (Self::Ascending(column), _) => format!("{column}, r.connection, r.id"),
+            (Self::Descending(column), _) => format!("{column} DESC, r.connection, r.id"),
         }
     }
 }
@@ -68,20 +96,25 @@ impl<'a> Conditions<'a> {
         let places = vec!["?"; connections.len()].join(", ");
         let mut values = vec![text(scope.workspace.as_str())];
         values.extend(connections.iter().map(|(connection, _)| uuid(connection.as_uuid())));
-        let sql = format!("r.workspace = ? AND r.connection IN ({places}) AND r.gone_at IS NULL");
-        // No index serves a list of no connections.
-        let leads = if connections.is_empty() { Leads::ToFew } else { Leads::Nowhere };
-        Self { sql, values, leads }
+        let leads = if connections.is_empty() { Leads::ToNothing } else { Leads::Nowhere };
+        Self { connections: format!("({places})"), others: String::new(), values, leads }
     }
 
     pub(crate) const fn leads(&self) -> Leads {
         self.leads
     }
 
+    /// Says where an index leads, unless something leads better already.
+    pub(crate) fn lead(&mut self, leads: Leads) {
+        if self.leads == Leads::Nowhere {
+            self.leads = leads;
+        }
+    }
+
     /// Adds a condition with its values.
     pub(crate) fn and(&mut self, condition: &str, values: impl IntoIterator<Item = Put<'a>>) {
-        self.sql.push_str(" AND ");
-        self.sql.push_str(condition);
+        self.others.push_str(" AND ");
+        self.others.push_str(condition);
         self.values.extend(values);
     }
 
@@ -92,78 +125,53 @@ impl<'a> Conditions<'a> {
         }
     }
 
-    /// The opportunity passes a filter.
-    pub(crate) fn passing(&mut self, filter: &'a OpportunityFilter) {
-        self.named(filter.name.as_deref());
-        if let Some(account) = &filter.account {
-            // Without statistics SQLite would rather walk the whole primary key than this index.
-            self.and("unlikely(r.of_account = ?)", [text(account.as_str())]);
-            self.leads = Leads::ToFew;
-        }
-        if !filter.owners.is_empty() {
-            let places = vec!["?"; filter.owners.len()].join(", ");
-            let condition = format!("r.owner_kind = 'user' AND r.owner IN ({places})");
-            self.and(&condition, filter.owners.iter().map(|owner| text(owner.as_str())));
-        }
-        if let Some(status) = filter.status {
-            self.and("r.status = ?", [text(status.as_word())]);
-        }
-        if let Some(code) = &filter.currency {
-            self.and(OF_CURRENCY, [text(code.as_str())]);
-        }
-        if let Some(min) = filter.min_value {
-            self.and("r.value >= ?", [amount(min)]);
-        }
-        if let Some(max) = filter.max_value {
-            self.and("r.value <= ?", [amount(max)]);
-        }
-        let has_days = filter.close_from.is_some() || filter.close_before.is_some();
-        if self.leads == Leads::Nowhere && has_days && filter.status.is_some() {
-            self.leads = Leads::ToDates;
-        }
-        if let Some(from) = filter.close_from {
-            self.and("r.close_date >= ?", [date(from)]);
-        }
-        if let Some(before) = filter.close_before {
-            self.and("r.close_date < ?", [date(before)]);
-        }
-        if let Some(stage) = &filter.stage {
-            if self.leads == Leads::Nowhere {
-                self.leads = Leads::ToStages;
-            }
-            self.and(&format!("{STAGE} = ?"), [text(stage.as_str())]);
-        }
-    }
-
-    /// The row comes after a place in the order.
-    pub(crate) fn after(
-        &mut self,
-        order: Order,
-        key: &'a SortKey,
-        connection: ConnectionId,
-        id: &'a RecordId,
-    ) {
+    /// The row stands in a stretch of an order.
+    pub(crate) fn in_stretch(&mut self, order: Order, stretch: Stretch<'a>) {
         let column = order.column();
-        let place = [uuid(connection.as_uuid()), text(id.as_str())];
-        let Some(key) = bound(key) else {
-            let condition = format!("({column} IS NULL AND (r.connection, r.id) > (?, ?))");
-            return self.and(&condition, place);
-        };
-        let beyond = match order {
-            Order::Ascending(_) => ">",
-            Order::Descending(_) => "<",
-        };
-        let condition = format!(
-            "({column} IS NULL OR {column} {beyond} ? \
-                 OR ({column} = ? AND (r.connection, r.id) > (?, ?)))"
-        );
-        let [connection, id] = place;
-        self.and(&condition, [key.clone(), key, connection, id]);
+        match stretch {
+            Stretch::Having(None) => self.and(&format!("{column} IS NOT NULL"), []),
+            Stretch::Lacking(None) => self.and(&format!("{column} IS NULL"), []),
+            Stretch::Lacking(Some((connection, id))) => self.and(
+                &format!("{column} IS NULL AND (r.connection, r.id) > (?, ?)"),
+                [uuid(connection.as_uuid()), text(id.as_str())],
+            ),
+            Stretch::Having(Some((key, connection, id))) => {
+                let (beyond, key) = match order {
+                    Order::Ascending(_) => (">", bound(key)),
+                    Order::Descending(_) => ("<", bound(key)),
+                };
+                // What comes first is for the index, which the alternative says nothing.
+                let condition = format!(
+                    "{column} {beyond}= ? \
+                         AND ({column} {beyond} ? OR (r.connection, r.id) > (?, ?))"
+                );
+                let place = [uuid(connection.as_uuid()), text(id.as_str())];
+                self.and(&condition, [key.clone(), key].into_iter().chain(place));
+            }
+        }
     }
 
-    /// The conditions as SQL.
-    pub(crate) fn sql(&self) -> &str {
-        &self.sql
+    /// The conditions as SQL, for the index that [`leads`](Self::leads) names, or else for an index
+    /// that goes by the workspace and then by the order asked for.
+    pub(crate) fn sql(&self) -> String {
+        // The sign keeps the connections out of the choice of an index: one connection alone would
+        // be taken for a constant, and an index that has the order asked for for one that lacks it.
+        let sign = match self.leads {
+            Leads::Nowhere | Leads::ToDates | Leads::ToStages => "+",
+            Leads::ToFew(_) | Leads::ToNothing => "",
+        };
+        let Self { connections, others, .. } = self;
+        format!(
+            "r.workspace = ? AND {sign}r.connection IN {connections} AND r.gone_at IS NULL{others}"
+        )
+    }
+
+    /// What to say behind the table's name, when few rows are meant.
+    pub(crate) const fn index(&self) -> &'static str {
+        match self.leads {
+            Leads::ToFew(index) => index,
+            Leads::Nowhere | Leads::ToDates | Leads::ToNothing | Leads::ToStages => "",
+        }
     }
 
     /// The values of the conditions.
@@ -179,23 +187,12 @@ impl<'a> Conditions<'a> {
     }
 }
 
-/// What a row is sorted by, as it stands in its column; `None` where the row lacks it.
-fn bound(key: &SortKey) -> Option<Put<'_>> {
+/// What a row is sorted by, as it stands in its column.
+fn bound(key: &SortKey) -> Put<'_> {
     match key {
-        SortKey::Text(key) => Some(text(key)),
-        SortKey::Date(key) => Some(date(*key)),
-        SortKey::Value(Reverse(key)) => Some(amount(*key)),
-        SortKey::Absent => None,
+        SortKey::Text(key) => text(key),
+        SortKey::Date(key) => date(*key),
+        SortKey::Value(Reverse(key)) => amount(*key),
+        SortKey::Absent => NULL,
     }
 }
-
-const OF_CURRENCY: &str = "EXISTS (SELECT 1 FROM currencies c WHERE c.workspace = r.workspace \
-    AND c.connection = r.connection AND c.id = r.currency AND c.code = ? \
-    AND c.gone_at IS NULL)";
-
-/// The stage of its newest active assignment, else the one on the record itself.
-pub(crate) const STAGE: &str = "coalesce((SELECT t.stage FROM stage_assignments t \
-    INDEXED BY stage_assignments_by_opportunity \
-    WHERE t.workspace = r.workspace AND t.connection = r.connection AND t.opportunity = r.id \
-        AND t.state = 'active' AND t.gone_at IS NULL \
-    ORDER BY t.modified_at DESC, t.since DESC, t.id DESC LIMIT 1), r.record_stage)";

@@ -12,7 +12,8 @@ use crate::model::json::parse_date;
 use crate::model::query::{CurrencyTotal, GroupBy, GroupKey, Scope, Totals};
 use crate::model::{Amount, ConnectionId, CurrencyCode, CurrencyId, Money, StageId, UserId};
 use crate::store::sqlite::codec::{Columns, text};
-use crate::store::sqlite::query::conditions::{Conditions, Leads, STAGE};
+use crate::store::sqlite::query::conditions::{Conditions, Leads};
+use crate::store::sqlite::query::filter::STAGE;
 use crate::store::sqlite::trouble::Trouble;
 
 /// Adds up the opportunities that meet conditions, in one pass over an index that has all it needs.
@@ -42,7 +43,7 @@ pub(crate) fn read_groups(
         Some(GroupBy::Stage) => STAGE,
     };
     let index = match (conditions.leads(), by) {
-        (Leads::ToFew, _) => "",
+        (Leads::ToFew(_) | Leads::ToNothing, _) => conditions.index(),
         // The stages are found in the order of ids, without which each would be sought at random.
         (Leads::ToStages, _) | (Leads::Nowhere, Some(GroupBy::Stage)) => {
             "INDEXED BY sqlite_autoindex_opportunities_1"

@@ -7,9 +7,13 @@ use crate::model::{
 };
 use crate::testkit::conformance::store::StoreUnderTest;
 use crate::testkit::conformance::store::fixtures::{
-    account, amount, assignment, contact, currency, opportunity, stage, stage_id, user, workspace,
+    Site, account, amount, assignment, contact, currency, opportunity, stage, stage_id, user,
+    workspace,
 };
-use crate::testkit::conformance::store::query::{all_pages, closing, currencies, total, valued};
+use crate::testkit::conformance::store::query::{
+    all_pages, closing, currencies, ids, total, valued,
+};
+use time::Date;
 use time::macros::date;
 
 /// OLL-1: opportunities sort by name without regard to case.
@@ -154,7 +158,7 @@ pub async fn oll_1_opportunities_are_filtered_by_owner(store: &StoreUnderTest) {
         (&["u7"], &[]),
         (&[], &["o1", "o2", "o3", "o4"]),
     ] {
-        let owners = owners.iter().map(|id| user(id).id).collect();
+        let owners = owners.iter().map(|id| (site.connection, user(id).id)).collect();
         let filter = OpportunityFilter { owners, ..OpportunityFilter::default() };
         assert_eq!(site.filtered(filter).await, expected);
     }
@@ -286,11 +290,63 @@ pub async fn dea_3_opportunities_are_filtered_by_their_best_stage(store: &StoreU
             Stage::batch(stages),
         ])
         .await;
-    let at = |id| OpportunityFilter { stage: Some(stage_id(id)), ..OpportunityFilter::default() };
+    let at = |id| at_stages(&site, &[id]);
     assert_eq!(site.filtered(at("s1")).await, ["o1", "o4", "o5"]);
     assert_eq!(site.filtered(at("s2")).await, ["o2"]);
     assert_eq!(site.filtered(at("s3")).await, [""; 0]);
     assert_eq!(site.totals(at("s1")).await.count, 3);
+    assert_eq!(site.filtered(at_stages(&site, &["s2", "s1"])).await, ["o1", "o2", "o4", "o5"]);
+}
+
+fn at_stages(site: &Site, ids: &[&str]) -> OpportunityFilter {
+    let stages = ids.iter().map(|id| (site.connection, stage_id(id))).collect();
+    OpportunityFilter { stages, ..OpportunityFilter::default() }
+}
+
+/// OLL-1: an owner and a stage are those of their connection; the same id in another is another.
+pub async fn oll_1_an_owner_or_stage_is_one_of_its_connection(store: &StoreUnderTest) {
+    let mut sites = Vec::new();
+    for number in [1, 2] {
+        let site = store.connect("acme", number).await;
+        let claim = site.claim().await;
+        let owner = Some(OwnerRef::User(user("u1").id));
+        let mut row = Opportunity { owner, ..opportunity(&format!("o{number}")) };
+        row.record_stage.stage = Some(stage_id("s1"));
+        site.pull(&claim, 1, [Opportunity::batch(vec![row])]).await;
+        sites.push(site);
+    }
+    let ask = async |filter: OpportunityFilter| {
+        let mut query = OpportunityQuery::new(Scope::workspace(workspace("acme")));
+        query.filter = filter;
+        ids(&store.stores.query.opportunities(&query).await.unwrap())
+    };
+    for (site, expected) in sites.iter().zip(["o1", "o2"]) {
+        let owners = vec![(site.connection, user("u1").id)];
+        assert_eq!(ask(OpportunityFilter { owners, ..Default::default() }).await, [expected]);
+        assert_eq!(ask(at_stages(site, &["s1"])).await, [expected]);
+    }
+    let owners = sites.iter().map(|site| (site.connection, user("u1").id)).collect();
+    assert_eq!(ask(OpportunityFilter { owners, ..Default::default() }).await, ["o1", "o2"]);
+}
+
+/// OLL-1: when an opportunity was won or lost is asked for apart from when it was expected to be.
+pub async fn oll_1_opportunities_are_filtered_by_the_day_they_closed(store: &StoreUnderTest) {
+    let on = |id, day: Option<Date>| Opportunity {
+        status: OpportunityStatus::Won,
+        closed_on: day,
+        ..closing(id, date!(2027 - 01 - 01))
+    };
+    let rows = vec![
+        on("o1", Some(date!(2026 - 03 - 31))),
+        on("o2", Some(date!(2026 - 04 - 01))),
+        on("o3", None),
+    ];
+    let site = store.holding([Opportunity::batch(rows)]).await;
+    let from = OpportunityFilter { closed_from: Some(date!(2026 - 04 - 01)), ..Default::default() };
+    assert_eq!(site.filtered(from).await, ["o2"]);
+    let before =
+        OpportunityFilter { closed_before: Some(date!(2026 - 04 - 01)), ..Default::default() };
+    assert_eq!(site.filtered(before).await, ["o1"]);
 }
 
 /// OLL-1: every part of a filter must hold.
@@ -326,7 +382,7 @@ pub async fn oll_1_large_tables_are_answered_in_full(store: &StoreUnderTest) {
     }
     let assignments = StageAssignment::batch(assignments);
     site.pull(&claim, 1, [Opportunity::batch(rows), assignments, currencies()]).await;
-    let at = OpportunityFilter { stage: Some(stage_id("s1")), ..OpportunityFilter::default() };
+    let at = at_stages(&site, &["s1"]);
     let totals = site.totals(at.clone()).await;
     assert_eq!(totals.by_currency, [total("0.1735", "EUR", 1_735)]);
     let mut query = OpportunityQuery::new(site.scope());
