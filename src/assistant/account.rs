@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::assistant::meaning::{LOOKED_AT, MAX_OFFERED, Meant, is_cut, meant};
+use crate::assistant::words::{maybe_clipped, quoted};
 use crate::error::Result;
 use crate::model::query::{Found, Scope};
 use crate::model::{Account, AccountId, AccountStatus, ConnectionId};
@@ -13,7 +14,7 @@ pub(crate) enum Meaning {
     /// Several accounts, or none of exactly that name: the asker has to choose.
     Unclear(Vec<Candidate>),
     /// One account.
-    Clear(Candidate),
+    Clear(Box<Found<Account>>),
     /// No account is called anything like it.
     Unknown,
 }
@@ -24,6 +25,7 @@ pub(crate) struct Candidate {
     pub(crate) connection: ConnectionId,
     pub(crate) id: AccountId,
     pub(crate) name: Option<String>,
+    pub(crate) status: AccountStatus,
     pub(crate) city: Option<String>,
     pub(crate) website: Option<String>,
 }
@@ -45,7 +47,7 @@ pub(crate) async fn meaning(query: &dyn Query, scope: &Scope, name: &str) -> Res
                 // More may carry it than were looked at.
                 offered(vec![one])
             } else {
-                Meaning::Clear(Candidate::of(one))
+                Meaning::Clear(Box::new(one.clone()))
             }
         }
         (Meant::SameName(several), _)
@@ -57,8 +59,27 @@ pub(crate) async fn meaning(query: &dyn Query, scope: &Scope, name: &str) -> Res
 }
 
 impl Candidate {
+    /// The name as a sentence offers it, with the city that tells it from others of the name.
+    pub(crate) fn words(&self) -> String {
+        let name = quoted(self.name.as_deref().unwrap_or("one without a name"));
+        let city = self.city.as_deref().map(|city| format!(" in {}", quoted(city)));
+        let status = match self.status {
+            AccountStatus::Active => "",
+            AccountStatus::Inactive => " (inactive)",
+            AccountStatus::MergedInto(_) => " (merged into another)",
+        };
+        format!("{name}{}{status}", city.unwrap_or_default())
+    }
+
     pub(crate) fn of(found: &Found<Account>) -> Self {
-        let Account { id, name, city, website, .. } = found.row.clone();
-        Self { connection: found.connection, id, name, city, website }
+        let Account { id, name, status, city, website, .. } = &found.row;
+        Self {
+            connection: found.connection,
+            id: id.clone(),
+            name: maybe_clipped(name.as_deref()),
+            status: status.clone(),
+            city: maybe_clipped(city.as_deref()),
+            website: maybe_clipped(website.as_deref()),
+        }
     }
 }

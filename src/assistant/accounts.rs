@@ -7,8 +7,8 @@ use time::OffsetDateTime;
 
 use crate::assistant::account::{Candidate, Meaning, meaning};
 use crate::assistant::arguments::{ToolArguments, of_the_cursor};
-use crate::assistant::pipeline::freshness;
-use crate::assistant::words::{clipped, given, rows_wanted, written};
+use crate::assistant::choice::offered;
+use crate::assistant::words::{given, listed, quoted, rows_wanted, written};
 use crate::error::Result;
 use crate::model::query::{AccountQuery, QueryCursor, Scope};
 use crate::storage::Query;
@@ -20,6 +20,8 @@ pub(crate) struct AccountsArguments {
     /// The name, or the beginnings of its words, as the person said it. Without one all accounts are
     /// listed by name.
     name: Option<String>,
+    /// The id of one connection, to look in one CRM alone. Left out or empty for all of them.
+    connection: Option<String>,
     /// The most accounts wanted, 1 to 50. 20 by default.
     #[schemars(range(min = 1, max = 50))]
     limit: Option<u32>,
@@ -36,7 +38,11 @@ impl ToolArguments for AccountsArguments {
         whether one of them was meant.";
 
     fn example() -> Value {
-        json!({ "name": "contoso", "limit": 20, "cursor": "" })
+        json!({ "name": "contoso", "connection": "", "limit": 20, "cursor": "" })
+    }
+
+    fn connection(&self) -> Option<&str> {
+        self.connection.as_deref()
     }
 }
 
@@ -64,27 +70,24 @@ pub(crate) async fn answer(
     let found = query.accounts(&question).await.map_err(of_the_cursor)?;
     let accounts: Vec<Candidate> = found.rows.iter().map(Candidate::of).collect();
     let candidates = match &question.name {
-        Some(name) if accounts.is_empty() => match meaning(query, scope, name).await? {
-            Meaning::Clear(one) => vec![one],
-            Meaning::Unclear(several) => several,
-            Meaning::Unknown => Vec::new(),
-        },
+        Some(name) if accounts.is_empty() && question.page.cursor.is_none() => {
+            match meaning(query, scope, name).await? {
+                Meaning::Clear(one) => vec![Candidate::of(&one)],
+                Meaning::Unclear(several) => several,
+                Meaning::Unknown => Vec::new(),
+            }
+        }
         _ => Vec::new(),
     };
-    let answer = AccountsAnswer {
-        answer: sentence(&question, &accounts, &candidates, found.next.is_some(), found.as_of),
-        accounts,
-        candidates,
-        next: found.next,
-        as_of: found.as_of,
-    };
-    written(&answer)
+    let answer = sentence(&question, &accounts, &candidates, found.next.is_some());
+    let (next, as_of) = (found.next, found.as_of);
+    written(&AccountsAnswer { answer, accounts, candidates, next, as_of })
 }
 
 impl AccountsArguments {
     fn question(&self, scope: &Scope) -> Result<AccountQuery> {
         let mut question = AccountQuery::new(scope.clone());
-        question.name = given(self.name.as_deref()).map(clipped);
+        question.name = given(self.name.as_deref()).map(str::to_owned);
         question.page.limit = rows_wanted(self.limit)?;
         question.page.cursor = given(self.cursor.as_deref()).map(QueryCursor::new);
         Ok(question)
@@ -96,19 +99,13 @@ fn sentence(
     accounts: &[Candidate],
     candidates: &[Candidate],
     more: bool,
-    as_of: Option<OffsetDateTime>,
 ) -> String {
-    let fresh = freshness(as_of);
-    let named = question.name.as_deref().map_or_else(String::new, |name| format!(" for “{name}”"));
-    if accounts.is_empty() {
-        let offer = match candidates.len() {
-            0 => String::new(),
-            1 => " One has a name close to it; ask whether it was meant.".to_owned(),
-            many => format!(" {many} have names close to it; ask whether one was meant."),
-        };
-        return format!("No account{named}.{offer}{fresh}");
+    let named =
+        question.name.as_deref().map_or_else(String::new, |name| format!(" for {}", quoted(name)));
+    let found = listed(question.page.cursor.is_some(), more, accounts.len(), "account", "accounts");
+    if candidates.is_empty() {
+        return format!("{found}{named}.");
     }
-    let at_least = if more { "More than " } else { "" };
-    let noun = if accounts.len() == 1 { "account" } else { "accounts" };
-    format!("{at_least}{} {noun}{named}.{fresh}", accounts.len())
+    let offered = offered(candidates.iter().map(Candidate::words));
+    format!("{found}{named}. Did the person mean {offered}? Ask.")
 }

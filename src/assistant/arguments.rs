@@ -4,10 +4,15 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::assistant::words::given;
 use crate::error::{Error, Result};
+use crate::model::ConnectionId;
 
-/// The longest text that an argument may be, in bytes: no name and no cursor of ours is longer.
+/// The longest text that an argument may be, in bytes: no name is longer.
 const MAX_TEXT: usize = 1_000;
+
+/// The longest cursor: one of ours holds a folded name, in two digits a byte.
+const MAX_CURSOR: usize = 10_000;
 
 /// The arguments of one tool.
 pub(crate) trait ToolArguments: DeserializeOwned + JsonSchema {
@@ -19,6 +24,9 @@ pub(crate) trait ToolArguments: DeserializeOwned + JsonSchema {
 
     /// Good arguments, each of them given; shown when a call's are not.
     fn example() -> Value;
+
+    /// The one connection that is asked, as it was given; without one all are.
+    fn connection(&self) -> Option<&str>;
 }
 
 /// The JSON Schema of a tool's arguments, with an example.
@@ -44,8 +52,9 @@ pub(crate) fn read<A: ToolArguments>(arguments: Value) -> Result<A> {
         }
     };
     for (name, value) in &arguments {
-        if value.as_str().is_some_and(|text| text.len() > MAX_TEXT) {
-            return Err(refuse(name, "it is too long; at most 1000 bytes are taken"));
+        let most = if name == "cursor" { MAX_CURSOR } else { MAX_TEXT };
+        if value.as_str().is_some_and(|text| text.len() > most) {
+            return Err(refuse(name, &format!("it is too long; at most {most} bytes are taken")));
         }
     }
     serde_json::from_value(Value::Object(arguments.clone()))
@@ -90,6 +99,19 @@ pub(crate) fn of_the_cursor(error: Error) -> Error {
         ),
         other => other,
     }
+}
+
+/// An argument that must be the id of a connection; `None` when it was left out.
+///
+/// # Errors
+/// [`Error::InvalidInput`] for what is none.
+pub(crate) fn connection_id(argument: &str, text: Option<&str>) -> Result<Option<ConnectionId>> {
+    let Some(text) = given(text) else { return Ok(None) };
+    let uuid = text.parse().map_err(|_| {
+        let good = "7d2f0e64-0f5e-5c0e-9a55-0d5a3f1c9b10";
+        refuse(argument, &format!("it must be the id of a connection; a good value is \"{good}\""))
+    })?;
+    Ok(Some(ConnectionId::new(uuid)))
 }
 
 /// An argument that cannot be used, with the reason.

@@ -1,35 +1,36 @@
 //! What there is to know about one company before talking to it.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 
 use crate::assistant::account::Candidate;
 use crate::assistant::arguments::ToolArguments;
 use crate::assistant::changes::{self, FoundChanges, Told};
 use crate::assistant::choice::{Choice, choose_one};
-use crate::assistant::company::company_of;
+use crate::assistant::company::{Kinship, company_of};
 use crate::assistant::contacts::{self, row as contact_row};
 use crate::assistant::opportunities;
-use crate::assistant::pipeline::{freshness, list};
-use crate::assistant::words::{clipped, count, written};
-use crate::error::{Error, Result};
+use crate::assistant::sums::Sums;
+use crate::assistant::words::{clipped, count, quoted, sums, written};
+use crate::error::Result;
 use crate::model::query::{
-    AccountQuery, ContactQuery, CurrencyTotal, Found, OpportunityQuery, OpportunitySort, Scope,
-    Totals, TotalsQuery,
+    ContactQuery, Found, OpportunityQuery, OpportunitySort, Scope, Totals, TotalsQuery,
 };
 use crate::model::{
-    Account, AccountId, AccountStatus, Amount, ConnectionId, CurrencyCode, Money, Opportunity,
+    Account, AccountId, AccountStatus, ConnectionId, Contact, ContactStatus, Opportunity,
     OpportunityStatus, UnifiedKey,
 };
 use crate::storage::Query;
+use crate::storage::fallback::oldest;
 
 /// The most accounts of one company that are looked into.
-const MAX_ACCOUNTS: usize = 10;
+const MAX_ACCOUNTS: usize = 50;
+
+/// The most accounts, and web domains, of one company that an answer carries.
+const MAX_LISTED: usize = 10;
 
 /// The most contacts and the most opportunities that one answer carries.
 const MAX_ROWS: u32 = 10;
@@ -42,6 +43,8 @@ pub(crate) struct BriefArguments {
     account_name: Option<String>,
     /// The id of the account, to choose one of several that an earlier answer offered.
     account_id: Option<String>,
+    /// The id of one connection, to look in one CRM alone. Left out or empty for all of them.
+    connection: Option<String>,
 }
 
 impl ToolArguments for BriefArguments {
@@ -55,7 +58,11 @@ impl ToolArguments for BriefArguments {
         with its account_id.";
 
     fn example() -> Value {
-        json!({ "account_name": "Contoso", "account_id": "" })
+        json!({ "account_name": "Contoso", "account_id": "", "connection": "" })
+    }
+
+    fn connection(&self) -> Option<&str> {
+        self.connection.as_deref()
     }
 }
 
@@ -77,10 +84,10 @@ struct BriefAnswer {
     changes: Vec<changes::Row>,
     /// Whether more changed than is listed.
     more_changes: bool,
-    /// What all its open opportunities are worth.
+    /// Whether others may be missing, for a sync found more than is kept.
+    changes_not_kept: bool,
+    /// What the open opportunities of the accounts looked into are worth.
     pipeline: Totals,
-    #[serde(with = "time::serde::rfc3339::option")]
-    as_of: Option<OffsetDateTime>,
 }
 
 /// A company and its accounts.
@@ -90,9 +97,12 @@ struct Company {
     key: UnifiedKey,
     name: Option<String>,
     domains: Vec<String>,
+    /// The account asked for first.
     accounts: Vec<Member>,
-    /// How many of its accounts were not looked into.
-    left_off: usize,
+    /// How many accounts are known to be of the company.
+    accounts_known: usize,
+    /// Of how many of them contacts, opportunities and sums are told.
+    accounts_looked_into: usize,
 }
 
 #[derive(Serialize)]
@@ -116,35 +126,28 @@ pub(crate) async fn answer(
     arguments: &BriefArguments,
 ) -> Result<Value> {
     let (name, id) = (arguments.account_name.as_deref(), arguments.account_id.as_deref());
-    let (within, id) = match choose_one(query, scope, name, id).await? {
-        Choice::One { scope, id, .. } => (scope, id),
+    let account = match choose_one(query, scope, name, id).await? {
+        Choice::One(account) => *account,
         Choice::Unclear { answer, candidates } => {
             return written(&BriefAnswer { answer, candidates, ..BriefAnswer::default() });
         }
     };
-    let mut question = AccountQuery::new(within);
-    question.id = Some(id.clone());
-    let found = query.accounts(&question).await?;
-    let Some(account) = found.rows.into_iter().next() else {
-        let id = clipped(id.as_str());
-        let answer = format!("No account has the id {id}.{}", freshness(found.as_of));
-        return written(&BriefAnswer { answer, as_of: found.as_of, ..BriefAnswer::default() });
-    };
-    let (company, mut members) = company_of(query, scope, account).await?;
-    let left_off = members.len().saturating_sub(MAX_ACCOUNTS);
-    members.truncate(MAX_ACCOUNTS);
+    let Kinship { company, mut accounts, is_cut } = company_of(query, scope, account).await?;
+    let accounts_known = accounts.len();
+    accounts.truncate(MAX_ACCOUNTS);
     let mut brief = Brief::default();
-    for member in &members {
-        brief.add(query, scope, member).await?;
+    for account in &accounts {
+        brief.add(query, scope, account).await?;
     }
     let company = Company {
         key: company.key,
         name: company.name.as_deref().map(clipped),
-        domains: company.domains.iter().take(MAX_ACCOUNTS).map(|one| clipped(one)).collect(),
-        accounts: members.into_iter().map(member).collect(),
-        left_off,
+        domains: company.domains.iter().take(MAX_LISTED).map(|one| clipped(one)).collect(),
+        accounts_known,
+        accounts_looked_into: accounts.len(),
+        accounts: accounts.into_iter().take(MAX_LISTED).map(member).collect(),
     };
-    written(&brief.answer(query, scope, company, found.as_of).await?)
+    written(&brief.answer(query, scope, company, is_cut).await?)
 }
 
 /// What is gathered account by account.
@@ -153,14 +156,9 @@ struct Brief {
     contacts: Vec<contacts::Row>,
     more_contacts: bool,
     opportunities: Vec<Found<Opportunity>>,
-    count: u64,
-    without_value: u64,
-    by_currency: Sums,
-    by_base_currency: Sums,
+    pipeline: Sums,
     changes: FoundChanges,
 }
-
-type Sums = BTreeMap<CurrencyCode, (Amount, u64)>;
 
 impl Brief {
     async fn add(
@@ -172,10 +170,13 @@ impl Brief {
         let within = Scope::connection(scope.workspace.clone(), account.connection);
         let mut contacts = ContactQuery::new(within.clone());
         contacts.account = Some(account.row.id.clone());
-        contacts.page.limit = MAX_ROWS;
+        // More than are listed, for those that were merged into others are left out.
+        contacts.page.limit = MAX_ROWS * 2;
         let found = query.contacts(&contacts).await?;
         self.more_contacts |= found.next.is_some();
-        self.contacts.extend(found.rows.into_iter().map(contact_row));
+        let is_merged = |row: &Contact| matches!(row.status, ContactStatus::MergedInto(_));
+        let own = found.rows.into_iter().filter(|found| !is_merged(&found.row));
+        self.contacts.extend(own.map(contact_row));
 
         let mut open = OpportunityQuery::new(within.clone());
         open.filter.account = Some(account.row.id.clone());
@@ -188,12 +189,7 @@ impl Brief {
 
         let mut totals = TotalsQuery::new(within);
         totals.filter = open.filter;
-        let Totals { count, without_value, by_currency, by_base_currency, .. } =
-            query.totals(&totals).await?;
-        self.count += count;
-        self.without_value += without_value;
-        add_up(&mut self.by_currency, by_currency)?;
-        add_up(&mut self.by_base_currency, by_base_currency)
+        self.pipeline.add(&query.totals(&totals).await?)
     }
 
     async fn answer(
@@ -201,7 +197,7 @@ impl Brief {
         query: &dyn Query,
         scope: &Scope,
         company: Company,
-        as_of: Option<OffsetDateTime>,
+        is_cut: bool,
     ) -> Result<BriefAnswer> {
         let most = MAX_ROWS as usize;
         self.more_contacts |= self.contacts.len() > most;
@@ -211,16 +207,17 @@ impl Brief {
         self.opportunities.truncate(most);
         let opportunities = opportunities::rows(query, scope, self.opportunities).await?;
         let changes = self.changes.told(query, scope).await?;
-        let mut pipeline = Totals::default();
-        (pipeline.count, pipeline.without_value) = (self.count, self.without_value);
-        (pipeline.by_currency, pipeline.by_base_currency) =
-            (told(self.by_currency), told(self.by_base_currency));
-        pipeline.as_of = as_of;
-        let answer = sentence(&company, &self.contacts, self.more_contacts, &pipeline);
+        let mut pipeline = self.pipeline.totals();
+        pipeline.as_of = oldest(&query.as_of(scope).await?);
+        let mut answer = sentence(&company, &self.contacts, self.more_contacts, &pipeline);
+        if is_cut {
+            answer.push_str(" It may have further accounts that were not looked for.");
+        }
         // Before the first sync has ended nothing can have changed.
-        let changed = as_of.map(|_| changes.sentence()).unwrap_or_default();
-        let answer = format!("{answer}{changed}{}", freshness(as_of));
-        let Told { rows: changes, is_cut: more_changes } = changes;
+        if pipeline.as_of.is_some() {
+            answer.push_str(&changes.sentence());
+        }
+        let Told { rows: changes, is_cut: more_changes, not_kept: changes_not_kept } = changes;
         let Self { contacts, more_contacts, .. } = self;
         let (company, candidates) = (Some(company), Vec::new());
         Ok(BriefAnswer {
@@ -232,25 +229,10 @@ impl Brief {
             opportunities,
             changes,
             more_changes,
+            changes_not_kept,
             pipeline,
-            as_of,
         })
     }
-}
-
-fn add_up(sums: &mut Sums, totals: Vec<CurrencyTotal>) -> Result<()> {
-    for CurrencyTotal { total: Money { amount, currency }, count } in totals {
-        let sum = sums.entry(currency).or_insert((Amount::ZERO, 0));
-        let beyond = || Error::invalid_input("the sum of a currency", "it is 10^18 or larger");
-        *sum = (sum.0.checked_add(amount).ok_or_else(beyond)?, sum.1 + count);
-    }
-    Ok(())
-}
-
-fn told(sums: Sums) -> Vec<CurrencyTotal> {
-    let told =
-        |(currency, (amount, count))| CurrencyTotal { total: Money::new(amount, currency), count };
-    sums.into_iter().map(told).collect()
 }
 
 fn member(found: Found<Account>) -> Member {
@@ -276,15 +258,22 @@ fn sentence(
     more_contacts: bool,
     pipeline: &Totals,
 ) -> String {
-    let name = company.name.as_deref().unwrap_or("The company without a name");
-    let accounts = count((company.accounts.len() + company.left_off) as u64, "account", "accounts");
+    let name = company.name.as_deref();
+    let name = name.map_or_else(|| "The company without a name".to_owned(), quoted);
+    let (known, looked_into) = (company.accounts_known, company.accounts_looked_into);
+    let accounts = count(known as u64, "account", "accounts");
+    let accounts = if known == looked_into {
+        accounts
+    } else {
+        format!("{accounts}, of which {looked_into} were looked into")
+    };
     let at_least = if more_contacts { "more than " } else { "" };
     let contacts = count(contacts.len() as u64, "contact", "contacts");
     let open = count(pipeline.count, "open opportunity", "open opportunities");
     let mut text = format!("{name}: {accounts}, {at_least}{contacts}, {open}");
     if !pipeline.by_currency.is_empty() {
         text.push_str(", worth ");
-        text.push_str(&list(&pipeline.by_currency));
+        text.push_str(&sums(&pipeline.by_currency));
     }
     text.push('.');
     text

@@ -6,7 +6,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::assistant::names::{Names, Reference};
-use crate::assistant::words::{clipped, count};
+use crate::assistant::words::{clipped, count, quoted};
 use crate::error::Result;
 use crate::model::query::{ChangesQuery, Found, Scope};
 use crate::model::{
@@ -57,16 +57,18 @@ struct Field {
 #[derive(Default)]
 pub(crate) struct FoundChanges {
     rows: Vec<Found<FoundChange>>,
-    /// Whether syncs found more than they keep.
-    is_cut: bool,
+    /// Whether a sync found more than is kept, of whatever account.
+    not_kept: bool,
 }
 
 /// The changes of an answer, the newest first.
 #[derive(Default)]
 pub(crate) struct Told {
     pub(crate) rows: Vec<Row>,
-    /// Whether there are or may be more.
+    /// Whether there are more.
     pub(crate) is_cut: bool,
+    /// Whether there may be others, which were not kept.
+    pub(crate) not_kept: bool,
 }
 
 impl FoundChanges {
@@ -83,7 +85,7 @@ impl FoundChanges {
         // One more than is told, to know whether there are more.
         question.limit = MAX_CHANGES + 1;
         let found = query.row_changes(&question).await?;
-        self.is_cut |= found.left_off > 0;
+        self.not_kept |= found.left_off > 0;
         self.rows.extend(found.rows);
         Ok(())
     }
@@ -92,10 +94,11 @@ impl FoundChanges {
     pub(crate) async fn told(mut self, query: &dyn Query, scope: &Scope) -> Result<Told> {
         self.rows.sort_by_key(|found| Reverse(found.row.at));
         let most = MAX_CHANGES as usize;
-        let is_cut = self.is_cut || self.rows.len() > most;
+        let (is_cut, not_kept) = (self.rows.len() > most, self.not_kept);
         self.rows.truncate(most);
         let names = Names::read(query, scope, self.rows.iter().flat_map(references)).await?;
-        Ok(Told { rows: self.rows.into_iter().map(|found| row(&names, found)).collect(), is_cut })
+        let rows = self.rows.into_iter().map(|found| row(&names, found)).collect();
+        Ok(Told { rows, is_cut, not_kept })
     }
 }
 
@@ -129,7 +132,7 @@ fn row(names: &Names, found: Found<FoundChange>) -> Row {
         let value = value?;
         let id = RecordId::new(value.as_str()).ok();
         let name = table_of(field).zip(id).and_then(|(table, id)| names.of(connection, table, id));
-        Some(name.unwrap_or(value))
+        Some(name.unwrap_or_else(|| clipped(&value)))
     };
     let field = |FieldChange { field, from, to }| {
         let (from, to) = (called(field, from), called(field, to));
@@ -154,13 +157,18 @@ fn row(names: &Names, found: Found<FoundChange>) -> Row {
 impl Told {
     /// A sentence with a blank in front.
     pub(crate) fn sentence(&self) -> String {
+        let not_kept = if self.not_kept {
+            " A sync found more changes than are kept, so some may be missing."
+        } else {
+            ""
+        };
         if self.rows.is_empty() {
-            let text = if self.is_cut {
-                " So much changed lately that what changed here was not kept."
+            let known = if self.not_kept {
+                " No changes are known."
             } else {
                 " No changes in the last syncs."
             };
-            return text.to_owned();
+            return format!("{known}{not_kept}");
         }
         let mut told: Vec<String> = self.rows.iter().take(MAX_TOLD).map(Row::words).collect();
         let more = self.rows.len().saturating_sub(MAX_TOLD) as u64;
@@ -169,7 +177,7 @@ impl Told {
         } else if more > 0 {
             told.push(format!("and {}", count(more, "further change", "further changes")));
         }
-        format!(" Changed lately: {}.", told.join("; "))
+        format!(" Changed lately: {}.{not_kept}", told.join("; "))
     }
 }
 
@@ -180,7 +188,7 @@ impl Row {
             Table::Contacts => "contact",
             _ => "opportunity",
         };
-        let name = self.name.as_deref().unwrap_or("without a name");
+        let name = self.name.as_deref().map_or_else(|| "without a name".to_owned(), quoted);
         let what = match self.what {
             What::Added => "is new".to_owned(),
             What::Gone => "is gone".to_owned(),
@@ -189,7 +197,7 @@ impl Row {
                 fields.join(", ")
             }
         };
-        format!("{noun} “{name}” {what}")
+        format!("{noun} {name} {what}")
     }
 }
 
@@ -197,7 +205,8 @@ impl Field {
     fn words(&self) -> String {
         let word = serde_json::to_value(self.field).ok();
         let word = word.as_ref().and_then(serde_json::Value::as_str).unwrap_or("value");
-        let text = |value: &Option<String>| clipped(value.as_deref().unwrap_or("nothing"));
+        let text =
+            |value: &Option<String>| value.as_deref().map_or_else(|| "nothing".to_owned(), quoted);
         format!("{} {} → {}", word.replace('_', " "), text(&self.from), text(&self.to))
     }
 }

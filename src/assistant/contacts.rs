@@ -7,11 +7,11 @@ use time::OffsetDateTime;
 
 use crate::assistant::account::Candidate;
 use crate::assistant::arguments::{ToolArguments, of_the_cursor};
-use crate::assistant::choice::{Choice, at_account, choose};
-use crate::assistant::pipeline::freshness;
-use crate::assistant::words::{clipped, count, given, maybe_clipped, rows_wanted, written};
+use crate::assistant::choice::{Choice, at_account, choose, offered};
+use crate::assistant::meaning::MAX_OFFERED;
+use crate::assistant::words::{given, listed, maybe_clipped, quoted, rows_wanted, written};
 use crate::error::Result;
-use crate::model::query::{ContactQuery, Contacts, Found, QueryCursor, Scope};
+use crate::model::query::{ContactQuery, Contacts, Found, MAX_LIMIT, QueryCursor, Scope};
 use crate::model::{
     AccountId, ConnectionId, Contact, ContactId, ContactStatus, EmailAddress, UserId,
 };
@@ -30,6 +30,8 @@ pub(crate) struct ContactArguments {
     account_name: Option<String>,
     /// The id of the account, to choose one of several that an earlier answer offered.
     account_id: Option<String>,
+    /// The id of one connection, to look in one CRM alone. Left out or empty for all of them.
+    connection: Option<String>,
     /// The most contacts wanted, 1 to 50. 20 by default.
     #[schemars(range(min = 1, max = 50))]
     limit: Option<u32>,
@@ -44,16 +46,23 @@ impl ToolArguments for ContactArguments {
     const DESCRIPTION: &'static str = "The contacts (people) of the CRM by name, of one account or \
         of all, with e-mail addresses, telephone and job title. When several accounts could be \
         meant, the answer lists them instead: ask the person which one, then call again with its \
-        account_id. When there are more contacts, call again with cursor set to next.";
+        account_id. When no contact holds the name, those with the nearest names are offered as \
+        close_matches: ask the person whether one of them was meant. When there are more contacts, \
+        call again with cursor set to next.";
 
     fn example() -> Value {
         json!({
             "name": "Ada Lovelace",
             "account_name": "Contoso",
             "account_id": "",
+            "connection": "",
             "limit": 20,
             "cursor": "",
         })
+    }
+
+    fn connection(&self) -> Option<&str> {
+        self.connection.as_deref()
     }
 }
 
@@ -67,6 +76,9 @@ struct ContactAnswer {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     candidates: Vec<Candidate>,
     contacts: Vec<Row>,
+    /// Contacts that may have been meant, when none holds the name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    close_matches: Vec<Row>,
     /// Where the next contacts start; `null` at the end.
     next: Option<QueryCursor>,
     #[serde(with = "time::serde::rfc3339::option")]
@@ -96,49 +108,73 @@ pub(crate) async fn answer(
     arguments: &ContactArguments,
 ) -> Result<Value> {
     // What is wrong with the call itself comes before any question.
-    rows_wanted(arguments.limit)?;
+    let mut question = ContactQuery::new(scope.clone());
+    question.name = given(arguments.name.as_deref()).map(str::to_owned);
+    question.page.limit = rows_wanted(arguments.limit)?;
+    question.page.cursor = given(arguments.cursor.as_deref()).map(QueryCursor::new);
     let (name, id) = (arguments.account_name.as_deref(), arguments.account_id.as_deref());
-    let (scope, id, account) = match choose(query, scope, name, id).await? {
-        None => (scope.clone(), None, None),
-        Some(Choice::One { scope, id, account }) => (scope, Some(id), account),
+    let account = match choose(query, scope, name, id).await? {
+        None => None,
+        Some(Choice::One(account)) => {
+            question.scope = Scope::connection(scope.workspace.clone(), account.connection);
+            question.account = Some(account.row.id.clone());
+            Some(Candidate::of(&account))
+        }
         Some(Choice::Unclear { answer, candidates }) => {
             return written(&ContactAnswer { answer, candidates, ..ContactAnswer::default() });
         }
     };
-    let found = arguments.search(query, scope, id).await?;
-    let answer = arguments.sentence(&found, account.as_ref());
+    let found = query.contacts(&question).await.map_err(of_the_cursor)?;
+    let close = match &question.name {
+        Some(name) if found.rows.is_empty() && question.page.cursor.is_none() => {
+            close_matches(query, &question, name).await?
+        }
+        _ => Vec::new(),
+    };
+    let answer = sentence(&question, &found, &close, account.as_ref());
     let contacts = found.rows.into_iter().map(row).collect();
+    let close_matches = close.into_iter().map(row).collect();
     let Contacts { next, as_of, .. } = found;
-    written(&ContactAnswer { answer, account, candidates: Vec::new(), contacts, next, as_of })
+    let candidates = Vec::new();
+    written(&ContactAnswer { answer, account, candidates, contacts, close_matches, next, as_of })
 }
 
-impl ContactArguments {
-    async fn search(
-        &self,
-        query: &dyn Query,
-        scope: Scope,
-        account: Option<AccountId>,
-    ) -> Result<Contacts> {
-        let mut question = ContactQuery::new(scope);
-        question.name = given(self.name.as_deref()).map(clipped);
-        question.account = account;
-        question.page.limit = rows_wanted(self.limit)?;
-        question.page.cursor = given(self.cursor.as_deref()).map(QueryCursor::new);
-        query.contacts(&question).await.map_err(of_the_cursor)
-    }
+/// The contacts with names near to the one asked for, of the same account.
+async fn close_matches(
+    query: &dyn Query,
+    question: &ContactQuery,
+    name: &str,
+) -> Result<Vec<Found<Contact>>> {
+    let near = query.nearest_contacts(&question.scope, name, MAX_LIMIT).await?.rows.into_iter();
+    let is_wanted = |one: &Found<Contact>| {
+        question.account.is_none() || one.row.account() == question.account.as_ref()
+    };
+    Ok(near.filter(is_wanted).take(MAX_OFFERED).collect())
+}
 
-    fn sentence(&self, found: &Contacts, account: Option<&Candidate>) -> String {
-        let named = given(self.name.as_deref())
-            .map_or_else(String::new, |name| format!(" named “{}”", clipped(name)));
-        let found_now = count(found.rows.len() as u64, "contact", "contacts");
-        let is_continued = given(self.cursor.as_deref()).is_some();
-        let (further, more) = (
-            if is_continued { "Further: " } else { "" },
-            if found.next.is_some() { " There are more." } else { "" },
-        );
-        let (whose, fresh) = (at_account(account), freshness(found.as_of));
-        format!("{further}{found_now}{named}{whose}.{more}{fresh}")
+fn sentence(
+    question: &ContactQuery,
+    found: &Contacts,
+    close: &[Found<Contact>],
+    account: Option<&Candidate>,
+) -> String {
+    let (further, more) = (question.page.cursor.is_some(), found.next.is_some());
+    let all = listed(further, more, found.rows.len(), "contact", "contacts");
+    let named = question
+        .name
+        .as_deref()
+        .map_or_else(String::new, |name| format!(" named {}", quoted(name)));
+    let whose = at_account(account);
+    if close.is_empty() {
+        return format!("{all}{named}{whose}.");
     }
+    let words = |one: &Found<Contact>| {
+        let name = quoted(one.row.name.as_deref().unwrap_or("one without a name"));
+        let email = one.row.emails.first();
+        email.map_or_else(|| name.clone(), |email| format!("{name} ({email})"))
+    };
+    let offered = offered(close.iter().map(words));
+    format!("{all}{named}{whose}. Did the person mean {offered}? Ask.")
 }
 
 /// A contact as an answer carries it.

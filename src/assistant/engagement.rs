@@ -1,6 +1,5 @@
 //! Which contacts of an account we have been e-mailing lately.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
@@ -9,17 +8,19 @@ use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
 use crate::assistant::account::Candidate;
-use crate::assistant::arguments::{ToolArguments, refuse};
+use crate::assistant::arguments::{ToolArguments, of_the_cursor, refuse};
 use crate::assistant::choice::{Choice, at_account, choose_one};
-use crate::assistant::pipeline::freshness;
-use crate::assistant::words::{count, maybe_clipped, rows_wanted, written};
+use crate::assistant::words::{count, given, maybe_clipped, rows_wanted, written};
 use crate::error::Result;
 use crate::host::{Engaged, Engagement};
-use crate::model::query::{ContactQuery, Found, MAX_LIMIT, Scope};
+use crate::model::query::{
+    Answer, ContactQuery, Found, MAX_LIMIT, PageRequest, QueryCursor, Scope,
+};
 use crate::model::{
-    AccountId, ConnectionId, Contact, ContactId, ContactStatus, EmailAddress, MemberId, WorkspaceId,
+    Account, ConnectionId, Contact, ContactId, ContactStatus, EmailAddress, MemberId, WorkspaceId,
 };
 use crate::storage::Query;
+use crate::storage::fallback::{SortKey, SortedPage};
 
 /// The most addresses that the host is asked about at once.
 const BATCH: usize = 200;
@@ -42,12 +43,17 @@ pub(crate) struct EmailedArguments {
     account_name: Option<String>,
     /// The id of the account, to choose one of several that an earlier answer offered.
     account_id: Option<String>,
+    /// The id of one connection, to look in one CRM alone. Left out or empty for all of them.
+    connection: Option<String>,
     /// How many days back the last message may be, 1 to 3650. 90 by default.
     #[schemars(range(min = 1, max = 3650))]
     days: Option<u32>,
     /// The most contacts wanted, 1 to 50. 20 by default.
     #[schemars(range(min = 1, max = 50))]
     limit: Option<u32>,
+    /// The `next` of an earlier answer to the same question, for the contacts after it. Left out or
+    /// empty for the first ones.
+    cursor: Option<String>,
 }
 
 impl ToolArguments for EmailedArguments {
@@ -56,15 +62,22 @@ impl ToolArguments for EmailedArguments {
     const DESCRIPTION: &'static str = "The contacts at an account that members of the team have \
         exchanged e-mail with lately, the most recent first: when, with whom and how often. Give \
         account_name or account_id. When several accounts could be meant, the answer lists them \
-        instead: ask the person which one, then call again with its account_id.";
+        instead: ask the person which one, then call again with its account_id. When there are more \
+        contacts, call again with cursor set to next.";
 
     fn example() -> Value {
         json!({
             "account_name": "Contoso",
-            "account_id": "0a1b2c3d-1111-2222-3333-444455556666",
+            "account_id": "",
+            "connection": "",
             "days": 90,
             "limit": 20,
+            "cursor": "",
         })
+    }
+
+    fn connection(&self) -> Option<&str> {
+        self.connection.as_deref()
     }
 }
 
@@ -80,8 +93,10 @@ struct EmailedAnswer {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     candidates: Vec<Candidate>,
     contacts: Vec<Row>,
-    /// How many contacts were e-mailed, too, and are not listed.
-    left_off: u64,
+    /// How many contacts were e-mailed, on this page and on all others.
+    total: u64,
+    /// Where the next contacts start; `null` at the end.
+    next: Option<QueryCursor>,
     #[serde(with = "time::serde::rfc3339::option")]
     since: Option<OffsetDateTime>,
     #[serde(with = "time::serde::rfc3339::option")]
@@ -103,13 +118,6 @@ struct Row {
     messages: u64,
 }
 
-impl Row {
-    /// The newest first; ties go by connection and id.
-    const fn place(&self) -> (Reverse<OffsetDateTime>, ConnectionId, &ContactId) {
-        (Reverse(self.last_at), self.connection, &self.id)
-    }
-}
-
 /// Answers `contacts_emailed`.
 pub(crate) async fn answer(
     query: &dyn Query,
@@ -128,19 +136,63 @@ pub(crate) async fn answer(
     };
     let start = EmailedAnswer { engagement_known: true, ..EmailedAnswer::default() };
     match choice {
-        Choice::One { scope, id, account } => {
-            let mut tally = Tally { limit: limit as usize, ..Tally::default() };
+        Choice::One(account) => {
+            let mut page = PageRequest::default();
+            page.limit = limit;
+            page.cursor = given(arguments.cursor.as_deref()).map(QueryCursor::new);
+            let is_further = page.cursor.is_some();
+            let asked = ("contacts_emailed", account.connection, &account.row.id, arguments.days);
+            let page = SortedPage::open(&page, &asked).map_err(of_the_cursor)?;
+            let mut tally = Tally { page, total: 0, seen: 0, is_cut: false, as_of: None };
             let question = Question { engagement, workspace: &scope.workspace, since };
-            question.ask(query, &scope, &id, &mut tally).await?;
-            let answer = tally.sentence(account.as_ref(), since);
-            let Tally { rows: contacts, left_off, as_of, .. } = tally;
+            question.ask(query, &account, &mut tally).await?;
+            let Tally { page, total, seen, is_cut, as_of } = tally;
+            let Answer { rows, next, .. } = page.answer(as_of)?;
+            let contacts: Vec<Row> = rows.into_iter().map(|found| found.row).collect();
+            let account = Some(Candidate::of(&account));
+            let answer = sentence(account.as_ref(), since, (contacts.len(), total), is_further);
+            let answer = if is_cut {
+                format!(
+                    "{answer} The account has more contacts; the first {seen} by name were looked at."
+                )
+            } else {
+                answer
+            };
             let since = Some(since);
-            written(&EmailedAnswer { answer, account, contacts, left_off, since, as_of, ..start })
+            written(&EmailedAnswer {
+                answer,
+                account,
+                contacts,
+                total,
+                next,
+                since,
+                as_of,
+                ..start
+            })
         }
         Choice::Unclear { answer, candidates } => {
             written(&EmailedAnswer { answer, candidates, ..start })
         }
     }
+}
+
+fn sentence(
+    account: Option<&Candidate>,
+    since: OffsetDateTime,
+    (rows, total): (usize, u64),
+    is_further: bool,
+) -> String {
+    let whose = at_account(account);
+    let were = if total == 1 { "has" } else { "have" };
+    let all = count(total, "contact", "contacts");
+    let mut text =
+        format!("{all}{whose} {were} exchanged e-mail with the team since {}.", since.date());
+    if is_further {
+        text.push_str(&format!(" {rows} further ones are listed."));
+    } else if rows as u64 != total {
+        text.push_str(&format!(" The {rows} most recent are listed."));
+    }
+    text
 }
 
 impl EmailedArguments {
@@ -165,12 +217,12 @@ impl Question<'_> {
     async fn ask(
         &self,
         query: &dyn Query,
-        scope: &Scope,
-        account: &AccountId,
+        account: &Found<Account>,
         tally: &mut Tally,
     ) -> Result<()> {
-        let mut contacts = ContactQuery::new(scope.clone());
-        contacts.account = Some(account.clone());
+        let within = Scope::connection(self.workspace.clone(), account.connection);
+        let mut contacts = ContactQuery::new(within);
+        contacts.account = Some(account.row.id.clone());
         contacts.page.limit = MAX_LIMIT;
         loop {
             let page = query.contacts(&contacts).await?;
@@ -178,8 +230,12 @@ impl Question<'_> {
             tally.seen += page.rows.len() as u64;
             let engaged = self.contacted(&page.rows).await?;
             for found in page.rows {
-                if let Some(row) = row(found, &engaged) {
-                    tally.add(row);
+                // What one of two duplicates had, the CRM moved to the other.
+                let is_merged = matches!(found.row.status, ContactStatus::MergedInto(_));
+                if let Some(row) = row(found, &engaged).filter(|_| !is_merged) {
+                    tally.total += 1;
+                    let key = SortKey::newest(row.last_at);
+                    tally.page.offer_at((key, row.connection, row.id.clone().into()), row);
                 }
             }
             contacts.page.cursor = page.next;
@@ -235,49 +291,13 @@ fn row(found: Found<Contact>, engaged: &BTreeMap<EmailAddress, Engaged>) -> Opti
 }
 
 /// The newest rows so far, and what is known of the others.
-#[derive(Default)]
 struct Tally {
-    limit: usize,
-    rows: Vec<Row>,
-    left_off: u64,
+    page: SortedPage<Row>,
+    /// Contacts that were e-mailed.
+    total: u64,
     /// Contacts looked at.
     seen: u64,
     /// Whether there are contacts that were not looked at.
     is_cut: bool,
     as_of: Option<OffsetDateTime>,
-}
-
-impl Tally {
-    fn add(&mut self, row: Row) {
-        let at = self.rows.partition_point(|known| known.place() < row.place());
-        self.rows.insert(at, row);
-        if self.rows.len() > self.limit {
-            self.rows.pop();
-            self.left_off += 1;
-        }
-    }
-
-    fn sentence(&self, account: Option<&Candidate>, since: OffsetDateTime) -> String {
-        let all = self.rows.len() as u64 + self.left_off;
-        let whose = at_account(account);
-        let were = if all == 1 { "has" } else { "have" };
-        let all = count(all, "contact", "contacts");
-        let mut text =
-            format!("{all}{whose} {were} exchanged e-mail with the team since {}.", since.date());
-        if self.left_off > 0 {
-            let rows = self.rows.len();
-            text.push_str(&format!(
-                " The {rows} most recent are listed, {} left off.",
-                self.left_off
-            ));
-        }
-        if self.is_cut {
-            text.push_str(&format!(
-                " The account has more contacts; the first {} by name were looked at.",
-                self.seen
-            ));
-        }
-        text.push_str(&freshness(self.as_of));
-        text
-    }
 }

@@ -9,23 +9,17 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::assistant::arguments::{ToolArguments, refuse};
-use crate::assistant::pipeline::freshness;
-use crate::assistant::words::{clipped, count, given, maybe_clipped, written};
+use crate::assistant::choice::offered;
+use crate::assistant::meaning::{MAX_OFFERED, Meant, meant};
+use crate::assistant::words::{given, maybe_clipped, quoted, written};
 use crate::error::Result;
-use crate::model::query::{MAX_LIMIT, OpportunityQuery, Scope};
+use crate::model::query::{Found, MAX_LIMIT, OpportunityQuery, Scope};
 use crate::model::{ConnectionId, Opportunity, OpportunityId, OpportunityStatus};
-use crate::rules::{Resolved, resolve};
 use crate::storage::fallback::oldest;
 use crate::storage::{Query, Stores};
 
 use facts::Facts;
 use verdict::Explanation;
-
-/// How many opportunities are offered when a name is not clear.
-const MAX_CANDIDATES: usize = 10;
-
-/// How many opportunities that hold the words of a name are looked at: 10 pages.
-const MAX_NAMESAKES: usize = 2_000;
 
 /// The arguments of `explain_opportunity`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -35,6 +29,8 @@ pub(crate) struct ExplainArguments {
     opportunity_id: Option<String>,
     /// The name of the opportunity, as the person said it. The id counts more when both are given.
     opportunity_name: Option<String>,
+    /// The id of one connection, to look in one CRM alone. Left out or empty for all of them.
+    connection: Option<String>,
 }
 
 impl ToolArguments for ExplainArguments {
@@ -50,7 +46,12 @@ impl ToolArguments for ExplainArguments {
         json!({
             "opportunity_id": "0a1b2c3d-1111-2222-3333-444455556666",
             "opportunity_name": "Contoso renewal",
+            "connection": "",
         })
+    }
+
+    fn connection(&self) -> Option<&str> {
+        self.connection.as_deref()
     }
 }
 
@@ -73,13 +74,11 @@ struct Candidate {
     connection: ConnectionId,
     id: OpportunityId,
     name: Option<String>,
-    status: OpportunityStatus,
+    /// Not known of one that the CRM's copy was erased of.
+    status: Option<OpportunityStatus>,
     /// As `2026-03-31`.
     close_date: Option<String>,
 }
-
-/// Where an opportunity is kept.
-type Place = (ConnectionId, OpportunityId);
 
 /// Answers `explain_opportunity`.
 pub(crate) async fn answer(
@@ -95,17 +94,24 @@ pub(crate) async fn answer(
         })?;
         return written(&by_id(query, stores, scope, &id).await?);
     }
-    let Some(name) = given(arguments.opportunity_name.as_deref()).map(clipped) else {
+    let Some(name) = given(arguments.opportunity_name.as_deref()) else {
         let reason = "it is missing, and so is opportunity_id; a good value is \"Contoso renewal\"";
         return Err(refuse("opportunity_name", reason));
     };
-    let found = namesakes(query, scope, &name).await?;
-    written(&match found.meaning(&name) {
-        Some((connection, id)) => {
-            explain(query, stores, scope, connection, &id).await?.unwrap_or_default()
+    let near = query.nearest_opportunities(scope, name, MAX_LIMIT).await?.rows;
+    match meant(name, &near, MAX_LIMIT) {
+        Meant::One(found) => {
+            let one = Scope::connection(scope.workspace.clone(), found.connection);
+            written(&by_id(query, stores, &one, &found.row.id).await?)
         }
-        None => found.ask(&name),
-    })
+        Meant::SameName(several) | Meant::Close(several) => written(&ask(name, &several)),
+        Meant::Nothing => {
+            let mut question = OpportunityQuery::new(scope.clone());
+            question.filter.name = Some(name.to_owned());
+            let holding = query.opportunities(&question).await?.rows;
+            written(&ask(name, &holding.iter().collect::<Vec<_>>()))
+        }
+    }
 }
 
 /// Looks for an id in every connection in scope.
@@ -116,103 +122,61 @@ async fn by_id(
     id: &OpportunityId,
 ) -> Result<ExplainAnswer> {
     let connections = query.as_of(scope).await?;
-    for (connection, _) in &connections {
-        if let Some(answer) = explain(query, stores, scope, *connection, id).await? {
-            return Ok(answer);
-        }
+    let mut known = Vec::new();
+    for &(connection, as_of) in &connections {
+        let facts = Facts::read(stores, &scope.workspace, connection, id).await?;
+        known.extend(facts.map(|facts| (connection, as_of, facts)));
     }
-    let as_of = oldest(&connections);
-    let answer = format!(
-        "No sync has ever seen an opportunity with the id {id}. It may be new, belong to another \
-         org, be hidden from the connected user, or have been closed or deleted before the first \
-         sync.{}",
-        freshness(as_of)
-    );
-    Ok(ExplainAnswer { answer, as_of, ..ExplainAnswer::default() })
-}
-
-/// Explains one opportunity; `None` when the connection knows nothing of it.
-async fn explain(
-    query: &dyn Query,
-    stores: &Stores,
-    scope: &Scope,
-    connection: ConnectionId,
-    id: &OpportunityId,
-) -> Result<Option<ExplainAnswer>> {
-    let Some(facts) = Facts::read(stores, &scope.workspace, connection, id).await? else {
-        return Ok(None);
+    let quoted = quoted(id.as_str());
+    let answer = match &known[..] {
+        [(connection, as_of, facts)] => {
+            return Ok(ExplainAnswer {
+                answer: facts.sentence(id),
+                opportunity: Some(facts.explain(*connection, id, *as_of)),
+                candidates: Vec::new(),
+                as_of: *as_of,
+            });
+        }
+        [] => format!(
+            "No sync has ever seen an opportunity with the id {quoted}. It may be new, belong to \
+             another org, be hidden from the connected user, or have been closed or deleted before \
+             the first sync."
+        ),
+        _ => format!(
+            "Opportunities of several connections have the id {quoted}. Ask which one, then call \
+             again with its connection, too."
+        ),
     };
-    let one = Scope::connection(scope.workspace.clone(), connection);
-    let as_of = oldest(&query.as_of(&one).await?);
-    let explanation = facts.explain(connection, id, as_of);
-    let answer = format!("{}{}", facts.sentence(id), freshness(as_of));
-    let opportunity = Some(explanation);
-    Ok(Some(ExplainAnswer { answer, opportunity, candidates: Vec::new(), as_of }))
+    let candidates = known.iter().take(MAX_OFFERED);
+    let candidates =
+        candidates.map(|(connection, _, facts)| facts.candidate(*connection, id)).collect();
+    Ok(ExplainAnswer { answer, opportunity: None, candidates, as_of: oldest(&connections) })
 }
 
-/// The opportunities whose names hold the words of a name.
-struct Namesakes {
-    rows: Vec<(ConnectionId, Opportunity)>,
-    /// Whether there are more than were looked at.
-    is_cut: bool,
-    as_of: Option<OffsetDateTime>,
+/// The answer that asks which one is meant.
+fn ask(name: &str, several: &[&Found<Opportunity>]) -> ExplainAnswer {
+    let name = quoted(name);
+    let answer = if several.is_empty() {
+        format!("No opportunity is called anything like {name}.")
+    } else {
+        let offered = offered(several.iter().map(|one| words(one)));
+        format!(
+            "It is not clear which opportunity {name} is. Did the person mean {offered}? Ask which \
+             one."
+        )
+    };
+    let candidates = several.iter().take(MAX_OFFERED).map(|found| Candidate {
+        connection: found.connection,
+        id: found.row.id.clone(),
+        name: maybe_clipped(found.row.name.as_deref()),
+        status: Some(found.row.status),
+        close_date: found.row.close_date.map(|date| date.to_string()),
+    });
+    ExplainAnswer { answer, candidates: candidates.collect(), ..ExplainAnswer::default() }
 }
 
-async fn namesakes(query: &dyn Query, scope: &Scope, name: &str) -> Result<Namesakes> {
-    let mut found = Namesakes { rows: Vec::new(), is_cut: false, as_of: None };
-    let mut question = OpportunityQuery::new(scope.clone());
-    question.filter.name = Some(name.to_owned());
-    question.page.limit = MAX_LIMIT;
-    loop {
-        let page = query.opportunities(&question).await?;
-        found.as_of = page.as_of;
-        found.rows.extend(page.rows.into_iter().map(|one| (one.connection, one.row)));
-        question.page.cursor = page.next;
-        if question.page.cursor.is_none() {
-            return Ok(found);
-        }
-        if found.rows.len() >= MAX_NAMESAKES {
-            found.is_cut = true;
-            return Ok(found);
-        }
-    }
-}
-
-impl Namesakes {
-    /// The one that carries the name, if that is sure.
-    fn meaning(&self, name: &str) -> Option<Place> {
-        let named = self.rows.iter().filter_map(|(connection, row)| {
-            Some(((*connection, row.id.clone()), row.name.as_deref()?))
-        });
-        match resolve(name, named) {
-            // Another one of the name may be among those that were not looked at.
-            Resolved::Exact(found) if !self.is_cut => Some(found.id),
-            _ => None,
-        }
-    }
-
-    /// The answer that asks which one is meant.
-    fn ask(&self, name: &str) -> ExplainAnswer {
-        let fresh = freshness(self.as_of);
-        let answer = if self.rows.is_empty() {
-            format!("No opportunity is called anything like “{name}”.{fresh}")
-        } else {
-            let all = count(self.rows.len() as u64, "opportunity", "opportunities");
-            let at_least = if self.is_cut { "More than " } else { "" };
-            let shown = self.rows.len().min(MAX_CANDIDATES);
-            format!(
-                "It is not clear which opportunity “{name}” is. {at_least}{all} could be meant, \
-                 {shown} listed; ask which one.{fresh}"
-            )
-        };
-        let candidates = self.rows.iter().take(MAX_CANDIDATES).map(|(connection, row)| Candidate {
-            connection: *connection,
-            id: row.id.clone(),
-            name: maybe_clipped(row.name.as_deref()),
-            status: row.status,
-            close_date: row.close_date.map(|date| date.to_string()),
-        });
-        let candidates = candidates.collect();
-        ExplainAnswer { answer, opportunity: None, candidates, as_of: self.as_of }
-    }
+fn words(found: &Found<Opportunity>) -> String {
+    let name = quoted(found.row.name.as_deref().unwrap_or("one without a name"));
+    let closes = found.row.close_date.map(|date| format!(" (to close on {date})"));
+    format!("{name}{}", closes.unwrap_or_default())
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::assistant::names::{Names, Reference};
+use crate::assistant::sums::Sums;
 use crate::error::Result;
 use crate::model::query::{CurrencyTotal, GroupKey, GroupsQuery, Scope, Totals};
 use crate::model::{ConnectionId, Table};
@@ -27,19 +28,36 @@ pub(crate) struct GroupRow {
     by_base_currency: Vec<CurrencyTotal>,
 }
 
-/// The groups of a question with their names, and how many were left off.
-pub(crate) async fn rows(
+/// Totals broken down.
+pub(crate) struct Broken {
+    /// The groups, with their names.
+    pub(crate) rows: Vec<GroupRow>,
+    pub(crate) left_off: u64,
+    /// What all groups add up to, unless some were not told. Read in the same step as these, for a
+    /// sync may be writing.
+    pub(crate) whole: Option<Totals>,
+}
+
+/// The groups of a question.
+pub(crate) async fn broken_down(
     query: &dyn Query,
     scope: &Scope,
     question: &GroupsQuery,
-) -> Result<(Vec<GroupRow>, u64)> {
+) -> Result<Broken> {
     let found = query.groups(question).await?;
+    let mut sums = Sums::default();
+    for (_, totals) in &found.groups {
+        sums.add(totals)?;
+    }
+    let mut whole = sums.totals();
+    whole.as_of = found.as_of;
     let beyond = found.groups.len().saturating_sub(MAX_GROUPS) as u64;
     let groups: Vec<_> = found.groups.into_iter().take(MAX_GROUPS).collect();
     let names = Names::read(query, scope, groups.iter().filter_map(|(key, _)| reference(key)));
     let names = names.await?;
-    let rows = groups.into_iter().map(|(key, totals)| row(&names, &key, totals));
-    Ok((rows.collect(), found.left_off + beyond))
+    let rows = groups.into_iter().map(|(key, totals)| row(&names, &key, totals)).collect();
+    let whole = Some(whole).filter(|_| found.left_off == 0);
+    Ok(Broken { rows, left_off: found.left_off + beyond, whole })
 }
 
 /// The row that a group is named after.

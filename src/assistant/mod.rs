@@ -22,6 +22,7 @@ mod names;
 mod opportunities;
 mod pipeline;
 mod status;
+mod sums;
 mod tools;
 mod when;
 mod who;

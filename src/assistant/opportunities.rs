@@ -7,19 +7,21 @@ use time::OffsetDateTime;
 
 use crate::assistant::account::Candidate;
 use crate::assistant::arguments::{ToolArguments, of_the_cursor, refuse};
-use crate::assistant::choice::{Choice, at_account, choose};
+use crate::assistant::choice::{Choice, at_account, choose, offered};
+use crate::assistant::meaning::MAX_OFFERED;
 use crate::assistant::names::{Names, Reference, owner};
-use crate::assistant::pipeline::freshness;
 use crate::assistant::when::{Days, When, period_schema};
-use crate::assistant::who::{self, places};
-use crate::assistant::words::{clipped, given, rows_wanted, written};
+use crate::assistant::who::{self, at_stage, owned_by, places};
+use crate::assistant::words::{clipped, given, listed, quoted, rows_wanted, written};
 use crate::error::Result;
-use crate::model::query::{Found, OpportunityQuery, OpportunitySort, QueryCursor, Scope};
+use crate::model::query::{
+    Found, MAX_LIMIT, OpportunityQuery, OpportunitySort, QueryCursor, Scope,
+};
 use crate::model::{
     AccountId, Amount, ConnectionId, CurrencyCode, Opportunity, OpportunityId, OpportunityStatus,
     RecordId, Table, UserId,
 };
-use crate::rules::{FiscalYear, Period};
+use crate::rules::FiscalYear;
 use crate::storage::Query;
 
 /// The arguments of `search_opportunities`. Texts may be left empty.
@@ -32,7 +34,10 @@ pub(crate) struct SearchArguments {
     account_name: Option<String>,
     /// The id of the account, to choose one of several that an earlier answer offered.
     account_id: Option<String>,
-    /// Whether open, won or lost ones are wanted. Open by default.
+    /// The id of one connection, to look in one CRM alone. Left out or empty for all of them.
+    connection: Option<String>,
+    /// Whether open, won or lost ones are wanted. Open by default. Of those that are over, only
+    /// those are known that were open in some sync.
     status: Option<Status>,
     /// Only opportunities at this stage: its name or its id.
     stage: Option<String>,
@@ -44,12 +49,14 @@ pub(crate) struct SearchArguments {
     min_value: Option<String>,
     /// Only opportunities worth at most this much in their own currency, as "90000".
     max_value: Option<String>,
-    /// Only opportunities expected to close in this period.
+    /// Only open opportunities expected to close in this period; of won and lost ones, those that
+    /// closed in it.
     #[schemars(schema_with = "period_schema")]
-    period: Option<Period>,
-    /// The first expected close date wanted, as 2026-01-01.
+    period: Option<String>,
+    /// The first day wanted, as 2026-01-01: of the expected close date, or of the day on which a won
+    /// or lost one closed.
     close_from: Option<String>,
-    /// The last expected close date wanted, as 2026-03-31.
+    /// The last day wanted, as 2026-03-31.
     close_to: Option<String>,
     /// The month, 1 to 12, in which the company's fiscal year begins; for fiscal periods only.
     #[schemars(range(min = 1, max = 12))]
@@ -94,13 +101,16 @@ impl ToolArguments for SearchArguments {
     const DESCRIPTION: &'static str = "The opportunities of an account, or of all accounts, by \
         name, stage, owner, value and expected close date. When several accounts could be meant, \
         the answer lists them instead: ask the person which one, then call again with its \
-        account_id. For sums use pipeline_value.";
+        account_id. When no opportunity holds the name, those with the nearest names are offered as \
+        close_matches, whatever their status: ask the person whether one of them was meant. For \
+        sums use pipeline_value.";
 
     fn example() -> Value {
         json!({
             "name": "renewal",
             "account_name": "Contoso",
             "account_id": "",
+            "connection": "",
             "status": "open",
             "stage": "",
             "owner": "",
@@ -117,6 +127,10 @@ impl ToolArguments for SearchArguments {
             "cursor": "",
         })
     }
+
+    fn connection(&self) -> Option<&str> {
+        self.connection.as_deref()
+    }
 }
 
 /// The answer of `search_opportunities`.
@@ -129,6 +143,9 @@ struct SearchAnswer {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     candidates: Vec<Candidate>,
     opportunities: Vec<Row>,
+    /// Opportunities that may have been meant, when none holds the name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    close_matches: Vec<Row>,
     /// Hand it back as `cursor` for the opportunities after these; `null` at the end.
     next: Option<QueryCursor>,
     #[serde(with = "time::serde::rfc3339::option")]
@@ -149,8 +166,11 @@ pub(crate) struct Row {
     value: Option<Amount>,
     /// Its code.
     currency: Option<String>,
-    /// As `2026-03-31`.
+    /// When it is expected to close, as `2026-03-31`.
     close_date: Option<String>,
+    /// When it was won or lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closed_on: Option<String>,
     probability: Option<u8>,
 }
 
@@ -168,9 +188,10 @@ pub(crate) async fn answer(
     let (name, id) = (arguments.account_name.as_deref(), arguments.account_id.as_deref());
     let account = match choose(query, scope, name, id).await? {
         None => None,
-        Some(Choice::One { scope, id, account }) => {
-            (question.scope, question.filter.account) = (scope, Some(id));
-            account
+        Some(Choice::One(account)) => {
+            question.scope = Scope::connection(scope.workspace.clone(), account.connection);
+            question.filter.account = Some(account.row.id.clone());
+            Some(Candidate::of(&account))
         }
         Some(Choice::Unclear { answer, candidates }) => {
             return written(&SearchAnswer { answer, candidates, ..SearchAnswer::default() });
@@ -183,18 +204,54 @@ pub(crate) async fn answer(
     let found = query.opportunities(&question).await.map_err(of_the_cursor)?;
     let (next, as_of) = (found.next, found.as_of);
     let opportunities = rows(query, scope, found.rows).await?;
-    let days = days.words();
-    let whose = at_account(account.as_ref());
-    let answer = arguments.sentence(&opportunities, next.is_some(), &whose, &days, as_of);
+    let close_matches = match &question.filter.name {
+        Some(name) if opportunities.is_empty() && question.page.cursor.is_none() => {
+            close_matches(query, scope, &question, name).await?
+        }
+        _ => Vec::new(),
+    };
+    let whose =
+        format!("{}{}{}", at_account(account.as_ref()), owned_by(&owners), at_stage(&stages));
+    let answer = Told { rows: &opportunities, more: next.is_some(), close: &close_matches };
+    let answer = arguments.sentence(&answer, &whose, days);
     let candidates = Vec::new();
-    written(&SearchAnswer { answer, account, candidates, opportunities, next, as_of })
+    written(&SearchAnswer {
+        answer,
+        account,
+        candidates,
+        opportunities,
+        close_matches,
+        next,
+        as_of,
+    })
+}
+
+/// The opportunities with names near to the one asked for, of the same account.
+async fn close_matches(
+    query: &dyn Query,
+    scope: &Scope,
+    question: &OpportunityQuery,
+    name: &str,
+) -> Result<Vec<Row>> {
+    let near =
+        query.nearest_opportunities(&question.scope, name, MAX_LIMIT).await?.rows.into_iter();
+    let account = question.filter.account.as_ref();
+    let of_it = near.filter(|one| account.is_none() || one.row.account() == account);
+    rows(query, scope, of_it.take(MAX_OFFERED).collect()).await
+}
+
+/// What was found, to be told.
+struct Told<'a> {
+    rows: &'a [Row],
+    more: bool,
+    close: &'a [Row],
 }
 
 impl SearchArguments {
     fn question(&self, scope: &Scope, days: Days) -> Result<OpportunityQuery> {
         let mut question = OpportunityQuery::new(scope.clone());
         let filter = &mut question.filter;
-        filter.name = given(self.name.as_deref()).map(clipped);
+        filter.name = given(self.name.as_deref()).map(str::to_owned);
         filter.status = Some(self.status.unwrap_or_default().into());
         filter.currency = given(self.currency.as_deref())
             .map(CurrencyCode::new)
@@ -221,7 +278,7 @@ impl SearchArguments {
 
     fn days(&self, fiscal_year: Option<FiscalYear>, now: OffsetDateTime) -> Result<Days> {
         let when = When {
-            period: self.period,
+            period: self.period.as_deref(),
             close_from: self.close_from.as_deref(),
             close_to: self.close_to.as_deref(),
             fiscal_year_starts: self.fiscal_year_starts,
@@ -231,25 +288,58 @@ impl SearchArguments {
         when.days(now)
     }
 
-    fn sentence(
-        &self,
-        rows: &[Row],
-        more: bool,
-        whose: &str,
-        days: &str,
-        as_of: Option<OffsetDateTime>,
-    ) -> String {
-        let status = match self.status.unwrap_or_default() {
-            Status::Lost => "lost",
-            Status::Open => "open",
-            Status::Won => "won",
+    fn sentence(&self, told: &Told<'_>, whose: &str, days: Days) -> String {
+        let (one, many, closing) = match self.status.unwrap_or_default() {
+            Status::Lost => ("lost opportunity", "lost opportunities", "closed"),
+            Status::Open => ("open opportunity", "open opportunities", "closing"),
+            Status::Won => ("won opportunity", "won opportunities", "closed"),
         };
-        let further = if given(self.cursor.as_deref()).is_some() { "Further: " } else { "" };
-        let at_least = if more { "More than " } else { "" };
-        let noun = if rows.len() == 1 { "opportunity" } else { "opportunities" };
-        let closing = if days.is_empty() { String::new() } else { format!(" closing{days}") };
-        let fresh = freshness(as_of);
-        format!("{further}{at_least}{} {status} {noun}{whose}{closing}.{fresh}", rows.len())
+        let is_further = given(self.cursor.as_deref()).is_some();
+        let all = listed(is_further, told.more, told.rows.len(), one, many);
+        let named = given(self.name.as_deref());
+        let named = named.map_or_else(String::new, |name| format!(" named {}", quoted(name)));
+        let days =
+            if days.is_bounded() { format!(" {closing}{}", days.words()) } else { String::new() };
+        let worth = self.worth();
+        let mut text = format!("{all}{named}{whose}{worth}{days}.");
+        if !told.close.is_empty() {
+            let offered = offered(told.close.iter().map(Row::words));
+            text.push_str(&format!(" Did the person mean {offered}? Ask."));
+        }
+        if !matches!(self.status.unwrap_or_default(), Status::Open) {
+            text.push_str(
+                " Of those that are over, only those are known that were open in a sync.",
+            );
+        }
+        text
+    }
+
+    /// ` in EUR worth 10 to 90`, as far as it was asked for.
+    fn worth(&self) -> String {
+        let currency = given(self.currency.as_deref());
+        let currency = currency.map_or_else(String::new, |code| format!(" in {}", clipped(code)));
+        let bounds = match (given(self.min_value.as_deref()), given(self.max_value.as_deref())) {
+            (None, None) => String::new(),
+            (Some(min), None) => format!(" worth {} or more", clipped(min)),
+            (None, Some(max)) => format!(" worth {} at most", clipped(max)),
+            (Some(min), Some(max)) => format!(" worth {} to {}", clipped(min), clipped(max)),
+        };
+        format!("{currency}{bounds}")
+    }
+}
+
+impl Row {
+    /// The name as a sentence offers it, with what tells it from others of the name.
+    fn words(&self) -> String {
+        let name = quoted(self.name.as_deref().unwrap_or("one without a name"));
+        let account = self.account_name.as_deref().map(|name| format!(" at {}", quoted(name)));
+        let status = match self.status {
+            OpportunityStatus::Open => "open",
+            OpportunityStatus::Won => "won",
+            OpportunityStatus::Lost => "lost",
+            _ => "of an unknown status",
+        };
+        format!("{name}{} ({status})", account.unwrap_or_default())
     }
 }
 
@@ -305,6 +395,7 @@ fn row(names: &Names, found: Found<Opportunity>) -> Row {
         value: row.value,
         currency,
         close_date: row.close_date.map(|date| date.to_string()),
+        closed_on: row.closed_on.map(|date| date.to_string()),
         probability: row.probability,
     }
 }

@@ -10,18 +10,21 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::assistant::arguments::{ToolArguments, refuse};
-use crate::assistant::pipeline::freshness;
+use crate::assistant::arguments::{ToolArguments, connection_id};
 use crate::assistant::tools::Intervals;
-use crate::assistant::words::{clipped, count, given, written};
+use crate::assistant::words::{clipped, count, moment, written};
 use crate::error::Result;
 use crate::model::query::Scope;
 use crate::model::{Connection, ConnectionId, CrmKind, Health, Table, WithheldReason};
 use crate::rules::effective_interval;
+use crate::storage::fallback::oldest;
 use crate::storage::{PullPhase, PullProgress, Stores, Sweep};
 
 /// The most connections that one answer carries.
 const MAX_CONNECTIONS: usize = 20;
+
+/// The most connections that are looked at for warnings: more than any workspace has.
+const MAX_LOOKED_AT: usize = 200;
 
 /// The most warnings that the sentence of an answer repeats; the rows carry each.
 const MAX_WARNINGS: usize = 3;
@@ -47,6 +50,11 @@ impl ToolArguments for StatusArguments {
 
     fn example() -> Value {
         json!({ "connection": "7d2f0e64-0f5e-5c0e-9a55-0d5a3f1c9b10", "cursor": "" })
+    }
+
+    /// It tells itself when there is no such connection.
+    fn connection(&self) -> Option<&str> {
+        None
     }
 }
 
@@ -117,15 +125,16 @@ pub(crate) async fn answer(
     arguments: &StatusArguments,
     now: OffsetDateTime,
 ) -> Result<Value> {
-    let only = id("connection", arguments.connection.as_deref())?;
-    let after = id("cursor", arguments.cursor.as_deref())?;
+    let only = connection_id("connection", arguments.connection.as_deref())?;
+    let after = connection_id("cursor", arguments.cursor.as_deref())?;
     let is_wanted = |id| only.is_none_or(|only| id == only) && after.is_none_or(|after| id > after);
     let fresh = stores.query.as_of(scope).await?;
     let (connections, left_off) =
-        standings(stores, intervals, scope, &fresh, is_wanted, now).await?;
+        standings(stores, intervals, scope, &fresh, is_wanted, MAX_CONNECTIONS, now).await?;
     let next = connections.last().map(|last| last.connection).filter(|_| left_off > 0);
-    let as_of = connections.iter().map(|one| one.last_sync_at).min().flatten();
-    let answer = sentence(&connections, left_off, as_of);
+    let of_it = fresh.into_iter().filter(|(id, _)| only.is_none_or(|only| *id == only));
+    let as_of = oldest(&of_it.collect::<Vec<_>>());
+    let answer = sentence(&connections, left_off, as_of, only.is_some());
     written(&StatusAnswer { answer, connections, next, as_of })
 }
 
@@ -138,7 +147,10 @@ pub(crate) async fn warnings(
     fresh: &[(ConnectionId, Option<OffsetDateTime>)],
     now: OffsetDateTime,
 ) -> Result<Vec<String>> {
-    let (connections, left_off) = standings(stores, intervals, scope, fresh, |_| true, now).await?;
+    // Of the others nothing is held, and nothing will come.
+    let is_asked = |id| fresh.iter().any(|(asked, _)| *asked == id);
+    let (connections, left_off) =
+        standings(stores, intervals, scope, fresh, is_asked, MAX_LOOKED_AT, now).await?;
     let mut warnings: Vec<String> =
         connections.into_iter().filter_map(|standing| standing.warning).collect();
     let beyond = warnings.len().saturating_sub(MAX_WARNINGS - 1);
@@ -150,27 +162,50 @@ pub(crate) async fn warnings(
     Ok(warnings)
 }
 
-/// The answer with warnings, in its sentence and by themselves, and with how fresh the data is where
-/// it does not say so: an answer that asks back reads nothing that would.
+/// The answer with how fresh its data is and with warnings, in its sentence and by themselves. An
+/// answer from one connection of several says itself how fresh that one is.
 pub(crate) fn with_freshness(
     mut answer: Value,
-    as_of: Option<OffsetDateTime>,
+    fresh: &[(ConnectionId, Option<OffsetDateTime>)],
     warnings: Vec<String>,
 ) -> Value {
-    if let Some(Value::String(sentence)) = answer.get_mut("answer") {
+    let Value::Object(fields) = &mut answer else { return answer };
+    let own = fields.get("as_of").and_then(Value::as_str);
+    let own = own.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
+    let as_of = own.or_else(|| oldest(fresh));
+    if let Some(Value::String(sentence)) = fields.get_mut("answer") {
+        sentence.push_str(&freshness(as_of, fresh));
         for warning in &warnings {
             sentence.push(' ');
             sentence.push_str(warning);
         }
     }
-    if let Value::Object(fields) = &mut answer {
-        fields.insert("warnings".to_owned(), Value::from(warnings));
-        if fields.get("as_of").is_none_or(Value::is_null) {
-            let text = as_of.and_then(|at| at.format(&Rfc3339).ok());
-            fields.insert("as_of".to_owned(), Value::from(text));
-        }
-    }
+    fields.insert("warnings".to_owned(), Value::from(warnings));
+    let text = as_of.and_then(|at| at.format(&Rfc3339).ok());
+    fields.insert("as_of".to_owned(), Value::from(text));
     answer
+}
+
+/// How fresh an answer is, as a sentence with a space in front.
+fn freshness(
+    as_of: Option<OffsetDateTime>,
+    fresh: &[(ConnectionId, Option<OffsetDateTime>)],
+) -> String {
+    let unfinished = fresh.iter().filter(|(_, at)| at.is_none()).count();
+    match as_of {
+        Some(at) => format!(" As of {}.", moment(at)),
+        None if fresh.is_empty() => {
+            " No CRM is connected, so there is nothing to answer from.".to_owned()
+        }
+        None if unfinished == fresh.len() => {
+            " No sync has finished yet, so this may be incomplete.".to_owned()
+        }
+        None => format!(
+            " {unfinished} of {} connections have not finished their first sync, so this may be \
+             incomplete.",
+            fresh.len()
+        ),
+    }
 }
 
 /// How the connections in scope are doing that are wanted, in the order of their ids, and how many
@@ -181,6 +216,7 @@ async fn standings(
     scope: &Scope,
     fresh: &[(ConnectionId, Option<OffsetDateTime>)],
     is_wanted: impl Fn(ConnectionId) -> bool + Send,
+    most: usize,
     now: OffsetDateTime,
 ) -> Result<(Vec<Standing>, usize)> {
     let all = stores.connections.connections(&scope.workspace).await?;
@@ -188,23 +224,14 @@ async fn standings(
         .into_iter()
         .filter(|one| scope.connection.is_none_or(|id| one.id == id) && is_wanted(one.id))
         .collect();
-    let left_off = wanted.len().saturating_sub(MAX_CONNECTIONS);
-    wanted.truncate(MAX_CONNECTIONS);
+    let left_off = wanted.len().saturating_sub(most);
+    wanted.truncate(most);
     let mut standings = Vec::with_capacity(wanted.len());
     for connection in &wanted {
         let last = fresh.iter().find(|(id, _)| *id == connection.id).and_then(|(_, at)| *at);
         standings.push(standing(stores, intervals, connection, last, now).await?);
     }
     Ok((standings, left_off))
-}
-
-fn id(argument: &str, text: Option<&str>) -> Result<Option<ConnectionId>> {
-    let Some(text) = given(text) else { return Ok(None) };
-    let uuid = text.parse().map_err(|_| {
-        let good = "7d2f0e64-0f5e-5c0e-9a55-0d5a3f1c9b10";
-        refuse(argument, &format!("it must be the id of a connection; a good value is \"{good}\""))
-    })?;
-    Ok(Some(ConnectionId::new(uuid)))
 }
 
 /// How one connection is doing, given when its last finished sync ended.
@@ -265,9 +292,19 @@ fn withheld(sweep: &Sweep) -> Option<Withheld> {
     Some(Withheld { table: sweep.table, missing: sweep.missing, reason, why: reason.to_string() })
 }
 
-fn sentence(rows: &[Standing], left_off: usize, as_of: Option<OffsetDateTime>) -> String {
+fn sentence(
+    rows: &[Standing],
+    left_off: usize,
+    as_of: Option<OffsetDateTime>,
+    is_one_asked: bool,
+) -> String {
     if rows.is_empty() {
-        return "There is no such connection to a CRM.".to_owned();
+        let none = if is_one_asked {
+            "There is no such connection to a CRM."
+        } else {
+            "No CRM is connected."
+        };
+        return none.to_owned();
     }
     let warnings: Vec<&str> = rows.iter().filter_map(|row| row.warning.as_deref()).collect();
     let all = count(rows.len() as u64, "connection", "connections");
@@ -283,7 +320,7 @@ fn sentence(rows: &[Standing], left_off: usize, as_of: Option<OffsetDateTime>) -
         text.push_str(&format!(" {left_off} more are left off."));
     }
     if as_of.is_some() {
-        text.push_str(&freshness(as_of));
+        text.push_str(&freshness(as_of, &[]));
     }
     text
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::assistant::accounts::{self, AccountsArguments};
-use crate::assistant::arguments::{ToolArguments, read, schema};
+use crate::assistant::arguments::{ToolArguments, connection_id, read, refuse, schema};
 use crate::assistant::brief::{self, BriefArguments};
 use crate::assistant::contacts::{self, ContactArguments};
 use crate::assistant::engagement::{self, EmailedArguments};
@@ -22,8 +22,7 @@ use crate::host::Engagement;
 use crate::model::CrmKind;
 use crate::model::query::Scope;
 use crate::rules::FiscalYear;
-use crate::storage::Stores;
-use crate::storage::fallback::oldest;
+use crate::storage::{Query, Stores};
 
 /// Answers questions about a workspace's CRM data, for an assistant to call.
 ///
@@ -130,33 +129,96 @@ impl Tools {
     pub async fn call(&self, scope: &Scope, name: &str, arguments: Value) -> Result<Value> {
         let Self { stores, engagement, intervals, fiscal_year, clock } = self;
         let (query, now) = (&*stores.query, clock.now());
-        let answer = match name {
-            PipelineArguments::NAME => {
-                pipeline::answer(query, *fiscal_year, scope, &read(arguments)?, now).await?
+        // What is wrong with the call itself comes before any question.
+        let call = Call::read(name, arguments, || self.names())?;
+        let scope = &within(query, scope, call.connection()).await?;
+        let answer = match &call {
+            Call::Pipeline(arguments) => {
+                pipeline::answer(query, *fiscal_year, scope, arguments, now).await?
             }
-            AccountsArguments::NAME => accounts::answer(query, scope, &read(arguments)?).await?,
-            BriefArguments::NAME => brief::answer(query, scope, &read(arguments)?).await?,
-            SearchArguments::NAME => {
-                opportunities::answer(query, *fiscal_year, scope, &read(arguments)?, now).await?
+            Call::Accounts(arguments) => accounts::answer(query, scope, arguments).await?,
+            Call::Brief(arguments) => brief::answer(query, scope, arguments).await?,
+            Call::Search(arguments) => {
+                opportunities::answer(query, *fiscal_year, scope, arguments, now).await?
             }
-            ContactArguments::NAME => contacts::answer(query, scope, &read(arguments)?).await?,
-            EmailedArguments::NAME => {
-                let engagement = engagement.as_deref();
-                engagement::answer(query, engagement, scope, &read(arguments)?, now).await?
+            Call::Contacts(arguments) => contacts::answer(query, scope, arguments).await?,
+            Call::Emailed(arguments) => {
+                engagement::answer(query, engagement.as_deref(), scope, arguments, now).await?
             }
-            ExplainArguments::NAME => {
-                explain::answer(query, stores, scope, &read(arguments)?).await?
-            }
+            Call::Explain(arguments) => explain::answer(query, stores, scope, arguments).await?,
             // Its answer is about nothing else.
-            StatusArguments::NAME => {
-                return status::answer(stores, intervals, scope, &read(arguments)?, now).await;
+            Call::Status(arguments) => {
+                return status::answer(stores, intervals, scope, arguments, now).await;
             }
-            _ => return Err(Error::not_found("a tool of that name")),
         };
         let fresh = query.as_of(scope).await?;
         let warnings = status::warnings(stores, intervals, scope, &fresh, now).await?;
-        Ok(status::with_freshness(answer, oldest(&fresh), warnings))
+        Ok(status::with_freshness(answer, &fresh, warnings))
     }
+
+    fn names(&self) -> String {
+        self.definitions().iter().map(|tool| tool.name).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// A call with its arguments.
+enum Call {
+    Accounts(AccountsArguments),
+    Brief(BriefArguments),
+    Contacts(ContactArguments),
+    Emailed(EmailedArguments),
+    Explain(ExplainArguments),
+    Pipeline(PipelineArguments),
+    Search(Box<SearchArguments>),
+    Status(StatusArguments),
+}
+
+impl Call {
+    fn read(name: &str, arguments: Value, names: impl FnOnce() -> String) -> Result<Self> {
+        Ok(match name {
+            AccountsArguments::NAME => Self::Accounts(read(arguments)?),
+            BriefArguments::NAME => Self::Brief(read(arguments)?),
+            ContactArguments::NAME => Self::Contacts(read(arguments)?),
+            EmailedArguments::NAME => Self::Emailed(read(arguments)?),
+            ExplainArguments::NAME => Self::Explain(read(arguments)?),
+            PipelineArguments::NAME => Self::Pipeline(read(arguments)?),
+            SearchArguments::NAME => Self::Search(Box::new(read(arguments)?)),
+            StatusArguments::NAME => Self::Status(read(arguments)?),
+            _ => {
+                return Err(Error::not_found(format!(
+                    "a tool of that name; there are {}",
+                    names()
+                )));
+            }
+        })
+    }
+
+    fn connection(&self) -> Option<&str> {
+        match self {
+            Self::Accounts(arguments) => arguments.connection(),
+            Self::Brief(arguments) => arguments.connection(),
+            Self::Contacts(arguments) => arguments.connection(),
+            Self::Emailed(arguments) => arguments.connection(),
+            Self::Explain(arguments) => arguments.connection(),
+            Self::Pipeline(arguments) => arguments.connection(),
+            Self::Search(arguments) => arguments.connection(),
+            Self::Status(arguments) => arguments.connection(),
+        }
+    }
+}
+
+/// The one connection that a call asks, within what it may ask.
+async fn within(query: &dyn Query, scope: &Scope, connection: Option<&str>) -> Result<Scope> {
+    let Some(id) = connection_id("connection", connection)? else { return Ok(scope.clone()) };
+    let connections = query.as_of(scope).await?;
+    if connections.iter().any(|(known, _)| *known == id) {
+        return Ok(Scope::connection(scope.workspace.clone(), id));
+    }
+    let good = connections.first().map_or_else(
+        || "no CRM is connected; leave it out".to_owned(),
+        |(first, _)| format!("there is no such connection; a good value is \"{first}\""),
+    );
+    Err(refuse("connection", &good))
 }
 
 fn define<A: ToolArguments>() -> ToolDefinition {

@@ -7,12 +7,19 @@ use time::{Date, Month, OffsetDateTime, UtcOffset, macros::format_description};
 use crate::assistant::arguments::refuse;
 use crate::assistant::words::given;
 use crate::error::Result;
+use crate::model::OpportunityStatus;
 use crate::model::query::OpportunityFilter;
 use crate::rules::{FiscalYear, Period, today};
 
+/// The period that leaves nothing out.
+const ANY: &str = "any";
+
+/// Before every day that a CRM knows.
+const FIRST_DAY: Date = time::macros::date!(0001 - 01 - 01);
+
 /// What a call says about days, and what is known without it saying so.
 pub(crate) struct When<'a> {
-    pub(crate) period: Option<Period>,
+    pub(crate) period: Option<&'a str>,
     pub(crate) close_from: Option<&'a str>,
     pub(crate) close_to: Option<&'a str>,
     pub(crate) fiscal_year_starts: Option<u8>,
@@ -47,7 +54,7 @@ impl When<'_> {
         }
         let today = today(now, self.offset(now)?);
         let fiscal = self.fiscal()?;
-        if let Some(period) = self.period {
+        if let Some(period) = self.period()? {
             let range = period.dates(today, fiscal.unwrap_or_default());
             if period.is_fiscal() && fiscal.is_none() {
                 return Err(refuse(
@@ -59,8 +66,36 @@ impl When<'_> {
             let last = range.before.previous_day().unwrap_or(range.before);
             days.from = Some(days.from.map_or(range.from, |from| from.max(range.from)));
             days.last = Some(days.last.map_or(last, |given| given.min(last)));
+            if let Days { from: Some(from), last: Some(last) } = days
+                && last < from
+            {
+                let reason = format!(
+                    "its days, {} to {}, are none of those from close_from to close_to; leave one of \
+                     them out",
+                    range.from,
+                    range.before.previous_day().unwrap_or(range.before)
+                );
+                return Err(refuse("period", &reason));
+            }
         }
         Ok(days)
+    }
+
+    /// Whether every opportunity is wanted, whenever it is to close.
+    pub(crate) fn is_any(&self) -> bool {
+        given(self.period) == Some(ANY)
+    }
+
+    fn period(&self) -> Result<Option<Period>> {
+        let Some(text) = given(self.period).filter(|text| *text != ANY) else { return Ok(None) };
+        let found = Period::ALL.into_iter().find(|period| period.as_str() == text);
+        found.map(Some).ok_or_else(|| {
+            let names = Period::ALL.map(Period::as_str).join(", ");
+            refuse(
+                "period",
+                &format!("it must be one of {names}, {ANY}; a good value is \"this_quarter\""),
+            )
+        })
     }
 
     fn offset(&self, now: OffsetDateTime) -> Result<UtcOffset> {
@@ -98,11 +133,17 @@ impl Days {
         self.from.is_some() || self.last.is_some()
     }
 
-    /// Leaves only what is expected to close on these days.
+    /// Leaves only what is expected to close on these days, or of what is over, what closed on them.
     pub(crate) fn narrow(self, filter: &mut OpportunityFilter) {
-        filter.close_from = self.from;
-        // The calendar's last day has none after it, and nothing closes later.
-        filter.close_before = self.last.and_then(Date::next_day);
+        let before = self.last.and_then(Date::next_day);
+        // The calendar's last day has none after it, and nothing closes later; yet there is a day.
+        let from = self.from.or_else(|| self.last.filter(|_| before.is_none()).map(|_| FIRST_DAY));
+        match filter.status {
+            Some(OpportunityStatus::Won | OpportunityStatus::Lost) => {
+                (filter.closed_from, filter.closed_before) = (from, before);
+            }
+            _ => (filter.close_from, filter.close_before) = (from, before),
+        }
     }
 
     /// ` from 2026-01-01 to 2026-03-31`, or nothing without a bound.
@@ -118,7 +159,8 @@ impl Days {
 
 /// The schema of a period: its names.
 pub(crate) fn period_schema(_generator: &mut SchemaGenerator) -> Schema {
-    let names: Vec<&str> = Period::ALL.iter().map(|period| period.as_str()).collect();
+    let names = Period::ALL.iter().map(|period| period.as_str()).chain([ANY]);
+    let names: Vec<&str> = names.collect();
     json_schema!({ "type": "string", "enum": names })
 }
 
@@ -140,7 +182,7 @@ mod tests {
     #[test]
     fn oll_2_today_is_the_day_in_the_time_zone_of_the_asker() {
         let month = |zone, now| {
-            let when = When { period: Some(Period::ThisMonth), time_zone: Some(zone), ..NOTHING };
+            let when = When { period: Some("this_month"), time_zone: Some(zone), ..NOTHING };
             when.days(now).unwrap().from.unwrap()
         };
         for (zone, now, first) in [
@@ -167,7 +209,7 @@ mod tests {
     fn oll_2_a_period_and_dates_leave_the_days_in_both() {
         let now = datetime!(2026-02-14 09:00 UTC);
         let when = When {
-            period: Some(Period::ThisQuarter),
+            period: Some("this_quarter"),
             close_from: Some("2026-02-01"),
             close_to: Some("2027-01-01"),
             ..NOTHING
@@ -177,12 +219,27 @@ mod tests {
         let open = When { close_to: Some("9999-12-31"), ..NOTHING }.days(now).unwrap();
         assert_eq!(open.words(), " until 9999-12-31");
         assert!(!NOTHING.days(now).unwrap().is_bounded());
+        let any = When { period: Some("any"), ..NOTHING };
+        assert!(any.is_any() && !any.days(now).unwrap().is_bounded());
+        let apart = When { close_from: Some("2027-01-01"), ..when };
+        let error = apart.days(now).unwrap_err().to_string();
+        assert!(error.contains("its days, 2026-01-01 to 2026-03-31, are none"), "{error}");
+    }
+
+    #[test]
+    fn oll_2_what_is_without_a_date_closes_on_no_day() {
+        let mut filter = OpportunityFilter::default();
+        Days { from: None, last: Some(Date::MAX) }.narrow(&mut filter);
+        assert_eq!((filter.close_from, filter.close_before), (Some(FIRST_DAY), None));
+        filter.status = Some(OpportunityStatus::Won);
+        Days { from: Some(date!(2026 - 01 - 01)), last: None }.narrow(&mut filter);
+        assert_eq!(filter.closed_from, Some(date!(2026 - 01 - 01)));
     }
 
     #[test]
     fn oll_2_a_fiscal_period_needs_the_fiscal_year() {
         let now = datetime!(2026-02-14 09:00 UTC);
-        let when = When { period: Some(Period::ThisFiscalYear), ..NOTHING };
+        let when = When { period: Some("this_fiscal_year"), ..NOTHING };
         let error = when.days(now).unwrap_err().to_string();
         assert!(error.starts_with("the argument fiscal_year_starts"), "{error}");
         let july = Some(FiscalYear::starting_in(Month::July));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::assistant::arguments::refuse;
 use crate::assistant::meaning::{LOOKED_AT, Meant, meant};
-use crate::assistant::words::{clipped, given};
+use crate::assistant::words::{clipped, given, quoted};
 use crate::error::{Error, Result};
 use crate::model::query::{Found, MAX_LIMIT, Scope, StageQuery, UserQuery};
 use crate::model::{ConnectionId, EmailAddress, Record, RecordId, Stage, User};
@@ -113,6 +113,18 @@ pub(crate) fn places<R: Record, Id: TryFrom<String, Error = Error>>(
     found.iter().map(place).collect()
 }
 
+/// ` owned by “Ada Adams”`, when somebody was asked for.
+pub(crate) fn owned_by(owners: &[Found<User>]) -> String {
+    let Some(first) = owners.first() else { return String::new() };
+    format!(" owned by {}", quoted(first.row.name.as_deref().unwrap_or(first.row.id.as_str())))
+}
+
+/// ` at stage “Propose”`, when one was asked for.
+pub(crate) fn at_stage(stages: &[Found<Stage>]) -> String {
+    let Some(first) = stages.first() else { return String::new() };
+    format!(" at stage {}", quoted(first.row.name.as_deref().unwrap_or(first.row.id.as_str())))
+}
+
 /// The stages in scope, by name, and whether there are more.
 async fn all_stages(query: &dyn Query, scope: &Scope) -> Result<(Vec<Found<Stage>>, bool)> {
     let mut question = StageQuery::new(scope.clone());
@@ -165,16 +177,16 @@ fn unclear<R: Record>(
     let different: Vec<_> = near.iter().filter(|one| seen.insert(one.row.record_id())).collect();
     let listed = different.iter().take(MAX_LISTED).map(|found| {
         let (name, detail) = words(&found.row);
-        let name = clipped(name.as_deref().unwrap_or("one without a name"));
+        let name = quoted(name.as_deref().unwrap_or("one without a name"));
         let detail = detail.map_or_else(String::new, |detail| format!(" ({})", clipped(&detail)));
-        format!("{name}{detail}: {}", found.row.record_id())
+        format!("{name}{detail} with the id {}", found.row.record_id())
     });
     let listed = listed.collect::<Vec<_>>().join("; ");
     let more = if different.len() > MAX_LISTED { "; and others" } else { "" };
-    let text = clipped(text);
+    let text = quoted(text);
     let good = first.row.record_id();
     let reason = format!(
-        "no single {noun} is meant by “{text}”; there are {listed}{more}. Ask which one; a good \
+        "no single {noun} is meant by {text}; there are {listed}{more}. Ask which one; a good \
          value is \"{good}\""
     );
     refuse(argument, &reason)

@@ -51,7 +51,8 @@ pub trait Query: fmt::Debug + Send + Sync {
     /// The connections in scope with the end of their last finished sync (UTC), in the order of
     /// their ids.
     ///
-    /// A connection that was never pulled is listed without one.
+    /// A connection that was never pulled is listed without one; one that is disconnected and of
+    /// which nothing is held is not listed.
     async fn as_of(&self, scope: &Scope) -> Result<Vec<(ConnectionId, Option<OffsetDateTime>)>>;
 
     /// Accounts, by name and then id.

@@ -188,7 +188,7 @@ async fn oll_2_an_exact_account_name_wins_over_longer_ones() {
     assert_eq!(answer["opportunities"][1]["value"], "12500.5");
     assert_eq!(answer["opportunities"][1]["currency"], "EUR");
     assert_eq!(answer["opportunities"][1]["close_date"], "2026-03-31");
-    assert_eq!(answer["answer"], "2 open opportunities at Contoso. As of 2026-02-02 09:00 UTC.");
+    assert_eq!(answer["answer"], "2 open opportunities at “Contoso”. As of 2026-02-02 09:00 UTC.");
 }
 
 #[tokio::test]
@@ -215,7 +215,10 @@ async fn oll_2_an_unclear_name_is_never_guessed() {
     assert_eq!(ids(&chosen), ["o5"]);
     let unknown = json!({ "account_name": "Northwind" });
     let answer = ask(&host, "search_opportunities", unknown).await.unwrap();
-    assert_eq!(answer["answer"], "No account is called anything like “Northwind”.");
+    assert_eq!(
+        answer["answer"],
+        "No account is called anything like “Northwind”. As of 2026-02-02 09:00 UTC."
+    );
 }
 
 #[tokio::test]
@@ -294,13 +297,14 @@ async fn oll_3_bad_arguments_name_themselves_and_show_a_good_value() {
             "pipeline_value",
             json!({}),
             "the argument period is not usable: it is missing; a good value is \"this_quarter\", or \
-             give close_from and close_to",
+             \"any\" for the whole pipeline, or give close_from and close_to",
         ),
         (
             "pipeline_value",
             json!({ "period": "this_quarter", "perod": 1 }),
             "the argument perod is not usable: there is no such argument; there are \
-             close_from, close_to, fiscal_year_starts, group_by, owner, period, stage, time_zone",
+             account_id, account_name, close_from, close_to, connection, fiscal_year_starts, \
+             group_by, owner, period, stage, time_zone",
         ),
         (
             "pipeline_value",
@@ -331,7 +335,9 @@ async fn oll_3_bad_arguments_name_themselves_and_show_a_good_value() {
         assert_eq!(error.to_string(), message);
     }
     let quarter = ask(&host, "pipeline_value", json!({ "period": "Q3" })).await.unwrap_err();
-    assert!(quarter.to_string().starts_with("the argument period is not usable: unknown variant"));
+    assert!(
+        quarter.to_string().starts_with("the argument period is not usable: it must be one of")
+    );
     let list = ask(&host, "pipeline_value", json!(["this_quarter"])).await.unwrap_err();
     assert!(
         list.to_string().starts_with("the list of arguments is not usable: they must be an object")
@@ -442,7 +448,7 @@ async fn acc_1_a_brief_joins_the_accounts_of_a_company() {
         let answer = ask(&host, "account_brief", arguments).await.unwrap();
         assert_eq!(
             answer["answer"],
-            "Contoso Ltd: 2 accounts, more than 10 contacts, 3 open opportunities, worth 12500.60 \
+            "“Contoso Ltd”: 2 accounts, more than 10 contacts, 3 open opportunities, worth 12500.60 \
              EUR and 300.00 USD. No changes in the last syncs. As of 2026-02-02 09:00 UTC."
         );
         assert_eq!(answer["company"]["key"], json!({ "domain": "contoso.com" }));
@@ -455,7 +461,7 @@ async fn acc_1_a_brief_joins_the_accounts_of_a_company() {
         ask(&host, "account_brief", json!({ "account_name": "Contoso S" })).await.unwrap();
     assert_eq!(unclear["candidates"][0]["id"], "a2");
     let unknown = ask(&host, "account_brief", json!({ "account_id": "a9" })).await.unwrap();
-    assert_eq!(unknown["answer"], "No account has the id a9. As of 2026-02-02 09:00 UTC.");
+    assert_eq!(unknown["answer"], "No account has the id “a9”. As of 2026-02-02 09:00 UTC.");
     let none = ask(&host, "account_brief", json!({ "account_id": " " })).await.unwrap_err();
     assert!(none.to_string().ends_with("it is missing; a good value is \"Contoso\""), "{none}");
 }
@@ -489,14 +495,17 @@ async fn oll_3_owners_and_stages_are_never_guessed() {
     ] {
         match search(owner).await {
             Ok(answer) => assert_eq!(ids(&answer), [found], "{owner}"),
-            Err(error) => assert!(error.to_string().contains("): u1"), "{owner}: {error}"),
+            Err(error) => assert!(error.to_string().contains("with the id u1"), "{owner}: {error}"),
         }
     }
     for (owner, offered) in [
-        ("Eve Adams", "Eve Adams (eve@contoso.com): u2; Eve Adams (eve.adams@contoso.com): u3"),
-        ("Ada Lovelac", "Ada Lovelace (ada@contoso.com): u1"),
-        ("lace", "Ada Lovelace (ada@contoso.com): u1"),
-        ("Zorro", "Eve Adams (eve@contoso.com): u2"),
+        (
+            "Eve Adams",
+            "“Eve Adams” (eve@contoso.com) with the id u2; “Eve Adams” (eve.adams@contoso.com) with the",
+        ),
+        ("Ada Lovelac", "“Ada Lovelace” (ada@contoso.com) with the id u1"),
+        ("lace", "“Ada Lovelace” (ada@contoso.com) with the id u1"),
+        ("Zorro", "“Eve Adams” (eve@contoso.com) with the id u2"),
     ] {
         let error = search(owner).await.unwrap_err().to_string();
         assert!(error.starts_with("the argument owner is not usable"), "{owner}: {error}");
@@ -540,5 +549,9 @@ async fn oll_4_another_workspace_sees_nothing() {
     assert!(ids(&all).is_empty());
     let named = json!({ "account_name": "Contoso" });
     let answer = tools.call(&stranger, "search_opportunities", named).await.unwrap();
-    assert_eq!(answer["answer"], "No account is called anything like “Contoso”.");
+    assert_eq!(
+        answer["answer"],
+        "No account is called anything like “Contoso”. No CRM is connected, so there is nothing to \
+         answer from."
+    );
 }

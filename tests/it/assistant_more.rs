@@ -120,7 +120,7 @@ async fn oll_2_contacts_that_we_have_been_emailing_come_newest_first() {
     assert_eq!(ids(&answer, "contacts"), ["c2", "c1"]);
     assert_eq!(
         answer["answer"],
-        "2 contacts at Contoso have exchanged e-mail with the team since 2025-11-04. As of \
+        "2 contacts at “Contoso” have exchanged e-mail with the team since 2025-11-04. As of \
          2026-02-02 09:00 UTC."
     );
     assert_eq!(answer["contacts"][1]["email"], "eve@contoso.com", "the address of the last mail");
@@ -129,9 +129,24 @@ async fn oll_2_contacts_that_we_have_been_emailing_come_newest_first() {
 
     let arguments = json!({ "account_id": "a1", "days": 120, "limit": 1 });
     let answer = ask(&tools, "contacts_emailed", arguments).await;
-    assert_eq!((ids(&answer, "contacts"), &answer["left_off"]), (vec!["c2"], &json!(2)));
+    assert_eq!((ids(&answer, "contacts"), &answer["total"]), (vec!["c2"], &json!(3)));
     let sentence = answer["answer"].as_str().unwrap();
-    assert!(sentence.contains("The 1 most recent are listed, 2 left off."), "{sentence}");
+    assert!(sentence.contains("3 contacts at “Contoso” have"), "{sentence}");
+    assert!(sentence.contains("The 1 most recent are listed."), "{sentence}");
+    let mut seen = vec!["c2".to_owned()];
+    let mut cursor = answer["next"].clone();
+    while cursor.is_string() {
+        let arguments = json!({ "account_id": "a1", "days": 120, "limit": 1, "cursor": cursor });
+        let answer = ask(&tools, "contacts_emailed", arguments).await;
+        seen.extend(ids(&answer, "contacts").into_iter().map(str::to_owned));
+        assert!(answer["answer"].as_str().unwrap().contains("1 further ones are listed."));
+        cursor = answer["next"].clone();
+    }
+    assert_eq!(seen, ["c2", "c1", "c3"]);
+    let strange = json!({ "account_id": "a1", "days": 90, "cursor": answer["next"] });
+    let error = tools.call(&Scope::workspace(workspace()), "contacts_emailed", strange).await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.starts_with("the argument cursor is not usable: "), "{error}");
 
     let answer = ask(&tools, "contacts_emailed", json!({ "account_name": "Fabrikam" })).await;
     assert_eq!(ids(&answer, "candidates"), ["a2", "a3"]);
@@ -146,7 +161,7 @@ async fn oll_2_a_host_without_engagement_is_said_so() {
     assert_eq!(
         answer["answer"],
         "It is not known whom the team has been e-mailing: this installation supplies no record \
-         of e-mails."
+         of e-mails. As of 2026-02-02 09:00 UTC."
     );
     // A host that supplies one to the builder is asked.
     let crm = Crm::builder(host.stores.clone(), Arc::new(vec![]), keys())
@@ -179,7 +194,7 @@ async fn oll_3_the_host_is_asked_in_batches_of_200_addresses() {
     let answer = ask(&tools, "contacts_emailed", arguments).await;
     assert_eq!(*mailboxes.batches.lock().unwrap(), [200, 200, 200, 200, 100]);
     assert_eq!(ids(&answer, "contacts").len(), 50);
-    assert_eq!(answer["left_off"], 400);
+    assert_eq!(answer["total"], 450);
     assert!(answer.to_string().len() < 20_000, "{}", answer.to_string().len());
     let times: Vec<&str> = answer["contacts"]
         .as_array()
@@ -203,10 +218,7 @@ async fn oll_3_contacts_come_page_by_page() {
     };
     let first = page(&json!("")).await;
     assert_eq!(ids(&first, "contacts"), ["c1", "c3"]);
-    assert_eq!(
-        first["answer"],
-        "2 contacts at Contoso. There are more. As of 2026-02-02 09:00 UTC."
-    );
+    assert_eq!(first["answer"], "More than 2 contacts at “Contoso”. As of 2026-02-02 09:00 UTC.");
     let second = page(&first["next"]).await;
     assert_eq!((ids(&second, "contacts"), &second["next"]), (vec!["c2"], &Value::Null));
     let named = ask(&tools, "search_contacts", json!({ "name": "berg", "account_id": "a2" })).await;
@@ -247,7 +259,7 @@ async fn oll_3_act_2_an_opportunity_is_explained_by_id_and_by_name() {
     assert_eq!(ids(&unclear, "candidates"), ["o1", "o2"]);
     let unknown = ask(&tools, "explain_opportunity", json!({ "opportunity_id": "o9" })).await;
     let sentence = unknown["answer"].as_str().unwrap();
-    assert!(sentence.starts_with("No sync has ever seen an opportunity with the id o9."));
+    assert!(sentence.starts_with("No sync has ever seen an opportunity with the id “o9”."));
     assert_eq!(unknown["opportunity"], Value::Null);
 }
 
@@ -284,7 +296,7 @@ async fn oll_3_the_status_of_a_connection_warns_of_what_is_wrong() {
     fill(&host);
     let tools = host.crm.tools();
     let none = ask(&tools, "sync_status", json!({})).await;
-    assert_eq!(none["answer"], "There is no such connection to a CRM.");
+    assert_eq!(none["answer"], "No CRM is connected.");
     let connection = host.connect().await;
     let warning = async || {
         let answer = ask(&host.crm.tools(), "sync_status", json!({})).await;

@@ -189,7 +189,7 @@ async fn oll_3_malformed_calls_are_refused_with_what_to_do_and_without_a_questio
         } else {
             text.starts_with(&format!("the argument {culprit} is not usable: "))
         };
-        let teaches = ["a good value is", "there are", "such as", "at most 1000 bytes"];
+        let teaches = ["a good value is", "there are", "such as", "bytes are taken"];
         let teaches = teaches.iter().any(|word| text.contains(word));
         if !names || !teaches || text.len() >= 1_000 || questions > 0 {
             wrong.push(format!("{tool} {shown}, {questions} questions: {text}"));

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "a sweep says how much it has tried")]
 
 mod assistant;
+mod assistant_careful;
 mod assistant_more;
 mod connecting;
 mod crash;

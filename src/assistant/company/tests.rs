@@ -78,16 +78,22 @@ proptest! {
             let whole = all.iter().find(|company| company.members.contains(&place)).unwrap();
             let account = Found { connection: *of, row: row.clone() };
             let found = runtime.block_on(company_of(&held, &scope, account)).unwrap();
-            let (company, members) = found;
+            let Kinship { company, accounts, is_cut } = found;
             prop_assert_eq!(&company.key, &whole.key);
-            let is_own = |place: &(ConnectionId, AccountId)| {
-                !matches!(held.0[place].status, AccountStatus::MergedInto(_))
+            prop_assert!(!is_cut);
+            prop_assert_eq!((accounts[0].connection, &accounts[0].row.id), (*of, id));
+            // What was merged into one that is there is that one.
+            let is_own = |member: &(ConnectionId, AccountId)| match &held.0[member].status {
+                AccountStatus::MergedInto(into) => {
+                    *member == place || !held.0.contains_key(&(member.0, into.clone()))
+                }
+                _ => true,
             };
-            let own = |members: &[(ConnectionId, AccountId)]| -> Vec<_> {
-                members.iter().filter(|place| is_own(place)).cloned().collect()
-            };
-            prop_assert_eq!(own(&company.members), own(&whole.members));
-            prop_assert_eq!(members.len(), company.members.len());
+            let own: Vec<_> = whole.members.iter().filter(|member| is_own(member)).cloned().collect();
+            let mut found: Vec<_> =
+                accounts.iter().map(|one| (one.connection, one.row.id.clone())).collect();
+            found.sort();
+            prop_assert_eq!(found, own);
         }
     }
 }

@@ -3,8 +3,9 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use super::Candidate as Choice;
 use super::facts::Facts;
-use crate::assistant::words::{clipped, maybe_clipped, moment};
+use crate::assistant::words::{clipped, maybe_clipped, moment, quoted};
 use crate::model::{
     ConnectionId, CurrentStage, DealId, DealState, EmailAddress, MemberId, OpportunityId,
     OpportunityStatus, Outcome, OwnerRef, Presence, SkipReason, TeamId, UserId,
@@ -78,7 +79,8 @@ impl Facts {
         let reason = self.reason();
         let presence = candidate.map(|candidate| candidate.presence);
         let (last_seen_at, missing_since) = match presence {
-            Some(Presence::Seen) => (as_of, None),
+            // What is over is in no pull any more.
+            Some(Presence::Seen) => (as_of.filter(|_| self.is_open()), None),
             Some(Presence::Missing { since } | Presence::Gone { since }) => (None, Some(since)),
             None => (None, None),
         };
@@ -101,9 +103,26 @@ impl Facts {
         }
     }
 
+    fn is_open(&self) -> bool {
+        let candidate = self.candidate.as_ref();
+        candidate.is_some_and(|one| one.opportunity.status == OpportunityStatus::Open)
+    }
+
+    /// The opportunity, for somebody to choose it.
+    pub(super) fn candidate(&self, connection: ConnectionId, id: &OpportunityId) -> Choice {
+        let row = self.candidate.as_ref().map(|candidate| &candidate.opportunity);
+        Choice {
+            connection,
+            id: id.clone(),
+            name: maybe_clipped(self.name()),
+            status: row.map(|row| row.status),
+            close_date: row.and_then(|row| row.close_date).map(|date| date.to_string()),
+        }
+    }
+
     /// The verdict as a sentence or two.
     pub(super) fn sentence(&self, id: &OpportunityId) -> String {
-        let name = format!("“{}”", clipped(self.name().unwrap_or(id.as_str())));
+        let name = quoted(self.name().unwrap_or(id.as_str()));
         let why = self.reason().map(|reason| {
             let hint = reason.hint().map_or_else(String::new, |hint| format!("; {hint}"));
             format!("{}{hint}", clipped(&reason.to_string()))

@@ -21,6 +21,7 @@ pub(crate) enum SortKey {
     Text(String),
     Date(Date),
     Value(Reverse<Amount>),
+    Newest(Reverse<OffsetDateTime>),
     Absent,
 }
 
@@ -35,6 +36,11 @@ impl SortKey {
         date.map_or(Self::Absent, Self::Date)
     }
 
+    /// Sorts the newest first.
+    pub(crate) const fn newest(at: OffsetDateTime) -> Self {
+        Self::Newest(Reverse(at))
+    }
+
     /// Sorts the largest first.
     pub(crate) fn value_descending(value: Option<Amount>) -> Self {
         value.map_or(Self::Absent, |value| Self::Value(Reverse(value)))
@@ -42,7 +48,7 @@ impl SortKey {
 }
 
 /// The place of a row in an answer: no two rows share one.
-type Place = (SortKey, ConnectionId, RecordId);
+pub(crate) type Place = (SortKey, ConnectionId, RecordId);
 
 /// Keeps the first rows of one page out of all that are offered, plus one to know of a next page.
 #[derive(Debug)]
@@ -72,6 +78,13 @@ macro_rules! paged {
 paged!(AccountQuery, ContactQuery, OpportunityQuery, StageQuery, UserQuery);
 
 impl<R: Record> SortedPage<R> {
+    /// Keeps a row if it is among the first of this page so far.
+    pub(crate) fn offer(&mut self, key: SortKey, connection: ConnectionId, row: R) {
+        self.offer_at((key, connection, row.record_id()), row);
+    }
+}
+
+impl<R> SortedPage<R> {
     /// Opens the page of an answer that a question asks for. A cursor belongs to all that the
     /// question says, but for the page.
     ///
@@ -83,7 +96,11 @@ impl<R: Record> SortedPage<R> {
         Self::open(&request, &question)
     }
 
-    fn open(request: &PageRequest, question: &impl Debug) -> Result<Self> {
+    /// Opens a page of the answer to whatever the question is.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub(crate) fn open(request: &PageRequest, question: &impl Debug) -> Result<Self> {
         if !(1..=MAX_LIMIT).contains(&request.limit) {
             return Err(Error::invalid_input("limit", format!("it must be 1 to {MAX_LIMIT}")));
         }
@@ -105,9 +122,8 @@ impl<R: Record> SortedPage<R> {
         self.after.as_ref().map(|(key, connection, id)| (key, *connection, id))
     }
 
-    /// Keeps a row if it is among the first of this page so far.
-    pub(crate) fn offer(&mut self, key: SortKey, connection: ConnectionId, row: R) {
-        let place = (key, connection, row.record_id());
+    /// Keeps what stands at a place if it is among the first of this page so far.
+    pub(crate) fn offer_at(&mut self, place: Place, row: R) {
         if self.after.as_ref().is_some_and(|after| place <= *after) {
             return;
         }

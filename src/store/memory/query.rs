@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::error::Result;
 use crate::model::query::{Changes, ChangesQuery, Found, MAX_LIMIT, Scope};
-use crate::model::{ConnectionId, RecordId, Rows, Table, WorkspaceId};
+use crate::model::{Connection, ConnectionId, Health, RecordId, Rows, Table, WorkspaceId};
 use crate::storage::Query;
 use crate::storage::fallback::oldest;
 use crate::store::memory::{MemoryStore, at_most, place};
@@ -47,12 +47,16 @@ impl Query for MemoryStore {
 
     async fn as_of(&self, scope: &Scope) -> Result<Vec<(ConnectionId, Option<OffsetDateTime>)>> {
         let state = self.lock();
-        let ours = state.connections.connections.keys();
-        let ours = ours.filter(|(workspace, connection)| {
+        let synced_at = |place| state.mirror.copies.get(place).and_then(|copy| copy.synced_at);
+        let ours = state.connections.connections.iter().filter(|((workspace, connection), _)| {
             *workspace == scope.workspace && scope.connection.is_none_or(|one| one == *connection)
         });
-        let synced_at = |place| state.mirror.copies.get(place).and_then(|copy| copy.synced_at);
-        Ok(ours.map(|place| (place.1, synced_at(place))).collect())
+        let ours = ours.map(|(place, record)| (record, (place.1, synced_at(place))));
+        // Nothing of what was disconnected before its first sync, or erased since, will ever come.
+        let is_known = |record: &Connection, synced: Option<OffsetDateTime>| {
+            synced.is_some() || record.health != Health::Disconnected
+        };
+        Ok(ours.filter(|(record, one)| is_known(record, one.1)).map(|(_, one)| one).collect())
     }
 
     async fn row_changes(&self, query: &ChangesQuery) -> Result<Changes> {

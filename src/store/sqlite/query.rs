@@ -361,9 +361,11 @@ fn as_of(
     scope: &Scope,
 ) -> Result<Vec<(ConnectionId, Option<OffsetDateTime>)>, Trouble> {
     let mut statement = tx.prepare_cached(
-        "SELECT c.id, (SELECT max(r.finished_at) FROM runs r \
-             WHERE r.workspace = c.workspace AND r.connection = c.id) \
-         FROM connections c WHERE c.workspace = ?1 AND (?2 IS NULL OR c.id = ?2) ORDER BY c.id",
+        "SELECT id, synced_at FROM (SELECT c.id, c.record ->> '$.health.health' AS health, \
+             (SELECT max(r.finished_at) FROM runs r \
+                 WHERE r.workspace = c.workspace AND r.connection = c.id) AS synced_at \
+             FROM connections c WHERE c.workspace = ?1 AND (?2 IS NULL OR c.id = ?2)) \
+         WHERE synced_at IS NOT NULL OR health IS NOT 'disconnected' ORDER BY id",
     )?;
     let only = scope.connection.map_or(NULL, |connection| uuid(connection.as_uuid()));
     collect(statement.query(params_from_iter([text(scope.workspace.as_str()), only]))?, |row| {

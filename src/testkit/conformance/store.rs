@@ -367,6 +367,7 @@ macro_rules! store_conformance {
                 oll_1_as_of_lists_every_connection_in_scope
                 oll_1_as_of_is_the_last_finished_sync
                 oll_1_an_answer_is_as_of_the_oldest_sync
+                oll_1_what_was_disconnected_and_erased_is_not_waited_for
                 oll_1_without_a_connection_an_answer_is_empty
                 oll_1_accounts_come_by_name
                 oll_1_every_word_must_be_found

@@ -193,6 +193,7 @@ fn bound(key: &SortKey) -> Put<'_> {
         SortKey::Text(key) => text(key),
         SortKey::Date(key) => date(*key),
         SortKey::Value(Reverse(key)) => amount(*key),
-        SortKey::Absent => NULL,
+        // No column holds these.
+        SortKey::Absent | SortKey::Newest(_) => NULL,
     }
 }

@@ -38,7 +38,11 @@ impl Site {
         tokens.unwrap().expect("the connection should have tokens").1
     }
 
-    async fn change(&self, revision: u64, change: ConnectionChange) -> Result<u64, Error> {
+    pub(super) async fn change(
+        &self,
+        revision: u64,
+        change: ConnectionChange,
+    ) -> Result<u64, Error> {
         let connections = &self.stores.connections;
         let changed = connections.change(&self.workspace, self.connection, revision, &change);
         changed.await.map(|changed| changed.revision)

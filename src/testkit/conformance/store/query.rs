@@ -8,8 +8,8 @@ use crate::model::query::{
     OpportunityQuery, OpportunitySort, QueryCursor, Scope, Totals, TotalsQuery,
 };
 use crate::model::{
-    Account, AccountId, Contact, Currency, CurrencyRole, CustomerRef, Money, Opportunity, Record,
-    RecordId, RowVersion, Rows, Table, User,
+    Account, AccountId, ConnectionChange, Contact, Currency, CurrencyRole, CustomerRef, Health,
+    Money, Opportunity, Record, RecordId, RowVersion, Rows, Table, User,
 };
 use crate::storage::WorkKind;
 use crate::testkit::conformance::store::StoreUnderTest;
@@ -200,6 +200,26 @@ pub async fn oll_1_an_answer_is_as_of_the_oldest_sync(store: &StoreUnderTest) {
     second.pull(of(&second), 2, []).await;
     assert_eq!(store.stores.query.accounts(&query).await.unwrap().as_of, Some(oldest));
     assert_eq!(store.stores.query.totals(&totals).await.unwrap().as_of, Some(oldest));
+}
+
+/// OLL-1: a connection that was disconnected and erased is not waited for; one whose copy was kept
+/// counts as it was.
+pub async fn oll_1_what_was_disconnected_and_erased_is_not_waited_for(store: &StoreUnderTest) {
+    let mut sites = Vec::new();
+    for number in [1, 2, 3] {
+        let site = store.connect("acme", number).await;
+        let claim = site.claim().await;
+        site.pull(&claim, 1, []).await;
+        sites.push(site);
+    }
+    let finished = store.now();
+    for site in &sites[..2] {
+        site.change(1, ConnectionChange::Health(Health::Disconnected)).await.unwrap();
+    }
+    store.stores.mirror.purge(&sites[1].workspace, sites[1].connection).await.unwrap();
+    let as_of = store.stores.query.as_of(&Scope::workspace(workspace("acme"))).await.unwrap();
+    let left = [sites[0].connection, sites[2].connection].map(|one| (one, Some(finished)));
+    assert_eq!(as_of, left);
 }
 
 /// OLL-1: where there is no connection there is no row and no time.
