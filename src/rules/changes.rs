@@ -2,9 +2,9 @@
 
 use crate::model::json::date_text;
 use crate::model::{
-    Account, AccountId, AccountStatus, AssignmentState, ChangedField, Contact, ContactStatus,
-    Currency, CustomerRef, EmailAddress, FieldChange, Opportunity, OpportunityStatus, OwnerRef,
-    Record, RowChange, RowChangeKind, Stage, StageAssignment, Table, User,
+    Account, AccountId, AccountStatus, ChangedField, Contact, ContactStatus, Currency, CustomerRef,
+    EmailAddress, FieldChange, Opportunity, OpportunityId, OpportunityStatus, OwnerRef, Record,
+    RowChange, RowChangeKind, Stage, StageAssignment, Table, User,
 };
 
 /// A row whose changes may be told.
@@ -13,11 +13,35 @@ pub trait Tracked: Record {
     ///
     /// `None` where nothing changed that is told, and for tables whose changes are not told.
     ///
-    /// The stage on an opportunity's own row counts like any field: a store that knows an active
-    /// assignment of the opportunity leaves it out ([`without_stage`]), because it may lag. A stage
-    /// assignment that moved on is told as a change of its opportunity, without name and account,
-    /// which the store adds.
+    /// The stage on an opportunity's own row counts like any field: a store that knows an assignment
+    /// of the opportunity leaves it out ([`without_stage`]), because it may lag.
     fn change(before: Option<&Self>, after: Option<&Self>) -> Option<RowChange>;
+
+    /// The opportunity whose stage the row has a say in. A store asks for that stage before and after
+    /// it writes the row, and tells the difference ([`stage_change`]).
+    fn places(&self) -> Option<&OpportunityId> {
+        None
+    }
+}
+
+/// What became of the stage of an opportunity, by the best source known.
+///
+/// `None` when it stayed.
+#[must_use]
+pub fn stage_change(
+    opportunity: &OpportunityId,
+    name: Option<&str>,
+    account: Option<&AccountId>,
+    (from, to): (Option<&str>, Option<&str>),
+) -> Option<RowChange> {
+    let stage = difference(ChangedField::Stage, text(from), text(to));
+    Some(RowChange {
+        table: Table::Opportunities,
+        id: opportunity.clone().into(),
+        name: name.map(|name| clipped(name.to_owned())),
+        account: account.cloned(),
+        kind: changed(vec![stage])?,
+    })
 }
 
 /// One change out of two that the same sync found about a row; `None` when they undo each other.
@@ -225,19 +249,12 @@ impl Tracked for Opportunity {
 }
 
 impl Tracked for StageAssignment {
-    fn change(before: Option<&Self>, after: Option<&Self>) -> Option<RowChange> {
-        let (before, after) = before.zip(after)?;
-        let moved = after.state == AssignmentState::Active
-            && (before.stage != after.stage && before.opportunity == after.opportunity);
-        let (from, to) = (Some(before.stage.to_string()), Some(after.stage.to_string()));
-        let stage = difference(ChangedField::Stage, from, to);
-        moved.then(|| RowChange {
-            table: Table::Opportunities,
-            id: after.opportunity.clone().into(),
-            name: None,
-            account: None,
-            kind: RowChangeKind::Changed(vec![stage]),
-        })
+    fn change(_: Option<&Self>, _: Option<&Self>) -> Option<RowChange> {
+        None
+    }
+
+    fn places(&self) -> Option<&OpportunityId> {
+        Some(&self.opportunity)
     }
 }
 

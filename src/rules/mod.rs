@@ -24,7 +24,7 @@ mod stamp;
 mod sweep_guard;
 mod unified;
 
-pub use changes::{Tracked, merge_changes, without_stage};
+pub use changes::{Tracked, merge_changes, stage_change, without_stage};
 pub use debounce::{Debounce, publication_due_at, publication_retry_at};
 pub use health::{HealthEvent, next_health};
 pub(crate) use names::Nearest;

@@ -13,8 +13,8 @@ use crate::model::query::{
     OpportunityQuery, OpportunitySort, Scope, StageQuery, Stages, UserQuery, Users,
 };
 use crate::model::{
-    Account, ConnectionId, Contact, Opportunity, Record, RecordId, Rows, Stage, StageAssignment,
-    Table, User, WorkspaceId,
+    Account, AssignmentState, ConnectionId, Contact, Opportunity, Record, RecordId, Rows, Stage,
+    StageAssignment, Table, User, WorkspaceId,
 };
 use crate::rules::{NameKey, NameWords, Nearest, account_domain};
 use crate::storage::Query;
@@ -174,10 +174,18 @@ pub(crate) fn oldest(
     connections.iter().map(|(_, at)| *at).min().flatten()
 }
 
-/// Of two active assignments of one opportunity, whether the first says where it stands.
-pub(crate) fn is_newer(one: &StageAssignment, other: &StageAssignment) -> bool {
-    let key = |assignment: &StageAssignment| (assignment.modified_at, assignment.since);
-    (key(one), &one.id) > (key(other), &other.id)
+/// Where an assignment stands among those of one opportunity, the last one saying where that is: a
+/// process that runs before one that has finished, then the newest. `None` for an abandoned one.
+///
+/// As [`current_stage`](crate::rules::current_stage) has it, but that what the last pull did not see
+/// counts like the rest until its absence is proved.
+pub(crate) fn rank(assignment: &StageAssignment) -> Option<impl Ord + '_> {
+    let is_active = match assignment.state {
+        AssignmentState::Aborted => return None,
+        AssignmentState::Active => true,
+        AssignmentState::Finished => false,
+    };
+    Some((is_active, assignment.modified_at, assignment.since, &assignment.id))
 }
 
 /// Whether a name holds all of the words.

@@ -90,26 +90,27 @@ fn acc_1_long_values_are_cut_and_what_differs_beyond_is_not_told() {
     assert_eq!((from.len(), to.len()), (200, 199));
 }
 
-fn assignment(stage: &str) -> StageAssignment {
-    let (id, of) = (RecordId::new("b1").unwrap(), OpportunityId::new("o1").unwrap());
-    StageAssignment::new(id, of, StageId::new(stage).unwrap())
+fn stage(from: &str, to: &str) -> Option<RowChange> {
+    let of = OpportunityId::new("o1").unwrap();
+    stage_change(&of, Some("Renewal"), None, (Some(from), Some(to)))
 }
 
 #[test]
-fn acc_1_an_assignment_that_moves_on_is_its_opportunitys_change() {
-    let (before, mut after) = (assignment("s1"), assignment("s2"));
-    let change = Tracked::change(Some(&before), Some(&after)).unwrap();
+fn acc_1_a_stage_that_moved_is_its_opportunitys_change() {
+    let change = stage("s1", "s2").unwrap();
     assert_eq!((change.table, change.id.as_str()), (Table::Opportunities, "o1"));
+    assert_eq!(change.name.as_deref(), Some("Renewal"));
     assert_eq!(fields(Some(change)), [(ChangedField::Stage, some("s1"), some("s2"))]);
-    // One that is new comes with a new opportunity, or with a process that nobody moved on.
-    assert_eq!(Tracked::change(None, Some(&after)), None);
-    after.state = AssignmentState::Aborted;
-    assert_eq!(Tracked::change(Some(&before), Some(&after)), None);
+    assert_eq!(stage("s1", "s1"), None);
+    let (id, of) = (RecordId::new("b1").unwrap(), OpportunityId::new("o1").unwrap());
+    let assignment = StageAssignment::new(id, of.clone(), StageId::new("s1").unwrap());
+    assert_eq!(assignment.places(), Some(&of));
+    assert_eq!(Tracked::change(None, Some(&assignment)), None, "the store tells it");
 }
 
 #[test]
 fn acc_1_two_changes_of_one_sync_are_told_as_one() {
-    let stage = |from, to| Tracked::change(Some(&assignment(from)), Some(&assignment(to))).unwrap();
+    let stage = |from, to| stage(from, to).unwrap();
     let merged = merge_changes(stage("s1", "s2"), stage("s2", "s3"));
     assert_eq!(fields(merged), [(ChangedField::Stage, some("s1"), some("s3"))]);
     assert_eq!(merge_changes(stage("s1", "s2"), stage("s2", "s1")), None, "there and back");

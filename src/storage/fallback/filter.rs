@@ -7,12 +7,12 @@ use time::Date;
 use crate::error::Result;
 use crate::model::query::{OpportunityFilter, Scope};
 use crate::model::{
-    AssignmentState, ConnectionId, Currency, CurrencyCode, CurrencyId, CurrencyRole, Opportunity,
-    OpportunityId, OwnerRef, Record, StageAssignment, StageId,
+    ConnectionId, Currency, CurrencyCode, CurrencyId, CurrencyRole, Opportunity, OpportunityId,
+    OwnerRef, Record, StageAssignment, StageId,
 };
 use crate::rules::NameWords;
 use crate::storage::Query;
-use crate::storage::fallback::{SCAN_ROWS, holds, is_newer, other_table, scan};
+use crate::storage::fallback::{SCAN_ROWS, holds, other_table, rank, scan};
 
 /// Opportunities whose stages are looked up together, in one scan of the assignments.
 const STAGE_BATCH: usize = 5_000;
@@ -160,8 +160,8 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// The opportunities of a batch with the stage that each is at: by the newest active assignment, else
-/// by the record itself.
+/// The opportunities of a batch with the stage that each is at: by its best assignment, else by the
+/// record itself.
 async fn with_stages<Q: Query + ?Sized>(
     store: &Q,
     scope: &Scope,
@@ -174,11 +174,8 @@ async fn with_stages<Q: Query + ?Sized>(
     let ids = batch.iter().map(|found| (found.id.clone(), None));
     let mut newest: BTreeMap<OpportunityId, Option<StageAssignment>> = ids.collect();
     scan(store, scope, connection, |assignment: StageAssignment| {
-        if assignment.state != AssignmentState::Active {
-            return;
-        }
         if let Some(known) = newest.get_mut(&assignment.opportunity)
-            && known.as_ref().is_none_or(|known| is_newer(&assignment, known))
+            && rank(&assignment) > known.as_ref().and_then(rank)
         {
             *known = Some(assignment);
         }

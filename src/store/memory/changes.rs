@@ -51,9 +51,10 @@ impl KeptChanges {
 
     /// Forgets what runs found before the last ones that found any.
     pub(super) fn prune(&mut self) {
-        self.0.retain(|kept| !kept.rows.is_empty());
-        let beyond = self.0.len().saturating_sub(KEEP_RUNS);
-        self.0.drain(..beyond);
+        let found_any = self.0.iter().enumerate().filter(|(_, kept)| !kept.rows.is_empty());
+        let oldest_kept = found_any.map(|(at, _)| at).rev().take(KEEP_RUNS).last();
+        self.0.drain(..oldest_kept.unwrap_or(self.0.len()));
+        self.0.retain(|kept| !kept.rows.is_empty() || kept.left_off > 0);
     }
 
     /// Makes what a run found that is replaced the other's.

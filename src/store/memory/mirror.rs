@@ -13,7 +13,7 @@ use crate::storage::{
     PullProgress, Settled, StageChoice, Sweep, SweepDecision, TableRead, TableSummary, Unfinished,
 };
 use crate::store::memory::changes::KeptChanges;
-use crate::store::memory::rows::{MirroredRows, Put, Sight};
+use crate::store::memory::rows::{MirroredRows, Put, Sight, Tell};
 use crate::store::memory::run::{PageFacts, Received, Run};
 use crate::store::memory::{MemoryStore, Place, State, place};
 use crate::walk::{CompletenessProof, Reached, TablePlan};
@@ -94,9 +94,11 @@ impl Mirror for MemoryStore {
         let mut strangers = page.also_seen;
         let counted = (page.rows.len() + strangers.len()) as u64;
         let absent: Vec<&str> = page.absent.iter().map(|field| &**field).collect();
-        let Put { written, first_seen: mut seen, changes } = rows.put(page.rows, &absent, stamp);
         // Of a table that the last finished run did not read, all would be new.
-        if counts.contains_key(&table) {
+        let tell = Tell::of(counts.contains_key(&table));
+        let put = rows.put(page.rows, &absent, stamp, tell);
+        let Put { written, first_seen: mut seen, changes } = put;
+        if tell == Tell::Changes {
             kept.record(page.run, now, changes);
         }
         strangers.retain(|id| {
@@ -152,9 +154,10 @@ impl Mirror for MemoryStore {
         let stamp = copy.rows.stamp();
         let absent: Vec<&str> = settled.absent.iter().map(|field| &**field).collect();
         let table = settled.found.table();
-        let mut changes = copy.rows.put(settled.found.clone(), &absent, stamp).changes;
+        let tell = Tell::of(copy.counts.contains_key(&table));
+        let mut changes = copy.rows.put(settled.found.clone(), &absent, stamp, tell).changes;
         changes.extend(copy.rows.remove(table, &settled.gone, now, run));
-        if copy.counts.contains_key(&table) {
+        if tell == Tell::Changes {
             copy.changes.record(run, now, changes);
         }
         Ok(())

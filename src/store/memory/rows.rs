@@ -13,7 +13,7 @@ use crate::model::{
     Opportunity, OpportunityId, OpportunityStatus, OwnerRef, Presence, Record, RecordId, RowChange,
     Rows, RunId, Stage, StageAssignment, StageId, Table, User,
 };
-use crate::rules::{Tracked, without_stage};
+use crate::rules::{Tracked, stage_change, without_stage};
 use crate::storage::steps::{is_unchanged, keep_fields, merge_drifted};
 use crate::storage::{MissingRow, PageWritten, StageChoice, fallback};
 use crate::store::memory::at_most;
@@ -57,34 +57,67 @@ impl MirroredRows {
     }
 
     /// Writes the rows whose version is not the stored one.
-    pub(super) fn put(&mut self, rows: Rows, absent: &[&str], stamp: u64) -> Put {
+    pub(super) fn put(&mut self, rows: Rows, absent: &[&str], stamp: u64, tell: Tell) -> Put {
         let source = rows.table();
-        let mut put = self.put_in_table(rows, absent, stamp);
+        let mut put = match (rows, tell) {
+            (Rows::StageAssignments(rows), Tell::Changes) => {
+                let mut all = Put::default();
+                for row in rows {
+                    all.add(self.put_assignment(row, absent, stamp));
+                }
+                all
+            }
+            (rows, _) => self.put_in_table(rows, absent, stamp),
+        };
         let changes = std::mem::take(&mut put.changes).into_iter();
         put.changes = changes.filter_map(|change| self.as_told(source, change)).collect();
         put
     }
 
-    /// The stage on an opportunity's own row counts only where no assignment says more, and what an
-    /// assignment tells is told with its opportunity's name and account.
-    fn as_told(&self, source: Table, mut change: RowChange) -> Option<RowChange> {
-        match source {
-            Table::Opportunities => {
-                let id = OpportunityId::from(change.id.clone());
-                let is_active = |found: &AssignedStage| {
-                    found.assignment.state == AssignmentState::Active
-                        && !matches!(found.presence, Presence::Gone { .. })
-                };
-                let stands = self.assigned(&id).any(|found| is_active(&found));
-                if stands { without_stage(change) } else { Some(change) }
-            }
-            Table::StageAssignments => {
-                let row = &self.opportunities.0.get(&change.id)?.row;
-                (change.name, change.account) = (row.name.clone(), row.account().cloned());
-                Some(change)
-            }
-            _ => Some(change),
+    /// The stage on an opportunity's own row counts only where no assignment says more.
+    fn as_told(&self, source: Table, change: RowChange) -> Option<RowChange> {
+        let says_more = || self.best_assignment(&change.id.clone().into()).is_some();
+        if source == Table::Opportunities && says_more() {
+            without_stage(change)
+        } else {
+            Some(change)
         }
+    }
+
+    /// Writes an assignment, and tells whom it moved.
+    fn put_assignment(&mut self, row: StageAssignment, absent: &[&str], stamp: u64) -> Put {
+        let held = self.assignments.0.get(&row.id).map(|held| held.row.opportunity.clone());
+        let of: BTreeSet<_> = held.into_iter().chain([row.opportunity.clone()]).collect();
+        let before: Vec<_> = of.iter().map(|id| self.told_stage(id)).collect();
+        let mut put = self.put_in_table(Rows::StageAssignments(vec![row]), absent, stamp);
+        put.changes = of
+            .iter()
+            .zip(before)
+            .filter_map(|(id, before)| {
+                let held = &self.opportunities.0.get(&id.clone().into())?.row;
+                let after = self.told_stage(id);
+                let stages =
+                    (before.as_ref().map(StageId::as_str), after.as_ref().map(StageId::as_str));
+                stage_change(id, held.name.as_deref(), held.account(), stages)
+            })
+            .collect();
+        put
+    }
+
+    /// The stage that an opportunity is said to be at.
+    fn told_stage(&self, id: &OpportunityId) -> Option<StageId> {
+        let best = self.best_assignment(id).map(|best| best.stage.clone());
+        let held = || self.opportunities.0.get(&id.clone().into());
+        best.or_else(|| held()?.row.record_stage.stage.clone())
+    }
+
+    fn best_assignment(&self, opportunity: &OpportunityId) -> Option<&StageAssignment> {
+        let listed = self.assigned.get(opportunity).into_iter().flatten();
+        let held = listed.filter_map(|id| self.assignments.0.get(id));
+        let there = held.filter(|held| !matches!(held.mark.standing, Standing::Gone { .. }));
+        let of_it = there.map(|held| &held.row).filter(|row| row.opportunity == *opportunity);
+        let ranked = of_it.filter_map(|row| Some((fallback::rank(row)?, row)));
+        ranked.max_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, row)| row)
     }
 
     fn put_in_table(&mut self, rows: Rows, absent: &[&str], stamp: u64) -> Put {
@@ -241,7 +274,7 @@ impl MirroredRows {
             found.assignment.state == AssignmentState::Active && found.presence == Presence::Seen
         });
         let newest = active.map(|found| found.assignment).reduce(|newest, other| {
-            if fallback::is_newer(&other, &newest) { other } else { newest }
+            if fallback::rank(&other) > fallback::rank(&newest) { other } else { newest }
         });
         newest.map(|newest| newest.stage).or_else(|| opportunity.record_stage.stage.clone())
     }
@@ -300,13 +333,38 @@ impl Standing {
     }
 }
 
+/// Whether what changed will be told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tell {
+    Changes,
+    /// All of it would be new.
+    Nothing,
+}
+
+impl Tell {
+    pub(super) const fn of(was_read_before: bool) -> Self {
+        if was_read_before { Self::Changes } else { Self::Nothing }
+    }
+}
+
 /// What storing rows did.
+#[derive(Default)]
 pub(super) struct Put {
     pub(super) written: PageWritten,
     /// Rows that this reading has not seen before.
     pub(super) first_seen: u64,
     /// What it changed that may be told.
     pub(super) changes: Vec<RowChange>,
+}
+
+impl Put {
+    fn add(&mut self, more: Self) {
+        self.written.inserted += more.written.inserted;
+        self.written.updated += more.written.updated;
+        self.written.unchanged += more.written.unchanged;
+        self.first_seen += more.first_seen;
+        self.changes.extend(more.changes);
+    }
 }
 
 /// What noting an id did.
@@ -322,7 +380,7 @@ pub(super) enum Sight {
 
 impl<R: Tracked + Serialize + DeserializeOwned> Held<R> {
     fn put(&mut self, rows: Vec<R>, absent: &[&str], stamp: u64) -> Put {
-        let mut put = Put { written: PageWritten::default(), first_seen: 0, changes: Vec::new() };
+        let mut put = Put::default();
         for row in rows {
             let mark = Mark { standing: Standing::Seen, stamp };
             match self.0.entry(row.record_id()) {

@@ -215,7 +215,7 @@ CREATE INDEX stage_assignments_by_opportunity ON stage_assignments
 
 CREATE INDEX stage_assignments_by_stage ON stage_assignments
     (workspace, connection, stage, opportunity)
-    WHERE state = 'active' AND gone_at IS NULL;
+    WHERE state IN ('active', 'finished') AND gone_at IS NULL;
 
 CREATE TABLE currencies (
     workspace     TEXT NOT NULL,

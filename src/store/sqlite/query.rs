@@ -31,6 +31,8 @@ mod filter;
 mod nearest;
 mod totals;
 
+pub(crate) use filter::STAGE;
+
 use conditions::{Conditions, Leads, Order, Stretch};
 
 #[async_trait]

@@ -126,6 +126,7 @@ macro_rules! store_conformance {
                 acc_1_a_replaced_run_hands_its_changes_on
                 acc_1_there_and_back_in_a_run_is_no_change
                 acc_1_a_stage_is_told_by_its_best_source
+                acc_1_a_stage_is_told_where_the_opportunity_stands
                 acc_1_changes_are_found_by_account
                 acc_1_a_row_that_moved_says_where_from
                 acc_1_the_newest_changes_come_first

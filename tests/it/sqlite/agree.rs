@@ -12,8 +12,8 @@ use fluint_crm::model::query::{
     UserQuery,
 };
 use fluint_crm::model::{
-    Account, AccountId, Amount, AssignmentState, Contact, ContactId, Currency, CurrencyCode,
-    CurrencyId, CurrencyRole, CustomerRef, EmailAddress, Opportunity, OpportunityId,
+    Account, AccountId, AccountStatus, Amount, AssignmentState, Contact, ContactId, Currency,
+    CurrencyCode, CurrencyId, CurrencyRole, CustomerRef, EmailAddress, Opportunity, OpportunityId,
     OpportunityStatus, OwnerRef, ProcessId, ProcessRef, RecordId, RowVersion, Rows, RunId, Stage,
     StageAssignment, StageId, Table, TeamId, User, UserId,
 };
@@ -122,10 +122,14 @@ fn account() -> impl Strategy<Value = Account> {
     let site = proptest::option::of(select(sites.map(str::to_owned).to_vec()));
     let email =
         proptest::option::of(select(vec!["a@contoso.com".to_owned(), "a@gmx.de".to_owned()]));
-    (id("a", 12), name(), site, email).prop_map(|(id, name, site, email)| {
+    let into = proptest::option::weighted(0.2, id("a", 12));
+    (id("a", 12), name(), site, email, into).prop_map(|(id, name, site, email, into)| {
         let mut row = Account::new(AccountId::new(id).unwrap());
         (row.website, row.email) = (site, email);
         row.name = name;
+        if let Some(into) = into {
+            row.status = AccountStatus::MergedInto(AccountId::new(into).unwrap());
+        }
         row
     })
 }
@@ -139,18 +143,18 @@ fn contact() -> impl Strategy<Value = Contact> {
 }
 
 fn assignment() -> impl Strategy<Value = StageAssignment> {
-    let states = [AssignmentState::Active, AssignmentState::Active, AssignmentState::Finished];
-    (id("t", 40), id("o", 12), id("s", 3), select(states.to_vec()), moment(), moment()).prop_map(
-        |(id, opportunity, stage, state, since, modified_at)| {
+    let states = [AssignmentState::Active, AssignmentState::Finished, AssignmentState::Aborted];
+    (id("t", 25), id("o", 12), id("s", 3), select(states.to_vec()), moment(), moment(), 0..3_i64)
+        .prop_map(|(id, opportunity, stage, state, since, modified_at, version)| {
             let mut row = StageAssignment::new(
                 RecordId::new(id).unwrap(),
                 OpportunityId::new(opportunity).unwrap(),
                 StageId::new(stage).unwrap(),
             );
             (row.state, row.since, row.modified_at) = (state, since, modified_at);
+            row.version = RowVersion::new(version);
             row
-        },
-    )
+        })
 }
 
 fn currency() -> impl Strategy<Value = Currency> {
@@ -278,8 +282,8 @@ async fn claims(stores: &Stores) -> Vec<Claim> {
     stores.due.claim(fluint_crm::storage::WorkKind::Pull, 2, Duration::from_secs(60)).await.unwrap()
 }
 
-/// Applies the same pages as three pulls per connection.
-async fn fill(stores: &Stores, pages: &[(u8, Rows)]) -> Vec<String> {
+/// Applies the same pages as three pulls per connection, some weeks apart.
+async fn fill(stores: &Stores, clock: &ManualClock, pages: &[(u8, Rows)]) -> Vec<String> {
     let mut told = Vec::new();
     for (claim, number) in claims(stores).await.iter().zip(0..2_u8) {
         let of_it: Vec<_> = pages.iter().filter(|(to, _)| *to == number).collect();
@@ -309,6 +313,7 @@ async fn fill(stores: &Stores, pages: &[(u8, Rows)]) -> Vec<String> {
                 stores.mirror.settle(claim, run, &settled).await.unwrap();
             }
             stores.mirror.finish_run(claim, run).await.unwrap();
+            clock.advance(time::Duration::days(20));
         }
     }
     told
@@ -443,9 +448,14 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let clock = || Arc::new(ManualClock::new(datetime!(2026-02-01 09:00 UTC)));
-            let memory = Stores::all(Arc::new(MemoryStore::new(clock())));
-            let sqlite = Stores::all(Arc::new(SqliteStore::in_memory(clock()).unwrap()));
-            prop_assert_eq!(fill(&memory, &pages).await, fill(&sqlite, &pages).await);
+            let (ours, theirs) = (clock(), clock());
+            let memory = Stores::all(Arc::new(MemoryStore::new(Arc::clone(&ours) as _)));
+            let sqlite = SqliteStore::in_memory(Arc::clone(&theirs) as _).unwrap();
+            let sqlite = Stores::all(Arc::new(sqlite));
+            prop_assert_eq!(
+                fill(&memory, &ours, &pages).await,
+                fill(&sqlite, &theirs, &pages).await
+            );
             for questions in &questions {
                 prop_assert_eq!(ask(&memory, questions).await, ask(&sqlite, questions).await);
             }

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::model::{RecordId, RowVersion, Rows, RunId};
 use crate::storage::{MirrorPage, PageWritten, PullPhase};
 use crate::store::sqlite::codec::{Columns, Owner, counter, integer, owned_text, text, uuid};
-use crate::store::sqlite::mirror::changes::Recorder;
+use crate::store::sqlite::mirror::changes::{Recorder, Stands};
 use crate::store::sqlite::mirror::rows::{Mirrored, stored};
 use crate::store::sqlite::mirror::{drift, runs};
 use crate::store::sqlite::trouble::Trouble;
@@ -119,18 +119,22 @@ fn put<R: Mirrored>(
     let mut written = PageWritten::default();
     for (id, row) in by_id(rows) {
         let held = held(&mut known, owner, &id)?;
+        let mut stands = Stands::new();
         if let Some(recorder) = recorder {
             let is_same = held.is_some_and(|held| held.version == row.version());
+            let before = match held {
+                Some(held) if held.is_gone || !is_same => stored(tx, owner, &id)?,
+                Some(_) | None => None,
+            };
             match held {
                 Some(held) if !held.is_gone && is_same => {}
-                Some(held) if !held.is_gone => {
-                    recorder.came(stored(tx, owner, &id)?.as_ref(), row)?
-                }
+                Some(held) if !held.is_gone => recorder.came(before.as_ref(), row)?,
                 // To whom it was gone, it is new.
-                Some(_) if is_same => {
-                    recorder.came(None, stored(tx, owner, &id)?.as_ref().unwrap_or(row))?;
-                }
+                Some(_) if is_same => recorder.came(None, before.as_ref().unwrap_or(row))?,
                 Some(_) | None => recorder.came(None, row)?,
+            }
+            if held.is_none_or(|held| held.is_gone || !is_same) {
+                stands = recorder.stands([before.as_ref(), Some(row)])?;
             }
         }
         match held {
@@ -139,6 +143,7 @@ fn put<R: Mirrored>(
                 if held.is_missing || held.is_gone {
                     reappear.execute(params_from_iter(owner.with([text(id.as_str())])))?;
                 }
+                follow(recorder, stands)?;
                 continue;
             }
             Some(_) => written.updated += 1,
@@ -148,8 +153,14 @@ fn put<R: Mirrored>(
         values.reserve(R::COLUMNS.len());
         row.bind(&mut values)?;
         write.execute(params_from_iter(values))?;
+        follow(recorder, stands)?;
     }
     Ok(written)
+}
+
+/// Records where opportunities stand after a row was written.
+fn follow(recorder: Option<&Recorder<'_>>, stands: Stands) -> Result<(), Trouble> {
+    recorder.map_or(Ok(()), |recorder| recorder.moved(stands))
 }
 
 /// The rows in the order of their ids, which is that of the index: the same page of it is then

@@ -1,21 +1,24 @@
 //! What runs find changed about rows, recorded in the step that stores them.
 
+use std::cell::Cell;
+use std::collections::BTreeSet;
+
 use rusqlite::{OptionalExtension, Transaction, params_from_iter};
 use time::OffsetDateTime;
 
 use crate::model::query::{Changes, ChangesQuery, Found, MAX_LIMIT};
 use crate::model::{
-    AccountId, AssignmentState, ConnectionId, FoundChange, RowChange, RowChangeKind, RunId, Table,
+    AccountId, ConnectionId, FoundChange, OpportunityId, RowChange, RowChangeKind, RunId, Table,
 };
-use crate::rules::{merge_changes, without_stage};
+use crate::rules::{merge_changes, stage_change, without_stage};
 use crate::storage::steps::{KEEP_RUNS, MAX_CHANGES};
 use crate::store::sqlite::codec::{
     Columns, NULL, Owner, collect, counter, integer, json, maybe_text, text, time, uuid,
 };
 use crate::store::sqlite::mirror::rows::Mirrored;
 use crate::store::sqlite::mirror::runs;
+use crate::store::sqlite::query::STAGE;
 use crate::store::sqlite::trouble::Trouble;
-use crate::store::sqlite::words::Word;
 
 /// Records what a run finds changed about the rows of a table.
 pub(crate) struct Recorder<'a> {
@@ -24,6 +27,18 @@ pub(crate) struct Recorder<'a> {
     run: RunId,
     number: u64,
     at: OffsetDateTime,
+    /// How many changes of the run are kept; counted once and then followed.
+    kept: Cell<Option<u64>>,
+}
+
+/// Where opportunities stand.
+pub(crate) type Stands = Vec<(OpportunityId, Option<Stand>)>;
+
+/// Where an opportunity stands that is held, and what is told with it.
+pub(crate) struct Stand {
+    name: Option<String>,
+    account: Option<AccountId>,
+    stage: Option<String>,
 }
 
 impl<'a> Recorder<'a> {
@@ -39,7 +54,7 @@ impl<'a> Recorder<'a> {
             return Ok(None);
         }
         let number = runs::number(tx, owner, run)?;
-        Ok(Some(Self { tx, owner, run, number, at }))
+        Ok(Some(Self { tx, owner, run, number, at, kept: Cell::new(None) }))
     }
 
     /// Records that a row came, in place of the stored one, if there is one to compare with.
@@ -56,49 +71,60 @@ impl<'a> Recorder<'a> {
         R::change(row, None).map_or(Ok(()), |change| self.record(change))
     }
 
-    /// The stage on an opportunity's own row counts only where no assignment says more, and what an
-    /// assignment tells is told with its opportunity's name and account.
-    fn as_told<R: Mirrored>(&self, mut change: RowChange) -> Result<Option<RowChange>, Trouble> {
+    /// The stage on an opportunity's own row counts only where no assignment says more.
+    fn as_told<R: Mirrored>(&self, change: RowChange) -> Result<Option<RowChange>, Trouble> {
         match R::TABLE {
             Table::Opportunities if self.has_assignment(&change)? => Ok(without_stage(change)),
-            Table::StageAssignments => {
-                let found = self
-                    .tx
-                    .prepare_cached(
-                        "SELECT name, of_account FROM opportunities \
-                         WHERE workspace = ? AND connection = ? AND id = ?",
-                    )?
-                    .query_row(
-                        params_from_iter(self.owner.with([text(change.id.as_str())])),
-                        |row| {
-                            let mut columns = Columns::of(row);
-                            Ok(columns
-                                .maybe_text()
-                                .and_then(|name| Ok((name, columns.maybe_id()?))))
-                        },
-                    )
-                    .optional()?
-                    .transpose()?;
-                let Some((name, account)) = found else { return Ok(None) };
-                (change.name, change.account) = (name, account);
-                Ok(Some(change))
-            }
             _ => Ok(Some(change)),
         }
     }
 
+    /// Where the opportunities stand that rows have a say in, before they are written.
+    pub(crate) fn stands<R: Mirrored>(&self, rows: [Option<&R>; 2]) -> Result<Stands, Trouble> {
+        let of: BTreeSet<_> = rows.into_iter().flatten().filter_map(R::places).collect();
+        of.into_iter().map(|id| Ok((id.clone(), self.stand(id)?))).collect()
+    }
+
+    /// Records where they stand now that the rows are written.
+    pub(crate) fn moved(&self, stands: Stands) -> Result<(), Trouble> {
+        for (id, before) in stands {
+            let (Some(before), Some(after)) = (before, self.stand(&id)?) else { continue };
+            let stages = (before.stage.as_deref(), after.stage.as_deref());
+            let change = stage_change(&id, after.name.as_deref(), after.account.as_ref(), stages);
+            change.map_or(Ok(()), |change| self.record(change))?;
+        }
+        Ok(())
+    }
+
+    fn stand(&self, id: &OpportunityId) -> Result<Option<Stand>, Trouble> {
+        self.tx
+            .prepare_cached(&format!(
+                "SELECT r.name, r.of_account, {STAGE} FROM opportunities r \
+                 WHERE r.workspace = ? AND r.connection = ? AND r.id = ?"
+            ))?
+            .query_row(params_from_iter(self.owner.with([text(id.as_str())])), |row| {
+                let mut columns = Columns::of(row);
+                let mut read = || {
+                    let (name, account) = (columns.maybe_text()?, columns.maybe_id()?);
+                    Ok(Stand { name, account, stage: columns.maybe_text()? })
+                };
+                Ok(read())
+            })
+            .optional()?
+            .transpose()
+    }
+
     fn has_assignment(&self, change: &RowChange) -> Result<bool, Trouble> {
-        let active = text(AssignmentState::Active.as_word());
         Ok(self
             .tx
             .prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM stage_assignments WHERE workspace = ? \
-                     AND connection = ? AND opportunity = ? AND state = ? AND gone_at IS NULL)",
+                     AND connection = ? AND opportunity = ? AND state IN ('active', 'finished') \
+                     AND gone_at IS NULL)",
             )?
-            .query_row(
-                params_from_iter(self.owner.with([text(change.id.as_str()), active])),
-                |row| row.get(0),
-            )?)
+            .query_row(params_from_iter(self.owner.with([text(change.id.as_str())])), |row| {
+                row.get(0)
+            })?)
     }
 
     /// Keeps a change, made one with what this run found about the row before.
@@ -117,7 +143,10 @@ impl<'a> Recorder<'a> {
             .transpose()?;
         let change = match known {
             None if self.kept()? >= MAX_CHANGES => return self.leave_off(),
-            None => change,
+            None => {
+                self.kept.set(self.kept.get().map(|kept| kept + 1));
+                change
+            }
             Some(known) => match merge_changes(known, change) {
                 Some(merged) => merged,
                 None => {
@@ -127,6 +156,7 @@ impl<'a> Recorder<'a> {
                                  AND number = ? AND name = ? AND id = ?",
                         )?
                         .execute(params_from_iter(key()))?;
+                    self.kept.set(self.kept.get().map(|kept| kept.saturating_sub(1)));
                     return Ok(());
                 }
             },
@@ -149,6 +179,9 @@ impl<'a> Recorder<'a> {
     }
 
     fn kept(&self) -> Result<u64, Trouble> {
+        if let Some(kept) = self.kept.get() {
+            return Ok(kept);
+        }
         let kept: i64 = self
             .tx
             .prepare_cached(
@@ -158,6 +191,7 @@ impl<'a> Recorder<'a> {
             .query_row(params_from_iter(self.owner.with([counter(self.number)])), |row| {
                 row.get(0)
             })?;
+        self.kept.set(Some(kept.cast_unsigned()));
         Ok(kept.cast_unsigned())
     }
 

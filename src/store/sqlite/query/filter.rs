@@ -169,7 +169,8 @@ impl<'a> Pairs<'a> {
              CROSS JOIN opportunities o INDEXED BY sqlite_autoindex_opportunities_1 \
                  ON o.workspace = t.workspace AND o.connection = t.connection \
                      AND o.id = t.opportunity \
-             WHERE t.workspace = ? AND {assigned} AND t.state = 'active' AND t.gone_at IS NULL \
+             WHERE t.workspace = ? AND {assigned} AND t.state IN ('active', 'finished') \
+                 AND t.gone_at IS NULL \
              UNION ALL \
              SELECT o.rowid FROM opportunities o INDEXED BY opportunities_by_record_stage \
              WHERE o.workspace = ? AND {recorded} AND o.gone_at IS NULL"
@@ -181,13 +182,26 @@ fn places(place: &str, count: usize) -> String {
     repeat_n(place, count).collect::<Vec<_>>().join(", ")
 }
 
+/// The stage of the newest assignment in a state, found along an index that has it all.
+macro_rules! assigned {
+    ($state:literal) => {
+        concat!(
+            "(SELECT t.stage FROM stage_assignments t \
+             INDEXED BY stage_assignments_by_opportunity \
+             WHERE t.workspace = r.workspace AND t.connection = r.connection \
+                 AND t.opportunity = r.id AND t.state = '",
+            $state,
+            "' AND t.gone_at IS NULL \
+             ORDER BY t.modified_at DESC, t.since DESC, t.id DESC LIMIT 1)"
+        )
+    };
+}
+
 const OF_CURRENCY: &str = "EXISTS (SELECT 1 FROM currencies c WHERE c.workspace = r.workspace \
     AND c.connection = r.connection AND c.id = r.currency AND c.code = ? \
     AND c.gone_at IS NULL)";
 
-/// The stage of its newest active assignment, else the one on the record itself.
-pub(crate) const STAGE: &str = "coalesce((SELECT t.stage FROM stage_assignments t \
-    INDEXED BY stage_assignments_by_opportunity \
-    WHERE t.workspace = r.workspace AND t.connection = r.connection AND t.opportunity = r.id \
-        AND t.state = 'active' AND t.gone_at IS NULL \
-    ORDER BY t.modified_at DESC, t.since DESC, t.id DESC LIMIT 1), r.record_stage)";
+/// The stage of its newest process that runs, else of the newest that has finished, else the one on
+/// the record itself.
+pub(crate) const STAGE: &str =
+    concat!("coalesce(", assigned!("active"), ", ", assigned!("finished"), ", r.record_stage)");

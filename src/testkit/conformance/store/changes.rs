@@ -3,8 +3,9 @@
 
 use crate::model::query::{Changes, ChangesQuery, Found};
 use crate::model::{
-    Account, AccountId, ChangedField, Contact, CustomerRef, FieldChange, FoundChange, Opportunity,
-    OpportunityStatus, Record, RowChangeKind, RowVersion, Rows, StageAssignment, Table,
+    Account, AccountId, AssignmentState, ChangedField, Contact, CustomerRef, FieldChange,
+    FoundChange, Opportunity, OpportunityStatus, Record, RowChangeKind, RowVersion, Rows,
+    StageAssignment, Table,
 };
 use crate::storage::steps::{KEEP_RUNS, MAX_CHANGES};
 use crate::storage::{Claim, Settled, SweepDecision, Unfinished};
@@ -171,6 +172,41 @@ pub async fn acc_1_a_stage_is_told_by_its_best_source(store: &StoreUnderTest) {
     assert_eq!(site.told().await, expected);
     let changes = site.row_changes().await;
     assert_eq!(changes.rows[0].row.change.name.as_deref(), Some("Opportunity o1"));
+}
+
+/// ACC-1, DEA-3: what counts is where the opportunity stands, whichever assignment says so: a process
+/// that is new, one that ended, and not one that another has overtaken.
+pub async fn acc_1_a_stage_is_told_where_the_opportunity_stands(store: &StoreUnderTest) {
+    let (site, claim) = store.pulling().await;
+    let process = |id, stage, state, minute: i64, version| StageAssignment {
+        state,
+        modified_at: Some(store.now() + time::Duration::minutes(minute)),
+        version: RowVersion::new(version),
+        ..assignment(id, "o1", stage)
+    };
+    let deal = || Opportunity::batch(vec![worth("o1", "10", 1)]);
+    let (active, finished) = (AssignmentState::Active, AssignmentState::Finished);
+    let run = async |number, rows: Vec<StageAssignment>| {
+        site.pull(&claim, number, [deal(), StageAssignment::batch(rows)]).await;
+        store.advance(60);
+    };
+    run(1, vec![process("b1", "s1", active, 1, 1)]).await;
+    // A seller begins another process: that is where it stands.
+    run(2, vec![process("b1", "s1", active, 1, 1), process("b2", "s5", active, 2, 1)]).await;
+    let first = "opportunities o1 Stage from s1 to s5";
+    assert_eq!(site.told().await, [first]);
+    // The older one moves, to no effect.
+    run(3, vec![process("b1", "s2", active, 1, 2), process("b2", "s5", active, 2, 1)]).await;
+    assert_eq!(site.told().await, [first]);
+    // The newer one ends: the older one still runs.
+    run(4, vec![process("b1", "s2", active, 1, 2), process("b2", "s6", finished, 3, 2)]).await;
+    let second = "opportunities o1 Stage from s5 to s2";
+    assert_eq!(site.told().await, [second, first]);
+    // Both have ended: the newest says where.
+    run(5, vec![process("b1", "s2", finished, 4, 3), process("b2", "s6", finished, 3, 2)]).await;
+    assert_eq!(site.told().await, [second, first]);
+    run(6, vec![process("b1", "s2", AssignmentState::Aborted, 5, 4)]).await;
+    assert_eq!(site.told().await[0], "opportunities o1 Stage from s2 to s6");
 }
 
 /// ACC-1: the changes of an account are its own, its contacts' and its opportunities'.

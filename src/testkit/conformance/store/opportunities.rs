@@ -257,7 +257,8 @@ pub async fn oll_1_opportunities_are_filtered_by_name(store: &StoreUnderTest) {
     assert_eq!(site.filtered(words("änderung BIG")).await, ["o1"]);
 }
 
-/// DEA-3: the newest active assignment says where an opportunity stands; the record comes after.
+/// DEA-3: the newest process that runs says where an opportunity stands, then the newest that has
+/// finished; the record comes after.
 pub async fn dea_3_opportunities_are_filtered_by_their_best_stage(store: &StoreUnderTest) {
     let mut on_record = opportunity("o1");
     on_record.record_stage.stage = Some(stage_id("s1"));
@@ -267,7 +268,17 @@ pub async fn dea_3_opportunities_are_filtered_by_their_best_stage(store: &StoreU
     by_label.record_stage.label = Some("s1".to_owned());
     let mut aborted = opportunity("o5");
     aborted.record_stage.stage = Some(stage_id("s1"));
-    let found = vec![on_record, assigned, by_label, opportunity("o4"), aborted];
+    let mut finished = opportunity("o6");
+    finished.record_stage.stage = Some(stage_id("s1"));
+    let found = vec![
+        on_record,
+        assigned,
+        by_label,
+        opportunity("o4"),
+        aborted,
+        finished,
+        opportunity("o7"),
+    ];
     let at = |id, of, at, minutes| {
         let mut assignment = assignment(id, of, at);
         assignment.modified_at = Some(store.now() + time::Duration::minutes(minutes));
@@ -275,12 +286,24 @@ pub async fn dea_3_opportunities_are_filtered_by_their_best_stage(store: &StoreU
     };
     let mut off = at("as5", "o5", "s2", 9);
     off.state = AssignmentState::Aborted;
+    let mut ended = at("as6", "o6", "s2", 9);
+    ended.state = AssignmentState::Finished;
+    let mut over = at("as7", "o6", "s3", 7);
+    over.state = AssignmentState::Finished;
+    let mut begun = at("as8", "o7", "s3", 1);
+    begun.state = AssignmentState::Active;
+    let mut before = at("as9", "o7", "s2", 9);
+    before.state = AssignmentState::Finished;
     let assignments = vec![
         at("as1", "o2", "s3", 2),
         at("as2", "o2", "s2", 3),
         at("as3", "o2", "s1", 1),
         at("as4", "o4", "s1", 1),
         off,
+        ended,
+        over,
+        begun,
+        before,
     ];
     let stages = ["s1", "s2", "s3"].map(|id| stage(id, "p")).to_vec();
     let site = store
@@ -292,10 +315,13 @@ pub async fn dea_3_opportunities_are_filtered_by_their_best_stage(store: &StoreU
         .await;
     let at = |id| at_stages(&site, &[id]);
     assert_eq!(site.filtered(at("s1")).await, ["o1", "o4", "o5"]);
-    assert_eq!(site.filtered(at("s2")).await, ["o2"]);
-    assert_eq!(site.filtered(at("s3")).await, [""; 0]);
+    assert_eq!(site.filtered(at("s2")).await, ["o2", "o6"], "before the record, the newest");
+    assert_eq!(site.filtered(at("s3")).await, ["o7"], "what runs before what has finished");
     assert_eq!(site.totals(at("s1")).await.count, 3);
-    assert_eq!(site.filtered(at_stages(&site, &["s2", "s1"])).await, ["o1", "o2", "o4", "o5"]);
+    assert_eq!(
+        site.filtered(at_stages(&site, &["s2", "s1"])).await,
+        ["o1", "o2", "o4", "o5", "o6"]
+    );
 }
 
 fn at_stages(site: &Site, ids: &[&str]) -> OpportunityFilter {
