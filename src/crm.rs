@@ -23,6 +23,7 @@ use crate::error::Result;
 #[cfg(doc)]
 use crate::host::Availability;
 use crate::host::{Engagement, KeyRing, Members};
+use crate::model::query::{Answer, DealQuery, Scope};
 use crate::model::{
     ChangeSeq, Connection, ConnectionChange, ConnectionId, CrmKind, Deal, DealChange, DealId,
     FeedEntry, MemberId, OpportunityId, Preflight, RunId, Skipped, StageFilter, Table, WorkspaceId,
@@ -379,7 +380,16 @@ impl Crm {
         after: Option<DealId>,
         limit: u32,
     ) -> Result<Vec<Deal>> {
-        self.stores.deals.list(workspace, id, after, limit).await
+        let scope = Scope::connection(workspace.clone(), id);
+        self.stores.deals.list(&scope, after, limit).await
+    }
+
+    /// The deals that pass a filter, of one connection or of all, sorted and page by page.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for a limit or a cursor that does not fit; [`Error::Store`].
+    pub async fn find_deals(&self, query: &DealQuery) -> Result<Answer<Deal>> {
+        self.stores.find_deals(query).await
     }
 
     /// What changed on the deals of a connection, in order, from after `after`: for a host that

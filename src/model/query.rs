@@ -3,6 +3,7 @@
 //! A question cannot be built without a workspace, so no answer can cross one (OLL-4).
 
 mod changes;
+mod deals;
 mod opportunities;
 mod totals;
 
@@ -15,6 +16,7 @@ use super::{
 };
 
 pub use changes::{Changes, ChangesQuery};
+pub use deals::{DealFilter, DealPage, DealQuery, DealStanding};
 pub use opportunities::{OpportunityFilter, OpportunityQuery, OpportunitySort};
 pub use totals::{CurrencyTotal, GroupBy, GroupKey, Groups, GroupsQuery, Totals, TotalsQuery};
 

@@ -6,10 +6,12 @@ use std::ops::AddAssign;
 use async_trait::async_trait;
 
 use crate::error::Result;
+use crate::model::query::{DealPage, DealQuery, Scope};
 use crate::model::{
     ChangeSeq, ConnectionId, Deal, DealChange, DealId, Decided, OpportunityId, Skipped, WorkspaceId,
 };
 use crate::storage::due::Claim;
+use crate::storage::fallback;
 
 /// Deals, the reasons why opportunities are none, and the change feed of both.
 ///
@@ -20,14 +22,16 @@ pub trait Deals: fmt::Debug + Send + Sync {
     /// Deals of a workspace by id; ids that are not there are left out.
     async fn by_id(&self, workspace: &WorkspaceId, ids: &[DealId]) -> Result<Vec<Deal>>;
 
-    /// Deals of a connection in the order of their ids, from after `after`.
-    async fn list(
-        &self,
-        workspace: &WorkspaceId,
-        connection: ConnectionId,
-        after: Option<DealId>,
-        limit: u32,
-    ) -> Result<Vec<Deal>>;
+    /// Deals in the order of their ids, from after `after`.
+    async fn list(&self, scope: &Scope, after: Option<DealId>, limit: u32) -> Result<Vec<Deal>>;
+
+    /// Deals that pass a filter, sorted. The fallback reads them all.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`](crate::Error::InvalidInput) for a limit or a cursor that does not fit.
+    async fn find(&self, query: &DealQuery) -> Result<DealPage> {
+        fallback::deals(self, query).await
+    }
 
     /// Applies decisions: deals, the list of skipped opportunities, and one change entry for each
     /// thing that really changed, in one step.

@@ -19,10 +19,14 @@ use crate::model::{
 use crate::rules::{NameKey, NameWords, Nearest, account_domain};
 use crate::storage::Query;
 
+mod deals;
 mod filter;
 mod page;
 mod totals;
 
+pub(crate) use deals::deals;
+#[cfg(feature = "sqlite")]
+pub(crate) use deals::{amount, answer, deal_record, sort_key as deal_key};
 pub(crate) use page::{SortKey, SortedPage};
 pub(crate) use totals::{groups, totals};
 

@@ -32,6 +32,10 @@ pub mod steps;
 
 use std::sync::Arc;
 
+use crate::error::Result;
+use crate::model::Deal;
+use crate::model::query::{Answer, DealPage, DealQuery, Found};
+
 pub use connections::{Connections, Handshake, SignInPurpose, TokenVersion};
 pub use deals::{Applied, Deals};
 pub use due::{Claim, Due, Work, WorkItem, WorkKind};
@@ -103,6 +107,16 @@ impl Stores {
             publications: Arc::<S>::clone(&store),
             query: store,
         }
+    }
+}
+
+impl Stores {
+    /// The deals that pass a filter, and how fresh they are: the deals' role knows nothing of syncs.
+    pub(crate) async fn find_deals(&self, query: &DealQuery) -> Result<Answer<Deal>> {
+        let DealPage { deals, next } = self.deals.find(query).await?;
+        let as_of = fallback::oldest(&self.query.as_of(&query.scope).await?);
+        let rows = deals.into_iter().map(|row| Found { connection: row.connection, row });
+        Ok(Answer { rows: rows.collect(), next, as_of })
     }
 }
 

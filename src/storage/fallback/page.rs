@@ -9,7 +9,7 @@ use time::{Date, OffsetDateTime};
 
 use crate::error::{Error, Result};
 use crate::model::query::{
-    AccountQuery, Answer, ContactQuery, Found, MAX_LIMIT, OpportunityQuery, PageRequest,
+    AccountQuery, Answer, ContactQuery, DealQuery, Found, MAX_LIMIT, OpportunityQuery, PageRequest,
     QueryCursor, StageQuery, UserQuery,
 };
 use crate::model::{Amount, ConnectionId, Record, RecordId, RowVersion, hex};
@@ -75,7 +75,7 @@ macro_rules! paged {
     };
 }
 
-paged!(AccountQuery, ContactQuery, OpportunityQuery, StageQuery, UserQuery);
+paged!(AccountQuery, ContactQuery, DealQuery, OpportunityQuery, StageQuery, UserQuery);
 
 impl<R: Record> SortedPage<R> {
     /// Keeps a row if it is among the first of this page so far.

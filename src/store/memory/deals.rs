@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use crate::error::Result;
+use crate::model::query::Scope;
 use crate::model::{
     ChangeSeq, ConnectionId, Deal, DealChange, DealId, Decided, OpportunityId, Skipped, WorkspaceId,
 };
@@ -38,20 +39,19 @@ impl Deals for MemoryStore {
         Ok(ids.iter().filter_map(find).collect())
     }
 
-    async fn list(
-        &self,
-        workspace: &WorkspaceId,
-        connection: ConnectionId,
-        after: Option<DealId>,
-        limit: u32,
-    ) -> Result<Vec<Deal>> {
+    async fn list(&self, scope: &Scope, after: Option<DealId>, limit: u32) -> Result<Vec<Deal>> {
         let state = self.lock();
-        let Some(book) = state.deals.books.get(&place(workspace, connection)) else {
-            return Ok(Vec::new());
-        };
+        let books = state.deals.books.iter().filter(|((workspace, connection), _)| {
+            *workspace == scope.workspace && scope.connection.is_none_or(|one| one == *connection)
+        });
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let deals = book.deals.range((start, Bound::Unbounded));
-        Ok(deals.take(at_most(limit)).map(|(_, deal)| deal.clone()).collect())
+        let of_each = books.flat_map(|(_, book)| {
+            book.deals.range((start, Bound::Unbounded)).take(at_most(limit)).map(|(_, deal)| deal)
+        });
+        let mut deals: Vec<Deal> = of_each.cloned().collect();
+        deals.sort_by_key(|deal| deal.id);
+        deals.truncate(at_most(limit));
+        Ok(deals)
     }
 
     async fn apply(&self, claim: &Claim, decisions: &[Decided]) -> Result<Applied> {

@@ -370,8 +370,22 @@ CREATE TABLE deals (
     revision     INTEGER NOT NULL,
     created_at   INTEGER NOT NULL,
     updated_at   INTEGER NOT NULL,
+    -- Of the above, what deals are found and sorted by.
+    name_key     TEXT,
+    owner        TEXT NOT NULL,
+    standing     TEXT NOT NULL,
+    account      TEXT,
+    stage        TEXT,
+    currency     TEXT,
+    value        BLOB,
+    close_date   TEXT,
     PRIMARY KEY (workspace, connection, id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX deals_by_name ON deals (workspace, name_key, connection, id);
+CREATE INDEX deals_by_close ON deals (workspace, standing, close_date, connection, id);
+CREATE INDEX deals_by_value ON deals (workspace, standing, value DESC, connection, id);
+CREATE INDEX deals_by_owner ON deals (workspace, owner);
+CREATE INDEX deals_by_account ON deals (workspace, account) WHERE account IS NOT NULL;
 CREATE UNIQUE INDEX deals_by_id ON deals (workspace, id);
 
 CREATE TABLE deal_changes (

@@ -4,16 +4,19 @@ use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Row, Transaction, params_from_iter};
 
 use crate::error::Result;
+use crate::model::query::{DealPage, DealQuery, Scope};
 use crate::model::{
     ChangeSeq, ConnectionId, Deal, DealChange, DealId, Decided, OpportunityId, Skipped, WorkspaceId,
 };
+use crate::storage::fallback::SortedPage;
 use crate::storage::{Applied, Claim, Deals};
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::claims;
-use crate::store::sqlite::codec::{Columns, NULL, Owner, collect, integer, text, uuid};
+use crate::store::sqlite::codec::{Columns, NULL, Owner, blob, collect, integer, text, uuid};
 use crate::store::sqlite::database::Survives;
 use crate::store::sqlite::trouble::Trouble;
 
+pub(crate) mod find;
 mod step;
 
 use step::Step;
@@ -38,24 +41,31 @@ impl Deals for SqliteStore {
             .await
     }
 
-    async fn list(
-        &self,
-        workspace: &WorkspaceId,
-        connection: ConnectionId,
-        after: Option<DealId>,
-        limit: u32,
-    ) -> Result<Vec<Deal>> {
-        let owner = Owner::new(workspace, connection);
+    async fn list(&self, scope: &Scope, after: Option<DealId>, limit: u32) -> Result<Vec<Deal>> {
+        let scope = scope.clone();
         self.database
             .read("list deals", move |tx| {
-                let after = after.map_or(NULL, |id| uuid(id.as_uuid()));
+                let after = after.map_or_else(|| blob(&[]), |id| uuid(id.as_uuid()));
+                let only = match scope.connection {
+                    Some(_) => "AND connection = ?3",
+                    None => "",
+                };
                 let mut statement = tx.prepare_cached(&format!(
-                    "SELECT {DEAL} FROM deals WHERE workspace = ? AND connection = ? \
-                         AND id > coalesce(?, x'') ORDER BY id LIMIT ?"
+                    "SELECT {DEAL} FROM deals WHERE workspace = ?1 AND id > ?2 {only} \
+                     ORDER BY id LIMIT ?4"
                 ))?;
-                let values = owner.with([after, integer(limit.into())]);
+                let only = scope.connection.map_or(NULL, |one| uuid(one.as_uuid()));
+                let values = [text(scope.workspace.as_str()), after, only, integer(limit.into())];
                 collect(statement.query(params_from_iter(values))?, read_deal)
             })
+            .await
+    }
+
+    async fn find(&self, query: &DealQuery) -> Result<DealPage> {
+        let page = SortedPage::of(query)?;
+        let query = query.clone();
+        self.database
+            .read("answer a question for deals", move |tx| find::deals(tx, page, &query))
             .await
     }
 

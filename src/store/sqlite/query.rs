@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use rusqlite::{Transaction, params_from_iter};
+use rusqlite::{Row, Transaction, params_from_iter};
 use time::OffsetDateTime;
 
 use crate::error::Result;
@@ -21,7 +21,7 @@ use crate::model::{
 use crate::storage::Query;
 use crate::storage::fallback::{Called, SortKey, SortedPage, oldest};
 use crate::store::sqlite::SqliteStore;
-use crate::store::sqlite::codec::{Columns, NULL, Owner, collect, integer, text, uuid};
+use crate::store::sqlite::codec::{Columns, NULL, Owner, Put, collect, integer, text, uuid};
 use crate::store::sqlite::mirror::rows::{Mirrored, select_list};
 use crate::store::sqlite::mirror::{changes, rows};
 use crate::store::sqlite::trouble::Trouble;
@@ -33,7 +33,9 @@ mod totals;
 
 pub(crate) use filter::STAGE;
 
-use conditions::{Conditions, Leads, Order, Stretch};
+pub(crate) use conditions::{Conditions, Leads, Order};
+
+use conditions::Stretch;
 
 #[async_trait]
 impl Query for SqliteStore {
@@ -207,7 +209,7 @@ impl Query for SqliteStore {
                     OpportunitySort::Name => SortKey::name(found.name.as_deref()),
                     OpportunitySort::ValueDescending => SortKey::value_descending(found.value),
                 };
-                let page = fill(tx, page, &rows, order, key)?;
+                let page = fill(tx, page, &Reading::mirrored(), &rows, order, key)?;
                 Ok(page.answer(oldest(&connections))?)
             })
             .await
@@ -273,14 +275,59 @@ fn by_name<R: Mirrored + Called>(
     connections: &[(ConnectionId, Option<OffsetDateTime>)],
 ) -> Result<Answer<R>, Trouble> {
     let key = |row: &R| SortKey::name(row.name());
-    let page = fill(tx, page, conditions, Order::Ascending("r.name_key"), key)?;
+    let order = Order::Ascending("r.name_key");
+    let page = fill(tx, page, &Reading::mirrored(), conditions, order, key)?;
     Ok(page.answer(oldest(connections))?)
 }
 
+/// How the rows of a table are read.
+pub(crate) struct Reading<R> {
+    pub(crate) table: &'static str,
+    /// The columns, each with `r.` in front.
+    pub(crate) columns: String,
+    /// An id as it stands in the table.
+    pub(crate) id: fn(&RecordId) -> Put<'_>,
+    /// Reads a row, and where it stands.
+    pub(crate) read: ReadRow<R>,
+}
+
+type ReadRow<R> = fn(&Row<'_>) -> Result<((ConnectionId, RecordId), R), Trouble>;
+
+impl<R: Mirrored> Reading<R> {
+    fn mirrored() -> Self {
+        Self {
+            table: R::TABLE.as_str(),
+            columns: format!("r.connection, {}", select_list::<R>("r")),
+            id: |id| text(id.as_str()),
+            read: |row| {
+                let mut columns = Columns::of(row);
+                let connection = ConnectionId::new(columns.uuid()?);
+                let row = R::read(&mut columns)?;
+                Ok(((connection, row.record_id()), row))
+            },
+        }
+    }
+}
+
+impl<R> Reading<R> {
+    /// The statement that reads a stretch of an order.
+    fn sql(&self, conditions: &Conditions<'_>, order: Order, stretch: &Stretch<'_>) -> String {
+        format!(
+            "SELECT {} FROM {} r {} WHERE {} ORDER BY {} LIMIT ?",
+            self.columns,
+            self.table,
+            conditions.index(),
+            conditions.sql(),
+            order.sql(stretch),
+        )
+    }
+}
+
 /// Fills a page with the rows that meet conditions, in an order.
-fn fill<R: Mirrored>(
+pub(crate) fn fill<R>(
     tx: &Transaction<'_>,
     mut page: SortedPage<R>,
+    reading: &Reading<R>,
     conditions: &Conditions<'_>,
     order: Order,
     key: impl Fn(&R) -> SortKey,
@@ -288,18 +335,16 @@ fn fill<R: Mirrored>(
     // One more than the page, to know whether another follows.
     let mut left = page.limit().saturating_add(1);
     let after = page.after().map(|(key, connection, id)| (key.clone(), connection, id.clone()));
-    let after = after.as_ref().map(|(key, connection, id)| (key, *connection, id));
+    let after = after.as_ref().map(|(key, connection, id)| (key, *connection, (reading.id)(id)));
     for stretch in Stretch::after(after) {
         let mut conditions = conditions.clone();
-        conditions.in_stretch(order, stretch);
-        let mut statement = tx.prepare_cached(&reading::<R>(&conditions, order, stretch))?;
+        conditions.in_stretch(order, stretch.clone());
+        let mut statement = tx.prepare_cached(&reading.sql(&conditions, order, &stretch))?;
         let limit = integer(i64::try_from(left).unwrap_or(i64::MAX));
         let mut rows = statement.query(params_from_iter(conditions.values_and(limit)))?;
         while let Some(row) = rows.next()? {
-            let mut columns = Columns::of(row);
-            let connection = ConnectionId::new(columns.uuid()?);
-            let row = R::read(&mut columns)?;
-            page.offer(key(&row), connection, row);
+            let ((connection, id), row) = (reading.read)(row)?;
+            page.offer_at((key(&row), connection, id), row);
             left = left.saturating_sub(1);
         }
         if left == 0 {
@@ -307,18 +352,6 @@ fn fill<R: Mirrored>(
         }
     }
     Ok(page)
-}
-
-/// The statement that reads a stretch of an order.
-fn reading<R: Mirrored>(conditions: &Conditions<'_>, order: Order, stretch: Stretch<'_>) -> String {
-    format!(
-        "SELECT r.connection, {} FROM {} r {} WHERE {} ORDER BY {} LIMIT ?",
-        select_list::<R>("r"),
-        R::TABLE,
-        conditions.index(),
-        conditions.sql(),
-        order.sql(stretch),
-    )
 }
 
 /// The rows with these ids that are not gone.

@@ -1,5 +1,6 @@
 //! The words that stand for enums in columns.
 
+use crate::model::query::DealStanding;
 use crate::model::{AssignmentState, CurrencyRole, OpportunityStatus, Table, UserKind, UserStatus};
 use crate::storage::PullPhase;
 
@@ -30,6 +31,7 @@ words!(UserKind { Application = "application", Person = "person", Service = "ser
 words!(UserStatus { Disabled = "disabled", Enabled = "enabled", });
 words!(OpportunityStatus { Lost = "lost", Open = "open", Unknown = "unknown", Won = "won", });
 words!(AssignmentState { Aborted = "aborted", Active = "active", Finished = "finished", });
+words!(DealStanding { Ended = "ended", Live = "live", Stopped = "stopped", });
 words!(CurrencyRole { Base = "base", Other = "other", });
 words!(PullPhase { Finished = "finished", Promoting = "promoting", Reading = "reading", });
 

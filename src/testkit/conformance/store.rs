@@ -41,6 +41,7 @@ pub mod deals;
 pub mod due;
 pub mod feed;
 mod fixtures;
+pub mod found_deals;
 pub mod gates;
 pub mod mirror;
 pub mod opportunities;
@@ -231,6 +232,13 @@ macro_rules! store_conformance {
                 host_7_a_step_that_follows_nothing_keeps_the_place
                 host_7_a_repeated_step_changes_nothing
                 oll_4_feeds_keep_apart
+            );
+            $crate::store_conformance!(@role found_deals, $store;
+                oll_1_deals_are_found_by_each_part_of_a_filter
+                oll_1_deals_are_sorted
+                oll_1_pages_of_deals_follow_one_another
+                oll_1_a_changed_deal_is_found_as_it_is_now
+                oll_4_deals_are_found_in_their_scope
             );
             $crate::store_conformance!(@role gates, $store;
                 syn_5_nobody_is_held_back_at_first
@@ -454,6 +462,7 @@ mod tests {
             include_str!("store/deals.rs"),
             include_str!("store/due.rs"),
             include_str!("store/feed.rs"),
+            include_str!("store/found_deals.rs"),
             include_str!("store/gates.rs"),
             include_str!("store/mirror.rs"),
             include_str!("store/opportunities.rs"),

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use crate::error::Result;
+use crate::model::query::{DealPage, DealQuery, Scope};
 use crate::model::{
     ChangeSeq, Connection, ConnectionChange, ConnectionId, Deal, DealChange, DealId, Decided,
     FeedEntry, NewFeedEntry, OpportunityId, Skipped, WorkspaceId,
@@ -75,14 +76,12 @@ impl Deals for WatchedStore {
         self.read("by_id", self.inner.deals.by_id(workspace, ids)).await
     }
 
-    async fn list(
-        &self,
-        workspace: &WorkspaceId,
-        connection: ConnectionId,
-        after: Option<DealId>,
-        limit: u32,
-    ) -> Result<Vec<Deal>> {
-        self.read("list", self.inner.deals.list(workspace, connection, after, limit)).await
+    async fn list(&self, scope: &Scope, after: Option<DealId>, limit: u32) -> Result<Vec<Deal>> {
+        self.read("list", self.inner.deals.list(scope, after, limit)).await
+    }
+
+    async fn find(&self, query: &DealQuery) -> Result<DealPage> {
+        self.read("find", self.inner.deals.find(query)).await
     }
 
     async fn apply(&self, claim: &Claim, decisions: &[Decided]) -> Result<Applied> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
+use fluint_crm::model::query::Scope;
 use fluint_crm::model::{
     ChangeSeq, Connection, DealChange, DealChangeKind, FeedEvent, Presence, SyncCounts, Table,
 };
@@ -84,7 +85,7 @@ async fn connection_lines(lines: &mut Vec<String>, stores: &Stores, connection: 
 
 async fn deal_lines(lines: &mut Vec<String>, stores: &Stores, connection: &Connection) {
     let id = connection.id;
-    for deal in stores.deals.list(&workspace(), id, None, 100).await.unwrap() {
+    for deal in stores.deals.list(&Scope::connection(workspace(), id), None, 100).await.unwrap() {
         push(lines, "deal", (deal.id, deal.revision, deal.state, deal.details));
     }
     for skipped in stores.deals.skipped(&workspace(), id, None, 100).await.unwrap() {

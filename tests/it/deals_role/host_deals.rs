@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
+use fluint_crm::model::query::Scope;
 use fluint_crm::model::{
     ChangeSeq, ConnectionId, Deal, DealChange, DealChangeKind, DealDetails, DealId, DealState,
     Decided, Decision, OpportunityId, SkipReason, Skipped, WorkspaceId,
@@ -75,15 +76,12 @@ impl Deals for HostDeals {
         Ok(found.filter(|deal| deal.workspace == *workspace).cloned().collect())
     }
 
-    async fn list(
-        &self,
-        workspace: &WorkspaceId,
-        connection: ConnectionId,
-        after: Option<DealId>,
-        limit: u32,
-    ) -> Result<Vec<Deal>> {
+    async fn list(&self, scope: &Scope, after: Option<DealId>, limit: u32) -> Result<Vec<Deal>> {
         let held = self.held();
-        let ours = |deal: &&Deal| deal.workspace == *workspace && deal.connection == connection;
+        let ours = |deal: &&Deal| {
+            deal.workspace == scope.workspace
+                && scope.connection.is_none_or(|one| deal.connection == one)
+        };
         let mut deals: Vec<Deal> = held.deals.values().filter(ours).cloned().collect();
         deals.sort_by_key(|deal| deal.id);
         deals.retain(|deal| after.is_none_or(|after| deal.id > after));

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fluint_crm::Clock as _;
+use fluint_crm::model::query::Scope;
 use fluint_crm::model::{
     ChangeSeq, FeedEvent, OpportunityStatus, OwnerRef, RecordId, RowVersion, Table,
 };
@@ -106,7 +107,7 @@ async fn snapshot(stores: &Stores) -> Vec<String> {
         let missing = stores.mirror.missing(&workspace(), id, table, None, 1_000).await.unwrap();
         lines.extend(missing.into_iter().map(|row| format!("missing {table} {}", row.id)));
     }
-    for deal in stores.deals.list(&workspace(), id, None, 1_000).await.unwrap() {
+    for deal in stores.deals.list(&Scope::connection(workspace(), id), None, 1_000).await.unwrap() {
         lines.push(format!("deal {} {:?} {:?}", deal.revision, deal.state, deal.details));
     }
     for one in stores.deals.skipped(&workspace(), id, None, 1_000).await.unwrap() {

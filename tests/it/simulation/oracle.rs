@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
+use fluint_crm::model::query::Scope;
 use fluint_crm::model::{
     AssignedStage, Candidate, ChangeSeq, Connection, Deal, DealState, Decision, FeedEvent,
     Opportunity, OpportunityStatus, Outcome, OwnerRef, Presence, PublicationState, Record,
@@ -150,7 +151,8 @@ impl Judge<'_> {
     /// Every deal is what deciding about the org's own rows gives, and no deal is left out.
     async fn deals(&self) {
         let id = self.connection.id;
-        let deals = self.stores.deals.list(&workspace(), id, None, ALL).await.unwrap();
+        let deals =
+            self.stores.deals.list(&Scope::connection(workspace(), id), None, ALL).await.unwrap();
         let deals: BTreeMap<RecordId, Deal> =
             deals.into_iter().map(|deal| (deal.opportunity.clone().into(), deal)).collect();
         let skipped = self.stores.deals.skipped(&workspace(), id, None, ALL).await.unwrap();

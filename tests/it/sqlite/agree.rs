@@ -1,5 +1,7 @@
 //! The memory store is the model: SQLite gives the same answers over generated rows.
 
+mod deals;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::ControlFlow;
@@ -7,15 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluint_crm::model::query::{
-    AccountQuery, Answer, ChangesQuery, ContactQuery, GroupBy, GroupsQuery, OpportunityFilter,
-    OpportunityQuery, OpportunitySort, PageRequest, QueryCursor, Scope, StageQuery, TotalsQuery,
-    UserQuery,
+    AccountQuery, Answer, ChangesQuery, ContactQuery, DealFilter, DealQuery, GroupBy, GroupsQuery,
+    OpportunityFilter, OpportunityQuery, OpportunitySort, PageRequest, QueryCursor, Scope,
+    StageQuery, TotalsQuery, UserQuery,
 };
 use fluint_crm::model::{
     Account, AccountId, AccountStatus, Amount, AssignmentState, Contact, ContactId, Currency,
-    CurrencyCode, CurrencyId, CurrencyRole, CustomerRef, EmailAddress, Opportunity, OpportunityId,
-    OpportunityStatus, OwnerRef, ProcessId, ProcessRef, RecordId, RowVersion, Rows, RunId, Stage,
-    StageAssignment, StageId, Table, TeamId, User, UserId,
+    CurrencyCode, CurrencyId, CurrencyRole, CustomerRef, Decided, EmailAddress, Opportunity,
+    OpportunityId, OpportunityStatus, OwnerRef, ProcessId, ProcessRef, RecordId, RowVersion, Rows,
+    RunId, Stage, StageAssignment, StageId, Table, TeamId, User, UserId,
 };
 use fluint_crm::storage::{Claim, Settled, Stores};
 use fluint_crm::store::{MemoryStore, SqliteStore};
@@ -26,6 +28,7 @@ use time::macros::{date, datetime};
 use time::{Date, OffsetDateTime};
 use uuid::Uuid;
 
+use crate::sqlite::agree::deals::{deal_filter, decisions};
 use crate::sqlite::{begin, connection_record, page, sealed, workspace};
 
 fn name() -> impl Strategy<Value = Option<String>> {
@@ -245,6 +248,7 @@ fn filter() -> impl Strategy<Value = OpportunityFilter> {
 /// A question of every kind.
 #[derive(Clone, Debug)]
 struct Questions {
+    deals: DealFilter,
     only: Option<u8>,
     name: Option<String>,
     account: Option<String>,
@@ -258,9 +262,11 @@ fn questions() -> impl Strategy<Value = Questions> {
         words(),
         proptest::option::weighted(0.3, id("a", 4)),
         filter(),
+        deal_filter(),
         1..9_u32,
     )
-        .prop_map(|(only, name, account, filter, limit)| Questions {
+        .prop_map(|(only, name, account, filter, deals, limit)| Questions {
+            deals,
             only,
             name,
             account,
@@ -283,9 +289,17 @@ async fn claims(stores: &Stores) -> Vec<Claim> {
 }
 
 /// Applies the same pages as three pulls per connection, some weeks apart.
-async fn fill(stores: &Stores, clock: &ManualClock, pages: &[(u8, Rows)]) -> Vec<String> {
+async fn fill(
+    stores: &Stores,
+    clock: &ManualClock,
+    pages: &[(u8, Rows)],
+    decided: &[(u8, Decided)],
+) -> Vec<String> {
     let mut told = Vec::new();
     for (claim, number) in claims(stores).await.iter().zip(0..2_u8) {
+        let ours = decided.iter().filter(|(of, _)| *of == number);
+        let ours: Vec<_> = ours.map(|(_, decided)| decided.clone()).collect();
+        told.push(show(&stores.deals.apply(claim, &ours).await.unwrap()));
         let of_it: Vec<_> = pages.iter().filter(|(to, _)| *to == number).collect();
         let (first, others) = of_it.split_at(of_it.len() / 3);
         let (second, third) = others.split_at(others.len() / 2);
@@ -325,7 +339,7 @@ fn show(value: &impl Debug) -> String {
 
 /// Everything that a store answers to the questions, page after page.
 async fn ask(stores: &Stores, questions: &Questions) -> Vec<String> {
-    let Questions { only, name, account, filter, limit } = questions;
+    let Questions { deals, only, name, account, filter, limit } = questions;
     let scope = match only {
         Some(number) => Scope::connection(workspace(), connection(*number)),
         None => Scope::workspace(workspace()),
@@ -397,6 +411,21 @@ async fn ask(stores: &Stores, questions: &Questions) -> Vec<String> {
             }
         }
     }
+    for sort in
+        [OpportunitySort::Name, OpportunitySort::CloseDate, OpportunitySort::ValueDescending]
+    {
+        let mut query = DealQuery::new(scope.clone());
+        (query.filter, query.sort, query.page.limit) = (deals.clone(), sort, *limit);
+        loop {
+            let page = stores.deals.find(&query).await.unwrap();
+            told.push(show(&page));
+            query.page.cursor = page.next;
+            if query.page.cursor.is_none() {
+                break;
+            }
+        }
+    }
+    told.push(show(&stores.deals.list(&scope, None, *limit).await.unwrap()));
     for by in [GroupBy::Month, GroupBy::Owner, GroupBy::Stage] {
         let mut groups = GroupsQuery::new(scope.clone(), by);
         groups.filter = filter.clone();
@@ -443,6 +472,7 @@ proptest! {
     #[test]
     fn oll_1_sqlite_answers_as_the_memory_store_does(
         pages in proptest::collection::vec((0..2_u8, rows()), 0..14),
+        decided in decisions(),
         questions in proptest::collection::vec(questions(), 6),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -453,8 +483,8 @@ proptest! {
             let sqlite = SqliteStore::in_memory(Arc::clone(&theirs) as _).unwrap();
             let sqlite = Stores::all(Arc::new(sqlite));
             prop_assert_eq!(
-                fill(&memory, &ours, &pages).await,
-                fill(&sqlite, &theirs, &pages).await
+                fill(&memory, &ours, &pages, &decided).await,
+                fill(&sqlite, &theirs, &pages, &decided).await
             );
             for questions in &questions {
                 prop_assert_eq!(ask(&memory, questions).await, ask(&sqlite, questions).await);

@@ -3,12 +3,18 @@
 use rusqlite::{OptionalExtension, Transaction, params_from_iter};
 use time::OffsetDateTime;
 
-use crate::model::{Deal, DealChangeKind, DealId, Decided, Decision, Skipped};
+use crate::model::query::DealStanding;
+use crate::model::{Deal, DealChangeKind, DealId, Decided, Decision, Skipped, StageId};
+use crate::rules::NameKey;
 use crate::storage::Applied;
+use crate::storage::fallback::amount;
 use crate::storage::steps::{Listing, Standing, apply_decision};
-use crate::store::sqlite::codec::{Owner, counter, json, maybe_text, text, time, uuid};
+use crate::store::sqlite::codec::{
+    Owner, counter, json, maybe_amount, maybe_date, maybe_text, owned_text, text, time, uuid,
+};
 use crate::store::sqlite::deals::{SKIPPED, held, read_skipped};
 use crate::store::sqlite::trouble::Trouble;
+use crate::store::sqlite::words::Word;
 
 /// One decision on its way into the tables.
 pub(crate) struct Step<'a> {
@@ -64,24 +70,42 @@ impl Step<'_> {
             .transpose()
     }
 
-    /// Writes a new or changed deal.
+    /// Writes a new or changed deal, with what deals are found and sorted by in columns of its own.
     fn put(&self, deal: &Deal) -> Result<(), Trouble> {
+        let details = &deal.details;
+        let account = details.account.as_ref().map(|account| account.id.as_str());
+        let stage = details.stage.as_ref().and_then(|at| at.stage.as_ref()).map(StageId::as_str);
+        let code = details.value.as_ref().map(|value| value.currency.as_str());
         self.tx
             .prepare_cached(
                 "INSERT INTO deals (workspace, connection, id, opportunity, details, state, \
-                     revision, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) \
+                     revision, created_at, updated_at, name_key, owner, standing, account, stage, \
+                     currency, value, close_date) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
                  ON CONFLICT (workspace, connection, id) DO UPDATE SET \
                      details = excluded.details, state = excluded.state, \
-                     revision = excluded.revision, updated_at = excluded.updated_at",
+                     revision = excluded.revision, updated_at = excluded.updated_at, \
+                     name_key = excluded.name_key, owner = excluded.owner, \
+                     standing = excluded.standing, account = excluded.account, \
+                     stage = excluded.stage, currency = excluded.currency, \
+                     value = excluded.value, close_date = excluded.close_date",
             )?
             .execute(params_from_iter(self.owner.with([
                 uuid(deal.id.as_uuid()),
                 text(deal.opportunity.as_str()),
-                json(&deal.details)?,
+                json(details)?,
                 json(&deal.state)?,
                 counter(deal.revision),
                 time(deal.created_at),
                 time(deal.updated_at),
+                owned_text(NameKey::new(&details.name).folded().to_owned()),
+                text(details.owner.member.as_str()),
+                text(DealStanding::of(&deal.state).as_word()),
+                maybe_text(account),
+                maybe_text(stage),
+                maybe_text(code),
+                maybe_amount(amount(deal)),
+                maybe_date(details.close_date),
             ])))?;
         Ok(())
     }

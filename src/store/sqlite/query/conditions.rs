@@ -7,8 +7,8 @@ use std::cmp::Reverse;
 
 use time::OffsetDateTime;
 
+use crate::model::ConnectionId;
 use crate::model::query::Scope;
-use crate::model::{ConnectionId, RecordId};
 use crate::rules::NameWords;
 use crate::storage::fallback::SortKey;
 use crate::store::sqlite::codec::{NULL, Put, Values, amount, date, owned_text, text, uuid};
@@ -16,8 +16,8 @@ use crate::store::sqlite::codec::{NULL, Put, Values, amount, date, owned_text, t
 /// Conditions on the rows of a table that goes by the name `r`, all of which must hold.
 #[derive(Clone, Debug)]
 pub(crate) struct Conditions<'a> {
-    /// Which connections, as a list in brackets.
-    connections: String,
+    /// Which connections, as a list in brackets; `None` for whichever there are.
+    connections: Option<String>,
     /// What else must hold, each with ` AND ` in front.
     others: String,
     values: Values<'a>,
@@ -27,6 +27,8 @@ pub(crate) struct Conditions<'a> {
 /// Where an index would lead.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Leads {
+    /// Nowhere: most rows are meant, along an order that this names the index of.
+    Along(&'static str),
     /// Nowhere: most rows are meant.
     Nowhere,
     /// Nowhere either, and the stage of each is sought.
@@ -49,16 +51,16 @@ pub(crate) enum Order {
 
 /// A stretch of an order: where rows have the value that it goes by, or behind those, where they
 /// lack it. Each is read by itself, for only then an index leads to its start.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Stretch<'a> {
     /// The rows with a value, from after a place.
     Having(Option<Place<'a>>),
     /// The rows without, from after a row.
-    Lacking(Option<(ConnectionId, &'a RecordId)>),
+    Lacking(Option<(ConnectionId, Put<'a>)>),
 }
 
-/// The place of a row in an order.
-pub(crate) type Place<'a> = (&'a SortKey, ConnectionId, &'a RecordId);
+/// The place of a row in an order, its id as it stands in the table.
+pub(crate) type Place<'a> = (&'a SortKey, ConnectionId, Put<'a>);
 
 impl<'a> Stretch<'a> {
     /// The stretches behind a place, the first one first.
@@ -78,7 +80,7 @@ impl Order {
     }
 
     /// The order within a stretch.
-    pub(crate) fn sql(self, stretch: Stretch<'_>) -> String {
+    pub(crate) fn sql(self, stretch: &Stretch<'_>) -> String {
         match (self, stretch) {
             (_, Stretch::Lacking(_)) => "r.connection, r.id".to_owned(),
             (Self::Ascending(column), _) => format!("{column}, r.connection, r.id"),
@@ -97,7 +99,16 @@ impl<'a> Conditions<'a> {
         let mut values = vec![text(scope.workspace.as_str())];
         values.extend(connections.iter().map(|(connection, _)| uuid(connection.as_uuid())));
         let leads = if connections.is_empty() { Leads::ToNothing } else { Leads::Nowhere };
-        Self { connections: format!("({places})"), others: String::new(), values, leads }
+        let others = " AND r.gone_at IS NULL".to_owned();
+        Self { connections: Some(format!("({places})")), others, values, leads }
+    }
+
+    /// The rows in scope of a table that knows nothing of connections and of rows that are gone.
+    pub(crate) fn of(scope: &'a Scope) -> Self {
+        let mut values = vec![text(scope.workspace.as_str())];
+        values.extend(scope.connection.map(|connection| uuid(connection.as_uuid())));
+        let connections = scope.connection.map(|_| "(?)".to_owned());
+        Self { connections, others: String::new(), values, leads: Leads::Nowhere }
     }
 
     pub(crate) const fn leads(&self) -> Leads {
@@ -133,7 +144,7 @@ impl<'a> Conditions<'a> {
             Stretch::Lacking(None) => self.and(&format!("{column} IS NULL"), []),
             Stretch::Lacking(Some((connection, id))) => self.and(
                 &format!("{column} IS NULL AND (r.connection, r.id) > (?, ?)"),
-                [uuid(connection.as_uuid()), text(id.as_str())],
+                [uuid(connection.as_uuid()), id],
             ),
             Stretch::Having(Some((key, connection, id))) => {
                 let (beyond, key) = match order {
@@ -145,7 +156,7 @@ impl<'a> Conditions<'a> {
                     "{column} {beyond}= ? \
                          AND ({column} {beyond} ? OR (r.connection, r.id) > (?, ?))"
                 );
-                let place = [uuid(connection.as_uuid()), text(id.as_str())];
+                let place = [uuid(connection.as_uuid()), id];
                 self.and(&condition, [key.clone(), key].into_iter().chain(place));
             }
         }
@@ -157,19 +168,19 @@ impl<'a> Conditions<'a> {
         // The sign keeps the connections out of the choice of an index: one connection alone would
         // be taken for a constant, and an index that has the order asked for for one that lacks it.
         let sign = match self.leads {
-            Leads::Nowhere | Leads::ToDates | Leads::ToStages => "+",
+            Leads::Along(_) | Leads::Nowhere | Leads::ToDates | Leads::ToStages => "+",
             Leads::ToFew(_) | Leads::ToNothing => "",
         };
-        let Self { connections, others, .. } = self;
-        format!(
-            "r.workspace = ? AND {sign}r.connection IN {connections} AND r.gone_at IS NULL{others}"
-        )
+        let connections = self.connections.as_ref();
+        let connections =
+            connections.map(|connections| format!(" AND {sign}r.connection IN {connections}"));
+        format!("r.workspace = ?{}{}", connections.unwrap_or_default(), self.others)
     }
 
-    /// What to say behind the table's name, when few rows are meant.
+    /// What to say behind the table's name.
     pub(crate) const fn index(&self) -> &'static str {
         match self.leads {
-            Leads::ToFew(index) => index,
+            Leads::Along(index) | Leads::ToFew(index) => index,
             Leads::Nowhere | Leads::ToDates | Leads::ToNothing | Leads::ToStages => "",
         }
     }

@@ -5,14 +5,15 @@ use time::macros::date;
 use uuid::Uuid;
 
 use super::conditions::{Conditions, Leads, Order, Stretch};
-use super::{filter, reading};
-use crate::model::query::{OpportunityFilter, Scope};
+use super::{Reading, filter};
+use crate::model::query::{DealQuery, DealStanding, OpportunityFilter, OpportunitySort, Scope};
 use crate::model::{
-    Account, AccountId, ConnectionId, Contact, Opportunity, OpportunityStatus, RecordId, StageId,
+    Account, AccountId, ConnectionId, Contact, MemberId, Opportunity, OpportunityStatus, StageId,
     User, UserId, WorkspaceId,
 };
 use crate::storage::fallback::SortKey;
 use crate::store::sqlite::codec::{integer, text};
+use crate::store::sqlite::deals::find;
 use crate::store::sqlite::mirror::rows::Mirrored;
 use crate::store::sqlite::schema::open_memory;
 
@@ -42,20 +43,26 @@ impl Plans {
     }
 
     /// The plan for each stretch, from the beginning and from the middle.
-    fn of<R: Mirrored>(&self, conditions: &Conditions<'_>, order: Order) -> Vec<String> {
+    fn of<R>(
+        &self,
+        reading: &Reading<R>,
+        conditions: &Conditions<'_>,
+        order: Order,
+    ) -> Vec<String> {
         let key = match order {
             Order::Ascending("r.close_date") => SortKey::date(Some(date!(2026 - 01 - 01))),
             Order::Ascending(_) => SortKey::name(Some("contoso")),
             Order::Descending(_) => SortKey::value_descending(Some("1".parse().unwrap())),
         };
-        let (connection, id) = (ConnectionId::new(Uuid::nil()), RecordId::new("x").unwrap());
+        let (connection, id) = (ConnectionId::new(Uuid::nil()), || text("x"));
         let places =
-            [None, Some((&key, connection, &id)), Some((&SortKey::Absent, connection, &id))];
+            [None, Some((&key, connection, id())), Some((&SortKey::Absent, connection, id()))];
         let mut plans = Vec::new();
         for stretch in places.into_iter().flat_map(Stretch::after) {
             let mut conditions = conditions.clone();
-            conditions.in_stretch(order, stretch);
-            let sql = format!("EXPLAIN QUERY PLAN {}", reading::<R>(&conditions, order, stretch));
+            conditions.in_stretch(order, stretch.clone());
+            let sql = reading.sql(&conditions, order, &stretch);
+            let sql = format!("EXPLAIN QUERY PLAN {sql}");
             let mut statement = self.database.prepare(&sql).unwrap();
             let values = params_from_iter(conditions.values_and(integer(5)));
             let steps = statement.query_map(values, |row| row.get::<_, String>(3)).unwrap();
@@ -67,7 +74,18 @@ impl Plans {
     /// Every page is read along an index that has the order.
     #[track_caller]
     fn walks<R: Mirrored>(&self, conditions: &Conditions<'_>, order: Order, index: &str) {
-        for plan in self.of::<R>(conditions, order) {
+        self.walks_in(&Reading::<R>::mirrored(), conditions, order, index);
+    }
+
+    #[track_caller]
+    fn walks_in<R>(
+        &self,
+        reading: &Reading<R>,
+        conditions: &Conditions<'_>,
+        order: Order,
+        index: &str,
+    ) {
+        for plan in self.of(reading, conditions, order) {
             assert!(plan.contains(&format!("USING INDEX {index} (workspace=?")), "{plan}");
             assert!(!plan.contains("B-TREE") && !plan.contains("SCAN r"), "{plan}");
         }
@@ -76,7 +94,7 @@ impl Plans {
     /// Every page is found by an index that leads to few rows.
     #[track_caller]
     fn seeks<R: Mirrored>(&self, conditions: &Conditions<'_>, order: Order, step: &str) {
-        for plan in self.of::<R>(conditions, order) {
+        for plan in self.of(&Reading::<R>::mirrored(), conditions, order) {
             assert!(plan.starts_with(&format!("SEARCH r USING {step}")), "{plan}");
         }
     }
@@ -153,6 +171,31 @@ fn oll_1_a_selective_question_goes_by_the_index_of_what_it_asks_for() {
                 let conditions = ours.filtered(&filter);
                 theirs.seeks::<Opportunity>(&conditions, order, step);
             }
+        }
+    }
+}
+
+#[test]
+fn oll_1_deals_are_read_along_their_indexes() {
+    let plans = Plans::new(0);
+    let workspace = || WorkspaceId::new("acme").unwrap();
+    let connection = ConnectionId::new(Uuid::nil());
+    for scope in [Scope::workspace(workspace()), Scope::connection(workspace(), connection)] {
+        let mut question = DealQuery::new(scope);
+        let reading = find::reading();
+        let walks = |question: &DealQuery, index: &str| {
+            let conditions = find::conditions(question);
+            plans.walks_in(&reading, &conditions, find::order(question.sort), index);
+        };
+        walks(&question, "deals_by_name");
+        question.filter.standing = Some(DealStanding::Live);
+        question.sort = OpportunitySort::CloseDate;
+        walks(&question, "deals_by_close");
+        question.sort = OpportunitySort::ValueDescending;
+        walks(&question, "deals_by_value");
+        question.filter.owner = MemberId::new("ada").ok();
+        for plan in plans.of(&reading, &find::conditions(&question), find::order(question.sort)) {
+            assert!(plan.starts_with("SEARCH r USING INDEX deals_by_owner (workspace=?"), "{plan}");
         }
     }
 }

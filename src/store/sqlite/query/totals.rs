@@ -43,7 +43,7 @@ pub(crate) fn read_groups(
         Some(GroupBy::Stage) => STAGE,
     };
     let index = match (conditions.leads(), by) {
-        (Leads::ToFew(_) | Leads::ToNothing, _) => conditions.index(),
+        (Leads::Along(_) | Leads::ToFew(_) | Leads::ToNothing, _) => conditions.index(),
         // The stages are found in the order of ids, without which each would be sought at random.
         (Leads::ToStages, _) | (Leads::Nowhere, Some(GroupBy::Stage)) => {
             "INDEXED BY sqlite_autoindex_opportunities_1"

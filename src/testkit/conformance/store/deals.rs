@@ -118,7 +118,7 @@ pub async fn dea_7_creating_twice_makes_one_deal(store: &StoreUnderTest) {
     let first = site.deal("o1").await;
     store.advance(10);
     site.apply(&claim, "o1", Decision::Create(details("A"))).await;
-    let deals = store.stores.deals.list(&site.workspace, site.connection, None, 10).await.unwrap();
+    let deals = store.stores.deals.list(&site.scope(), None, 10).await.unwrap();
     assert_eq!(deals, [first]);
     assert_eq!(site.history().await, ["created"]);
 }
@@ -373,7 +373,7 @@ pub async fn deals_come_in_pages_in_the_order_of_their_ids(store: &StoreUnderTes
     let (mut after, mut found) = (None, Vec::new());
     for count in [3, 3, 1, 0] {
         let deals = &store.stores.deals;
-        let page = deals.list(&site.workspace, site.connection, after, 3).await.unwrap();
+        let page = deals.list(&site.scope(), after, 3).await.unwrap();
         assert_eq!(page.len(), count);
         after = page.last().map(|deal| deal.id).or(after);
         found.extend(page.into_iter().map(|deal| deal.id));
@@ -415,8 +415,7 @@ async fn keep_apart(store: &StoreUnderTest, one: (&str, u128), other: (&str, u12
     other.apply(of(&other), "o1", Decision::Create(details("B"))).await;
     assert_ne!(one.deal_id("o1"), other.deal_id("o1"));
     for (site, name) in [(&one, "A"), (&other, "B")] {
-        let deals = store.stores.deals.list(&site.workspace, site.connection, None, 10);
-        let deals = deals.await.unwrap();
+        let deals = store.stores.deals.list(&site.scope(), None, 10).await.unwrap();
         let names: Vec<_> = deals.iter().map(|deal| deal.details.name.as_str()).collect();
         assert_eq!(names, [name]);
     }
