@@ -18,16 +18,20 @@ use clap::Parser;
 use fluint_crm::connector::Tokens;
 use fluint_crm::host::{SealingKey, StaticKeys};
 use fluint_crm::model::query::{
-    AccountQuery, ContactQuery, GroupBy, GroupsQuery, OpportunityQuery, OpportunitySort, Scope,
-    TotalsQuery,
+    AccountQuery, ContactQuery, DealQuery, DealStanding, GroupBy, GroupsQuery, OpportunityQuery,
+    OpportunitySort, QueryCursor, Scope, TotalsQuery,
 };
-use fluint_crm::model::{EmailAddress, Member, MemberId, OpportunityStatus, WorkspaceId};
+use fluint_crm::model::{
+    ConnectionId, EmailAddress, Member, MemberId, OpportunityStatus, WorkspaceId,
+};
 use fluint_crm::storage::Stores;
 use fluint_crm::store::SqliteStore;
 use fluint_crm::{Budget, ConnectRequest, Crm, SystemClock};
 use time::macros::date;
 
-use crate::org::{KIND, MadeUp, Size, account_id, account_name, person};
+use crate::org::{
+    KIND, MadeUp, Size, account_id, account_name, person, rare_stage, seller, stage_id,
+};
 
 /// Measures questions.
 #[derive(Parser, Debug)]
@@ -36,7 +40,7 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     opportunities: u64,
 
-    /// How often each question is asked.
+    /// How often each question is asked; 0 for the first sync alone.
     #[arg(long, value_name = "K", default_value_t = 200)]
     asked: usize,
 
@@ -67,8 +71,11 @@ async fn main() -> Result<()> {
     let connection = crm.connect_with_tokens(request, tokens).await?.id;
     let start = Instant::now();
     crm.run_due(&Budget::default()).await?;
-    println!("first pull: {:.1?}", start.elapsed());
-    let site = Site { crm, scope: Scope::workspace(workspace), size };
+    println!("first sync: {:.1?}", start.elapsed());
+    if options.asked == 0 {
+        return Ok(());
+    }
+    let site = Site { crm, scope: Scope::workspace(workspace), connection, size };
     println!("at rest");
     site.ask(options.asked).await?;
     println!("while a pull of everything is writing");
@@ -97,12 +104,27 @@ async fn main() -> Result<()> {
 struct Site {
     crm: Crm,
     scope: Scope,
+    connection: ConnectionId,
     size: Size,
 }
 
 impl Site {
+    /// Where the last page of all accounts begins.
+    async fn last_page(&self) -> Result<Option<QueryCursor>> {
+        let mut question = AccountQuery::new(self.scope.clone());
+        question.page.limit = 200;
+        loop {
+            let next = self.crm.query().accounts(&question).await?.next;
+            if next.is_none() {
+                return Ok(question.page.cursor);
+            }
+            question.page.cursor = next;
+        }
+    }
+
     async fn ask(&self, times: usize) -> Result<()> {
         let query = self.crm.query();
+        let last_page = self.last_page().await?;
         let number = |at: usize| (at as u64 * 7_919) % self.size.accounts;
         let name = |at: usize| account_name(number(at));
         let id = |at: usize| account_id(number(at)).ok();
@@ -117,6 +139,12 @@ impl Site {
             let mut typo = name(at);
             typo.remove(typo.floor_char_boundary(typo.len() / 2));
             Ok(query.nearest_accounts(&self.scope, &typo, 50).await?.rows.len())
+        })
+        .await?;
+        measure("contacts nearest to a name with a typo", times, async |at| {
+            let mut typo = person(number(at));
+            typo.remove(typo.floor_char_boundary(typo.len() / 2));
+            Ok(query.nearest_contacts(&self.scope, &typo, 50).await?.rows.len())
         })
         .await?;
         measure("contacts by the words of a name", times, async |at| {
@@ -137,6 +165,73 @@ impl Site {
             question.filter.status = Some(OpportunityStatus::Open);
             question.sort = OpportunitySort::CloseDate;
             Ok(query.opportunities(&question).await?.rows.len())
+        })
+        .await?;
+        for (what, sort) in [
+            ("open opportunities of an owner, to close", OpportunitySort::CloseDate),
+            ("open opportunities of an owner, by name", OpportunitySort::Name),
+            ("open opportunities of an owner, by value", OpportunitySort::ValueDescending),
+        ] {
+            measure(what, times, async |at| {
+                let mut question = OpportunityQuery::new(self.scope.clone());
+                question.filter.owners = vec![(self.connection, seller(at as u64)?)];
+                question.filter.status = Some(OpportunityStatus::Open);
+                question.sort = sort;
+                Ok(query.opportunities(&question).await?.rows.len())
+            })
+            .await?;
+        }
+        for (what, stage) in [
+            ("open opportunities at a common stage", false),
+            ("open opportunities at a rare stage", true),
+        ] {
+            measure(what, times, async |at| {
+                let mut question = OpportunityQuery::new(self.scope.clone());
+                let id = if stage { rare_stage()? } else { stage_id(at as u64)? };
+                question.filter.stages = vec![(self.connection, id)];
+                question.filter.status = Some(OpportunityStatus::Open);
+                question.sort = OpportunitySort::CloseDate;
+                Ok(query.opportunities(&question).await?.rows.len())
+            })
+            .await?;
+        }
+        measure("totals of an owner", times, async |at| {
+            let mut question = TotalsQuery::new(self.scope.clone());
+            question.filter.owners = vec![(self.connection, seller(at as u64)?)];
+            question.filter.status = Some(OpportunityStatus::Open);
+            Ok(usize::try_from(query.totals(&question).await?.count)?)
+        })
+        .await?;
+        measure("the last page of all accounts", times, async |_| {
+            let mut question = AccountQuery::new(self.scope.clone());
+            question.page.limit = 200;
+            question.page.cursor = last_page.clone();
+            Ok(query.accounts(&question).await?.rows.len())
+        })
+        .await?;
+        measure("an account by its id, of any connection", times, async |at| {
+            let mut question = AccountQuery::new(self.scope.clone());
+            question.id = id(at);
+            Ok(query.accounts(&question).await?.rows.len())
+        })
+        .await?;
+        for (what, sort) in [
+            ("first live deals to close", OpportunitySort::CloseDate),
+            ("first live deals by name", OpportunitySort::Name),
+            ("largest live deals", OpportunitySort::ValueDescending),
+        ] {
+            measure(what, times, async |_| {
+                let mut question = DealQuery::new(self.scope.clone());
+                question.filter.standing = Some(DealStanding::Live);
+                question.sort = sort;
+                Ok(self.crm.find_deals(&question).await?.rows.len())
+            })
+            .await?;
+        }
+        measure("deals of an account", times, async |at| {
+            let mut question = DealQuery::new(self.scope.clone());
+            question.filter.account = id(at);
+            Ok(self.crm.find_deals(&question).await?.rows.len())
         })
         .await?;
         for (what, sort) in [

@@ -12,9 +12,9 @@ use fluint_crm::connector::{
 };
 use fluint_crm::model::{
     Account, AccountId, Amount, AssignmentState, Connection, Contact, ContactId, CrmKind, Currency,
-    CurrencyCode, CurrencyId, CustomerRef, Identity, NoteDraft, NoteHandle, NoteKey, NoteWrite,
-    Opportunity, OpportunityId, OpportunityStatus, OrganisationId, OwnerRef, Record, RecordId,
-    RemoteNote, RowVersion, Stage, StageAssignment, StageId, Table, User, UserId,
+    CurrencyCode, CurrencyId, CustomerRef, EmailAddress, Identity, NoteDraft, NoteHandle, NoteKey,
+    NoteWrite, Opportunity, OpportunityId, OpportunityStatus, OrganisationId, OwnerRef, Record,
+    RecordId, RemoteNote, RowVersion, Stage, StageAssignment, StageId, Table, User, UserId,
 };
 use fluint_crm::walk::{Page, ResumeToken, TablePlan};
 use fluint_crm::{Error, Result};
@@ -277,7 +277,18 @@ impl CrmConnector for MadeUp {
     }
 
     fn users(&self, chain: &ChainRequest) -> PageStream<'_, User> {
-        self.read(chain, SELLERS, |number, _| Ok(User::new(UserId::new(guid(0, number))?)))
+        self.read(chain, SELLERS, |number, _| {
+            let mut user = User::new(seller(number)?);
+            user.name = Some(person(number * 31));
+            // One of them is a member: her opportunities become deals, and so do half of all.
+            let email = if number % 2 == 0 {
+                "ada@example.com".to_owned()
+            } else {
+                format!("u{number}@example.com")
+            };
+            user.email = EmailAddress::new(email).ok();
+            Ok(user)
+        })
     }
 
     fn accounts(&self, chain: &ChainRequest) -> PageStream<'_, Account> {
@@ -308,7 +319,7 @@ impl CrmConnector for MadeUp {
             let mut found = Opportunity::new(OpportunityId::new(guid(3, number))?);
             let what = word(&SECOND, number / 11);
             found.name = Some(format!("{what} for {}", word(&FIRST, number / 3)));
-            found.owner = Some(OwnerRef::User(UserId::new(guid(0, number % SELLERS))?));
+            found.owner = Some(OwnerRef::User(seller(number)?));
             found.status = match number % 5 {
                 0 => OpportunityStatus::Won,
                 _ => OpportunityStatus::Open,
@@ -325,8 +336,8 @@ impl CrmConnector for MadeUp {
     }
 
     fn stages(&self, chain: &ChainRequest) -> PageStream<'_, Stage> {
-        self.read(chain, STAGES, |number, _| {
-            let mut stage = Stage::new(stage_id(number)?);
+        self.read(chain, STAGES + 1, |number, _| {
+            let mut stage = Stage::new(StageId::new(guid(5, number))?);
             stage.name = Some(format!("Stage {number}"));
             Ok(stage)
         })
@@ -341,7 +352,8 @@ impl CrmConnector for MadeUp {
             let of = if has_ended { (number - opportunities) * 4 } else { number };
             let of = OpportunityId::new(guid(3, of))?;
             let moves = u64::try_from(version.as_i64()).unwrap_or(0);
-            let mut found = StageAssignment::new(id, of, stage_id(number + moves)?);
+            let at = if number % 1_000 == 7 { rare_stage()? } else { stage_id(number + moves)? };
+            let mut found = StageAssignment::new(id, of, at);
             if has_ended {
                 found.state = AssignmentState::Finished;
             }
@@ -432,8 +444,19 @@ impl CrmProvider for MadeUp {
     }
 }
 
-fn stage_id(number: u64) -> Result<StageId> {
+/// One of the stages that most opportunities are at.
+pub(crate) fn stage_id(number: u64) -> Result<StageId> {
     StageId::new(guid(5, number % STAGES))
+}
+
+/// The stage that one opportunity of a thousand is at.
+pub(crate) fn rare_stage() -> Result<StageId> {
+    StageId::new(guid(5, STAGES))
+}
+
+/// One of the users who own opportunities.
+pub(crate) fn seller(number: u64) -> Result<UserId> {
+    UserId::new(guid(0, number % SELLERS))
 }
 
 fn nothing() -> Error {

@@ -144,6 +144,9 @@ CREATE TABLE opportunities (
     -- The account and the contact that the opportunity belongs to by either of the above.
     of_account     TEXT,
     of_contact     TEXT,
+    -- Where it stands by the best source known: the stage of its newest process that runs, else of
+    -- the newest that has finished, else `record_stage`. Follows the assignments.
+    stage          TEXT,
     record_stage   TEXT,
     record_process TEXT,
     record_label   TEXT,
@@ -162,15 +165,15 @@ CREATE INDEX opportunities_by_name ON opportunities (workspace, name_key, connec
 -- With all that totals need, so that they read nothing else.
 CREATE INDEX opportunities_by_close ON opportunities
     (workspace, status, close_date, connection, id, currency, value, base_value, owner_kind, owner,
-    record_stage, gone_at)
+    stage, gone_at)
     WHERE gone_at IS NULL;
 CREATE INDEX opportunities_by_value ON opportunities
     (workspace, status, value DESC, connection, id)
     WHERE gone_at IS NULL;
 CREATE INDEX opportunities_by_owner ON opportunities (workspace, connection, owner)
     WHERE owner_kind = 'user' AND gone_at IS NULL;
-CREATE INDEX opportunities_by_record_stage ON opportunities (workspace, connection, record_stage)
-    WHERE record_stage IS NOT NULL AND gone_at IS NULL;
+CREATE INDEX opportunities_by_stage ON opportunities (workspace, connection, stage)
+    WHERE stage IS NOT NULL AND gone_at IS NULL;
 CREATE INDEX opportunities_by_account ON opportunities (workspace, connection, of_account)
     WHERE of_account IS NOT NULL;
 
@@ -212,10 +215,6 @@ CREATE TABLE stage_assignments (
 -- With all that says where an opportunity stands, the newest last.
 CREATE INDEX stage_assignments_by_opportunity ON stage_assignments
     (workspace, connection, opportunity, state, modified_at, since, id, stage, gone_at);
-
-CREATE INDEX stage_assignments_by_stage ON stage_assignments
-    (workspace, connection, stage, opportunity)
-    WHERE state IN ('active', 'finished') AND gone_at IS NULL;
 
 CREATE TABLE currencies (
     workspace     TEXT NOT NULL,
@@ -360,6 +359,7 @@ CREATE TABLE sweeps (
     PRIMARY KEY (workspace, connection, name)
 ) STRICT, WITHOUT ROWID;
 
+-- A rowid table for the same reason as the mirrored ones: ids of deals are as good as random.
 CREATE TABLE deals (
     workspace    TEXT NOT NULL,
     connection   BLOB NOT NULL,
@@ -380,7 +380,7 @@ CREATE TABLE deals (
     value        BLOB,
     close_date   TEXT,
     PRIMARY KEY (workspace, connection, id)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX deals_by_name ON deals (workspace, name_key, connection, id);
 CREATE INDEX deals_by_close ON deals (workspace, standing, close_date, connection, id);
 CREATE INDEX deals_by_value ON deals (workspace, standing, value DESC, connection, id);

@@ -24,6 +24,7 @@ mod finish;
 pub(crate) mod rows;
 mod runs;
 mod seen;
+mod standing;
 mod sweeps;
 
 /// What is kept of runs, beside the mirrored rows.

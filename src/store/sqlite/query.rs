@@ -31,8 +31,6 @@ mod filter;
 mod nearest;
 mod totals;
 
-pub(crate) use filter::STAGE;
-
 pub(crate) use conditions::{Conditions, Leads, Order};
 
 use conditions::Stretch;

@@ -42,6 +42,7 @@ pub mod due;
 pub mod feed;
 mod fixtures;
 pub mod found_deals;
+pub mod freshness;
 pub mod gates;
 pub mod mirror;
 pub mod opportunities;
@@ -240,6 +241,13 @@ macro_rules! store_conformance {
                 oll_1_a_changed_deal_is_found_as_it_is_now
                 oll_4_deals_are_found_in_their_scope
             );
+            $crate::store_conformance!(@role freshness, $store;
+                oll_1_as_of_lists_every_connection_in_scope
+                oll_1_as_of_is_the_last_finished_sync
+                oll_1_an_answer_is_as_of_the_oldest_sync
+                oll_1_what_was_disconnected_and_erased_is_not_waited_for
+                oll_1_without_a_connection_an_answer_is_empty
+            );
             $crate::store_conformance!(@role gates, $store;
                 syn_5_nobody_is_held_back_at_first
                 syn_5_a_throttle_holds_until_its_time
@@ -373,11 +381,6 @@ macro_rules! store_conformance {
                 a_scan_comes_in_pages_in_the_order_of_ids
                 a_scan_of_nothing_is_empty
                 rows_are_read_by_their_ids
-                oll_1_as_of_lists_every_connection_in_scope
-                oll_1_as_of_is_the_last_finished_sync
-                oll_1_an_answer_is_as_of_the_oldest_sync
-                oll_1_what_was_disconnected_and_erased_is_not_waited_for
-                oll_1_without_a_connection_an_answer_is_empty
                 oll_1_accounts_come_by_name
                 oll_1_every_word_must_be_found
                 oll_1_words_are_compared_without_case_beyond_ascii
@@ -463,6 +466,7 @@ mod tests {
             include_str!("store/due.rs"),
             include_str!("store/feed.rs"),
             include_str!("store/found_deals.rs"),
+            include_str!("store/freshness.rs"),
             include_str!("store/gates.rs"),
             include_str!("store/mirror.rs"),
             include_str!("store/opportunities.rs"),

@@ -19,7 +19,7 @@ use fluint_crm::model::{
     OpportunityId, OpportunityStatus, OwnerRef, ProcessId, ProcessRef, RecordId, RowVersion, Rows,
     RunId, Stage, StageAssignment, StageId, Table, TeamId, User, UserId,
 };
-use fluint_crm::storage::{Claim, Settled, Stores};
+use fluint_crm::storage::{Claim, Settled, Stores, SweepDecision};
 use fluint_crm::store::{MemoryStore, SqliteStore};
 use fluint_crm::testkit::ManualClock;
 use proptest::prelude::*;
@@ -327,6 +327,11 @@ async fn fill(
                 stores.mirror.settle(claim, run, &settled).await.unwrap();
             }
             stores.mirror.finish_run(claim, run).await.unwrap();
+            if part.len() % 2 == 1 {
+                let (of, undo) = (workspace(), SweepDecision::Undo);
+                let decided = stores.mirror.decide_sweep(&of, connection(number), run, undo).await;
+                told.push(show(&decided.map_err(|error| error.to_string())));
+            }
             clock.advance(time::Duration::days(20));
         }
     }

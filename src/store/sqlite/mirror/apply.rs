@@ -1,16 +1,18 @@
 //! Stores one page: rows, what was seen, and the cursor.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use rusqlite::{CachedStatement, OptionalExtension, Transaction, params_from_iter};
 use time::OffsetDateTime;
 
 use crate::error::Error;
-use crate::model::{RecordId, RowVersion, Rows, RunId};
+use crate::model::{OpportunityId, RecordId, RowVersion, Rows, RunId, Table};
 use crate::storage::{MirrorPage, PageWritten, PullPhase};
 use crate::store::sqlite::codec::{Columns, Owner, counter, integer, owned_text, text, uuid};
 use crate::store::sqlite::mirror::changes::{Recorder, Stands};
 use crate::store::sqlite::mirror::rows::{Mirrored, stored};
+use crate::store::sqlite::mirror::standing::{restage, restage_for};
 use crate::store::sqlite::mirror::{drift, runs};
 use crate::store::sqlite::trouble::Trouble;
 
@@ -119,31 +121,29 @@ fn put<R: Mirrored>(
     let mut written = PageWritten::default();
     for (id, row) in by_id(rows) {
         let held = held(&mut known, owner, &id)?;
-        let mut stands = Stands::new();
-        if let Some(recorder) = recorder {
-            let is_same = held.is_some_and(|held| held.version == row.version());
-            let before = match held {
-                Some(held) if held.is_gone || !is_same => stored(tx, owner, &id)?,
-                Some(_) | None => None,
-            };
+        let is_same = held.is_some_and(|held| held.version == row.version());
+        let is_news = held.is_none_or(|held| held.is_gone || !is_same);
+        // What is stored is read only where it is compared, or may let go of an opportunity.
+        let is_read = is_news && (recorder.is_some() || row.places().is_some());
+        let before: Option<R> =
+            if is_read && held.is_some() { stored(tx, owner, &id)? } else { None };
+        if let Some(recorder) = recorder.filter(|_| is_news) {
             match held {
-                Some(held) if !held.is_gone && is_same => {}
                 Some(held) if !held.is_gone => recorder.came(before.as_ref(), row)?,
                 // To whom it was gone, it is new.
                 Some(_) if is_same => recorder.came(None, before.as_ref().unwrap_or(row))?,
                 Some(_) | None => recorder.came(None, row)?,
             }
-            if held.is_none_or(|held| held.is_gone || !is_same) {
-                stands = recorder.stands([before.as_ref(), Some(row)])?;
-            }
         }
+        let rows = [before.as_ref(), Some(row).filter(|_| is_news)];
+        let moving = Moving::begin(recorder, rows)?;
         match held {
             Some(held) if held.version == row.version() => {
                 written.unchanged += 1;
                 if held.is_missing || held.is_gone {
                     reappear.execute(params_from_iter(owner.with([text(id.as_str())])))?;
                 }
-                follow(recorder, stands)?;
+                moving.end(tx, owner, recorder)?;
                 continue;
             }
             Some(_) => written.updated += 1,
@@ -152,15 +152,44 @@ fn put<R: Mirrored>(
         let mut values = owner.with([text(id.as_str()), integer(row.version().as_i64())]);
         values.reserve(R::COLUMNS.len());
         row.bind(&mut values)?;
+        row.bind_derived(tx, owner, &mut values)?;
         write.execute(params_from_iter(values))?;
-        follow(recorder, stands)?;
+        moving.end(tx, owner, recorder)?;
     }
     Ok(written)
 }
 
-/// Records where opportunities stand after a row was written.
-fn follow(recorder: Option<&Recorder<'_>>, stands: Stands) -> Result<(), Trouble> {
-    recorder.map_or(Ok(()), |recorder| recorder.moved(stands))
+/// Opportunities that a row moves.
+struct Moving {
+    ids: BTreeSet<OpportunityId>,
+    /// Where they stood, for what is told.
+    stands: Stands,
+}
+
+impl Moving {
+    /// Notes whom the row has a say in, as it is stored and as it comes, before it is written.
+    fn begin<R: Mirrored>(
+        recorder: Option<&Recorder<'_>>,
+        rows: [Option<&R>; 2],
+    ) -> Result<Self, Trouble> {
+        let ids: BTreeSet<_> = rows.into_iter().flatten().filter_map(R::places).cloned().collect();
+        let stands = match recorder {
+            Some(recorder) => recorder.stands(&ids)?,
+            None => Stands::new(),
+        };
+        Ok(Self { ids, stands })
+    }
+
+    /// Writes where they stand now that it is written.
+    fn end(
+        self,
+        tx: &Transaction<'_>,
+        owner: &Owner,
+        recorder: Option<&Recorder<'_>>,
+    ) -> Result<(), Trouble> {
+        self.ids.iter().try_for_each(|id| restage(tx, owner, id))?;
+        recorder.map_or(Ok(()), |recorder| recorder.moved(self.stands))
+    }
 }
 
 /// The rows in the order of their ids, which is that of the index: the same page of it is then
@@ -193,9 +222,10 @@ fn held(
 
 /// Inserts a row, or replaces the one with its id; it is missing no more.
 fn upsert<R: Mirrored>() -> String {
-    let columns = R::COLUMNS.join(", ");
-    let places = vec!["?"; R::COLUMNS.len() + 4].join(", ");
-    let new: Vec<_> = R::COLUMNS.iter().map(|name| format!("{name} = excluded.{name}")).collect();
+    let columns = [R::COLUMNS, R::DERIVED].concat();
+    let places = vec!["?"; columns.len() + 4].join(", ");
+    let new: Vec<_> = columns.iter().map(|name| format!("{name} = excluded.{name}")).collect();
+    let columns = columns.join(", ");
     format!(
         "INSERT INTO {} (workspace, connection, id, version, {columns}) VALUES ({places}) \
          ON CONFLICT DO UPDATE SET version = excluded.version, missing_since = NULL, \
@@ -217,7 +247,10 @@ fn reappear(table: &str) -> String {
 fn see(tx: &Transaction<'_>, owner: &Owner, page: &MirrorPage) -> Result<(), Trouble> {
     let mut statement = tx.prepare_cached(&reappear(page.rows.table().as_str()))?;
     for id in &page.also_seen {
-        statement.execute(params_from_iter(owner.with([text(id.as_str())])))?;
+        let marks = statement.execute(params_from_iter(owner.with([text(id.as_str())])))?;
+        if marks > 0 && page.rows.table() == Table::StageAssignments {
+            restage_for(tx, owner, id)?;
+        }
     }
     Ok(())
 }

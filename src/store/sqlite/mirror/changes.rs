@@ -17,7 +17,6 @@ use crate::store::sqlite::codec::{
 };
 use crate::store::sqlite::mirror::rows::Mirrored;
 use crate::store::sqlite::mirror::runs;
-use crate::store::sqlite::query::STAGE;
 use crate::store::sqlite::trouble::Trouble;
 
 /// Records what a run finds changed about the rows of a table.
@@ -79,10 +78,9 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Where the opportunities stand that rows have a say in, before they are written.
-    pub(crate) fn stands<R: Mirrored>(&self, rows: [Option<&R>; 2]) -> Result<Stands, Trouble> {
-        let of: BTreeSet<_> = rows.into_iter().flatten().filter_map(R::places).collect();
-        of.into_iter().map(|id| Ok((id.clone(), self.stand(id)?))).collect()
+    /// Where opportunities stand before rows are written that have a say in it.
+    pub(crate) fn stands(&self, of: &BTreeSet<OpportunityId>) -> Result<Stands, Trouble> {
+        of.iter().map(|id| Ok((id.clone(), self.stand(id)?))).collect()
     }
 
     /// Records where they stand now that the rows are written.
@@ -98,10 +96,10 @@ impl<'a> Recorder<'a> {
 
     fn stand(&self, id: &OpportunityId) -> Result<Option<Stand>, Trouble> {
         self.tx
-            .prepare_cached(&format!(
-                "SELECT r.name, r.of_account, {STAGE} FROM opportunities r \
-                 WHERE r.workspace = ? AND r.connection = ? AND r.id = ?"
-            ))?
+            .prepare_cached(
+                "SELECT name, of_account, stage FROM opportunities \
+                 WHERE workspace = ? AND connection = ? AND id = ?",
+            )?
             .query_row(params_from_iter(self.owner.with([text(id.as_str())])), |row| {
                 let mut columns = Columns::of(row);
                 let mut read = || {

@@ -22,6 +22,19 @@ pub(crate) trait Mirrored: Record + Tracked {
     /// The table's own columns: what is bound and read, in this order.
     const COLUMNS: &'static [&'static str];
 
+    /// Columns behind those, which are written and never read into a row.
+    const DERIVED: &'static [&'static str] = &[];
+
+    /// Adds the values of the derived columns.
+    fn bind_derived<'a>(
+        &'a self,
+        _tx: &Transaction<'_>,
+        _owner: &Owner,
+        _values: &mut Values<'a>,
+    ) -> Result<(), Trouble> {
+        Ok(())
+    }
+
     /// Adds the values of the table's own columns.
     fn bind<'a>(&'a self, values: &mut Values<'a>) -> Result<(), Trouble>;
 

@@ -12,6 +12,7 @@ use crate::store::sqlite::codec::{
 };
 use crate::store::sqlite::mirror::changes::Recorder;
 use crate::store::sqlite::mirror::rows::stored;
+use crate::store::sqlite::mirror::standing::restage_for;
 use crate::store::sqlite::mirror::{apply, changes, runs};
 use crate::store::sqlite::trouble::Trouble;
 
@@ -58,6 +59,9 @@ pub(crate) fn settle(
     for id in &settled.gone {
         let values = owner.with([text(id.as_str()), time(now), uuid(run.as_uuid())]);
         let is_marked = mark.execute(params_from_iter(values))? > 0;
+        if is_marked && settled.found.table() == Table::StageAssignments {
+            restage_for(tx, owner, id)?;
+        }
         if let Some(recorder) = recorder.as_ref().filter(|_| is_marked) {
             match settled.found.table() {
                 Table::Accounts => recorder.went(stored::<Account>(tx, owner, id)?.as_ref())?,
@@ -159,6 +163,14 @@ fn put_back(
     now: OffsetDateTime,
 ) -> Result<u64, Trouble> {
     changes::take_back_gone(tx, owner, run)?;
+    let mut assignments = tx.prepare_cached(
+        "SELECT id FROM stage_assignments INDEXED BY stage_assignments_marked \
+         WHERE workspace = ? AND connection = ? \
+             AND (missing_since IS NOT NULL OR gone_at IS NOT NULL) \
+             AND swept_by = ? AND gone_at IS NOT NULL",
+    )?;
+    let swept = params_from_iter(owner.with([uuid(run.as_uuid())]));
+    let swept: Vec<RecordId> = collect(assignments.query(swept)?, |row| Columns::of(row).id())?;
     let mut rows = 0;
     for table in Table::ALL {
         rows += tx
@@ -170,6 +182,7 @@ fn put_back(
             .execute(params_from_iter(owner.with([uuid(run.as_uuid()), time(now)])))?
             as u64;
     }
+    swept.iter().try_for_each(|id| restage_for(tx, owner, id))?;
     Ok(rows)
 }
 

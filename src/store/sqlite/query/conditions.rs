@@ -31,10 +31,6 @@ pub(crate) enum Leads {
     Along(&'static str),
     /// Nowhere: most rows are meant.
     Nowhere,
-    /// Nowhere either, and the stage of each is sought.
-    ToStages,
-    /// To the rows of some days.
-    ToDates,
     /// To few rows, by what this says behind the table's name.
     ToFew(&'static str),
     /// To no rows at all.
@@ -168,7 +164,7 @@ impl<'a> Conditions<'a> {
         // The sign keeps the connections out of the choice of an index: one connection alone would
         // be taken for a constant, and an index that has the order asked for for one that lacks it.
         let sign = match self.leads {
-            Leads::Along(_) | Leads::Nowhere | Leads::ToDates | Leads::ToStages => "+",
+            Leads::Along(_) | Leads::Nowhere => "+",
             Leads::ToFew(_) | Leads::ToNothing => "",
         };
         let connections = self.connections.as_ref();
@@ -181,7 +177,7 @@ impl<'a> Conditions<'a> {
     pub(crate) const fn index(&self) -> &'static str {
         match self.leads {
             Leads::Along(index) | Leads::ToFew(index) => index,
-            Leads::Nowhere | Leads::ToDates | Leads::ToNothing | Leads::ToStages => "",
+            Leads::Nowhere | Leads::ToNothing => "",
         }
     }
 

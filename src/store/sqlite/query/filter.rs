@@ -31,23 +31,19 @@ pub(super) fn add<'a>(
     if let Some(owners) = Pairs::of(filter.owners.iter().map(|(at, id)| (*at, id.as_str()))) {
         conditions.and("r.owner_kind = 'user'", []);
         conditions.and(&owners.are("r.owner"), owners.values());
-        if is_few(tx, &owners.owned(), [owners.in_workspace(scope)])? {
+        if conditions.leads() == Leads::Nowhere
+            && is_few(tx, &owners.owned(), owners.in_workspace(scope))?
+        {
             conditions.lead(Leads::ToFew("INDEXED BY opportunities_by_owner"));
         }
     }
     if let Some(stages) = Pairs::of(filter.stages.iter().map(|(at, id)| (*at, id.as_str()))) {
-        let values = || [stages.in_workspace(scope), stages.in_workspace(scope)];
-        if conditions.leads() == Leads::Nowhere && is_few(tx, &stages.staged(), values())? {
-            let rows = format!("r.rowid IN ({})", stages.staged());
-            conditions.and(&rows, values().into_iter().flatten());
-            conditions.lead(Leads::ToFew("NOT INDEXED"));
+        conditions.and(&stages.are("r.stage"), stages.values());
+        if conditions.leads() == Leads::Nowhere
+            && is_few(tx, &stages.staged(), stages.in_workspace(scope))?
+        {
+            conditions.lead(Leads::ToFew("INDEXED BY opportunities_by_stage"));
         }
-        let at = format!("(r.connection, {STAGE}) IN {}", stages.list());
-        conditions.and(&at, stages.pairs());
-        conditions.lead(Leads::ToStages);
-    }
-    if (filter.close_from.is_some() || filter.close_before.is_some()) && filter.status.is_some() {
-        conditions.lead(Leads::ToDates);
     }
     Ok(())
 }
@@ -81,16 +77,10 @@ fn plain<'a>(conditions: &mut Conditions<'a>, filter: &'a OpportunityFilter) {
 }
 
 /// Whether a query finds few rows; counts no further than that.
-fn is_few<'a>(
-    tx: &Transaction<'_>,
-    query: &str,
-    values: impl IntoIterator<Item = Values<'a>>,
-) -> Result<bool, Trouble> {
-    let mut statement = tx.prepare_cached(&format!(
-        "SELECT count(*) FROM (SELECT 1 FROM ({query}) LIMIT {FEW} + 1)"
-    ))?;
-    let values = params_from_iter(values.into_iter().flatten());
-    let count: i64 = statement.query_row(values, |row| row.get(0))?;
+fn is_few(tx: &Transaction<'_>, query: &str, values: Values<'_>) -> Result<bool, Trouble> {
+    let counting = format!("SELECT count(*) FROM ({query} LIMIT {FEW} + 1)");
+    let mut statement = tx.prepare_cached(&counting)?;
+    let count: i64 = statement.query_row(params_from_iter(values), |row| row.get(0))?;
     Ok(count <= FEW)
 }
 
@@ -155,25 +145,17 @@ impl<'a> Pairs<'a> {
     fn owned(&self) -> String {
         let split = self.split("o.connection", "o.owner");
         format!(
-            "SELECT o.rowid FROM opportunities o INDEXED BY opportunities_by_owner \
+            "SELECT 1 FROM opportunities o INDEXED BY opportunities_by_owner \
              WHERE o.workspace = ? AND {split} AND o.owner_kind = 'user' AND o.gone_at IS NULL"
         )
     }
 
-    /// A query for the opportunities that one source or the other says to be at these stages.
+    /// A query for the opportunities at these stages.
     fn staged(&self) -> String {
-        let assigned = self.split("t.connection", "t.stage");
-        let recorded = self.split("o.connection", "o.record_stage");
+        let split = self.split("o.connection", "o.stage");
         format!(
-            "SELECT o.rowid FROM stage_assignments t INDEXED BY stage_assignments_by_stage \
-             CROSS JOIN opportunities o INDEXED BY sqlite_autoindex_opportunities_1 \
-                 ON o.workspace = t.workspace AND o.connection = t.connection \
-                     AND o.id = t.opportunity \
-             WHERE t.workspace = ? AND {assigned} AND t.state IN ('active', 'finished') \
-                 AND t.gone_at IS NULL \
-             UNION ALL \
-             SELECT o.rowid FROM opportunities o INDEXED BY opportunities_by_record_stage \
-             WHERE o.workspace = ? AND {recorded} AND o.gone_at IS NULL"
+            "SELECT 1 FROM opportunities o INDEXED BY opportunities_by_stage \
+             WHERE o.workspace = ? AND {split} AND o.gone_at IS NULL"
         )
     }
 }
@@ -182,26 +164,6 @@ fn places(place: &str, count: usize) -> String {
     repeat_n(place, count).collect::<Vec<_>>().join(", ")
 }
 
-/// The stage of the newest assignment in a state, found along an index that has it all.
-macro_rules! assigned {
-    ($state:literal) => {
-        concat!(
-            "(SELECT t.stage FROM stage_assignments t \
-             INDEXED BY stage_assignments_by_opportunity \
-             WHERE t.workspace = r.workspace AND t.connection = r.connection \
-                 AND t.opportunity = r.id AND t.state = '",
-            $state,
-            "' AND t.gone_at IS NULL \
-             ORDER BY t.modified_at DESC, t.since DESC, t.id DESC LIMIT 1)"
-        )
-    };
-}
-
 const OF_CURRENCY: &str = "EXISTS (SELECT 1 FROM currencies c WHERE c.workspace = r.workspace \
     AND c.connection = r.connection AND c.id = r.currency AND c.code = ? \
     AND c.gone_at IS NULL)";
-
-/// The stage of its newest process that runs, else of the newest that has finished, else the one on
-/// the record itself.
-pub(crate) const STAGE: &str =
-    concat!("coalesce(", assigned!("active"), ", ", assigned!("finished"), ", r.record_stage)");

@@ -162,7 +162,7 @@ fn oll_1_a_selective_question_goes_by_the_index_of_what_it_asks_for() {
             ),
             (
                 OpportunityFilter { stages: vec![(connection, stage)], ..open() },
-                "INTEGER PRIMARY KEY (rowid=?)",
+                "INDEX opportunities_by_stage (workspace=? AND connection=? AND stage=?)",
             ),
         ];
         for (filter, step) in filters {

@@ -13,7 +13,6 @@ use crate::model::query::{CurrencyTotal, GroupBy, GroupKey, Scope, Totals};
 use crate::model::{Amount, ConnectionId, CurrencyCode, CurrencyId, Money, StageId, UserId};
 use crate::store::sqlite::codec::{Columns, text};
 use crate::store::sqlite::query::conditions::{Conditions, Leads};
-use crate::store::sqlite::query::filter::STAGE;
 use crate::store::sqlite::trouble::Trouble;
 
 /// Adds up the opportunities that meet conditions, in one pass over an index that has all it needs.
@@ -40,15 +39,11 @@ pub(crate) fn read_groups(
         None => "NULL",
         Some(GroupBy::Month) => "substr(r.close_date, 1, 7)",
         Some(GroupBy::Owner) => "iif(r.owner_kind = 'user', r.owner, NULL)",
-        Some(GroupBy::Stage) => STAGE,
+        Some(GroupBy::Stage) => "r.stage",
     };
-    let index = match (conditions.leads(), by) {
-        (Leads::Along(_) | Leads::ToFew(_) | Leads::ToNothing, _) => conditions.index(),
-        // The stages are found in the order of ids, without which each would be sought at random.
-        (Leads::ToStages, _) | (Leads::Nowhere, Some(GroupBy::Stage)) => {
-            "INDEXED BY sqlite_autoindex_opportunities_1"
-        }
-        (Leads::Nowhere | Leads::ToDates, _) => "INDEXED BY opportunities_by_close",
+    let index = match conditions.leads() {
+        Leads::Nowhere => "INDEXED BY opportunities_by_close",
+        _ => conditions.index(),
     };
     let mut statement = tx.prepare_cached(&format!(
         "SELECT r.connection, r.currency, {key}, r.value, r.base_value FROM opportunities r \
@@ -56,25 +51,17 @@ pub(crate) fn read_groups(
         conditions.sql()
     ))?;
     let mut rows = statement.query(params_from_iter(conditions.values()))?;
-    let mut parts: HashMap<u64, Vec<Part>> = HashMap::new();
-    let hasher = RandomState::new();
+    let mut parts = Parts::default();
     while let Some(row) = rows.next()? {
         let mut columns = Columns::of(row);
         let (connection, currency) = (columns.blob()?, columns.maybe_str()?);
-        let key = columns.maybe_str()?;
-        let same_hash = parts.entry(hasher.hash_one((connection, currency, key))).or_default();
-        let is_it = |part: &Part| part.is_of(connection, currency, key);
-        let at = same_hash.iter().position(is_it).unwrap_or(same_hash.len());
-        if at == same_hash.len() {
-            same_hash.push(Part::of(connection, currency, key));
-        }
-        let part = &mut same_hash[at];
+        let part = parts.part(connection, currency, columns.maybe_str()?);
         part.count += 1;
         part.own.add(columns.maybe_units()?)?;
         part.base.add(columns.maybe_units()?)?;
     }
     let mut groups: BTreeMap<GroupKey, Group> = BTreeMap::new();
-    for part in parts.into_values().flatten() {
+    for part in parts.all {
         let connection = Uuid::from_slice(&part.connection);
         let connection = ConnectionId::new(connection.map_err(stored)?);
         let currency = part.currency.as_deref().map(CurrencyId::new).transpose().map_err(stored)?;
@@ -119,6 +106,46 @@ struct Group {
     totals: Totals,
     own: Sums,
     base: Sums,
+}
+
+/// How many parts are looked through before one is sought by its hash: few are all that there are
+/// where nothing is grouped.
+const LOOKED_THROUGH: usize = 8;
+
+/// The parts so far.
+#[derive(Default)]
+struct Parts {
+    all: Vec<Part>,
+    /// Where those beyond the first few stand.
+    places: HashMap<u64, Vec<usize>>,
+    hasher: RandomState,
+}
+
+impl Parts {
+    fn part(&mut self, connection: &[u8], currency: Option<&str>, key: Option<&str>) -> &mut Part {
+        let Self { all, places, hasher } = self;
+        let is_it = |part: &Part| part.is_of(connection, currency, key);
+        let at = match all.iter().take(LOOKED_THROUGH).position(is_it) {
+            Some(at) => at,
+            None if all.len() < LOOKED_THROUGH => {
+                all.push(Part::of(connection, currency, key));
+                all.len() - 1
+            }
+            None => {
+                let same_hash =
+                    places.entry(hasher.hash_one((connection, currency, key))).or_default();
+                match same_hash.iter().copied().find(|&at| is_it(&all[at])) {
+                    Some(at) => at,
+                    None => {
+                        same_hash.push(all.len());
+                        all.push(Part::of(connection, currency, key));
+                        all.len() - 1
+                    }
+                }
+            }
+        };
+        &mut all[at]
+    }
 }
 
 /// The opportunities of one connection and group in one currency.

@@ -1,13 +1,17 @@
 //! Opportunities.
 
+use rusqlite::Transaction;
+
 use crate::model::{
     AccountId, ContactId, CurrencyId, Opportunity, ProcessId, RecordStage, StageId,
 };
 use crate::store::sqlite::codec::{
-    Columns, Values, maybe_amount, maybe_date, maybe_integer, maybe_text, maybe_time, text,
+    Columns, Owner, Values, maybe_amount, maybe_date, maybe_integer, maybe_text, maybe_time,
+    owned_text, text,
 };
 use crate::store::sqlite::mirror::rows::customers::{customer, read_customer};
 use crate::store::sqlite::mirror::rows::{Mirrored, name_key, owner, read_owner, version};
+use crate::store::sqlite::mirror::standing;
 use crate::store::sqlite::trouble::Trouble;
 use crate::store::sqlite::words::Word;
 
@@ -37,6 +41,21 @@ impl Mirrored for Opportunity {
         "created_at",
         "modified_at",
     ];
+
+    const DERIVED: &'static [&'static str] = &["stage"];
+
+    fn bind_derived<'a>(
+        &'a self,
+        tx: &Transaction<'_>,
+        owner: &Owner,
+        values: &mut Values<'a>,
+    ) -> Result<(), Trouble> {
+        values.push(match standing::assigned(tx, owner, &self.id)? {
+            Some(stage) => owned_text(stage),
+            None => maybe_text(self.record_stage.stage.as_ref().map(StageId::as_str)),
+        });
+        Ok(())
+    }
 
     fn bind<'a>(&'a self, values: &mut Values<'a>) -> Result<(), Trouble> {
         let [owner_kind, owner] = owner(self.owner.as_ref());
