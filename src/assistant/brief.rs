@@ -35,6 +35,9 @@ const MAX_LISTED: usize = 10;
 /// The most contacts and the most opportunities that one answer carries.
 const MAX_ROWS: u32 = 10;
 
+/// The most pages of contacts of one account that are read.
+const MAX_PAGES: usize = 5;
+
 /// The arguments of `account_brief`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -168,15 +171,7 @@ impl Brief {
         account: &Found<Account>,
     ) -> Result<()> {
         let within = Scope::connection(scope.workspace.clone(), account.connection);
-        let mut contacts = ContactQuery::new(within.clone());
-        contacts.account = Some(account.row.id.clone());
-        // More than are listed, for those that were merged into others are left out.
-        contacts.page.limit = MAX_ROWS * 2;
-        let found = query.contacts(&contacts).await?;
-        self.more_contacts |= found.next.is_some();
-        let is_merged = |row: &Contact| matches!(row.status, ContactStatus::MergedInto(_));
-        let own = found.rows.into_iter().filter(|found| !is_merged(&found.row));
-        self.contacts.extend(own.map(contact_row));
+        self.add_contacts(query, within.clone(), account).await?;
 
         let mut open = OpportunityQuery::new(within.clone());
         open.filter.account = Some(account.row.id.clone());
@@ -190,6 +185,30 @@ impl Brief {
         let mut totals = TotalsQuery::new(within);
         totals.filter = open.filter;
         self.pipeline.add(&query.totals(&totals).await?)
+    }
+
+    /// Adds contacts by name, but for those that were merged into others.
+    async fn add_contacts(
+        &mut self,
+        query: &dyn Query,
+        within: Scope,
+        account: &Found<Account>,
+    ) -> Result<()> {
+        let mut question = ContactQuery::new(within);
+        question.account = Some(account.row.id.clone());
+        let (most, mut own) = (MAX_ROWS as usize, Vec::new());
+        for _ in 0..MAX_PAGES {
+            let page = query.contacts(&question).await?;
+            let is_merged = |row: &Contact| matches!(row.status, ContactStatus::MergedInto(_));
+            own.extend(page.rows.into_iter().filter(|found| !is_merged(&found.row)));
+            question.page.cursor = page.next;
+            if question.page.cursor.is_none() || own.len() > most {
+                break;
+            }
+        }
+        self.more_contacts |= own.len() > most || question.page.cursor.is_some();
+        self.contacts.extend(own.into_iter().map(contact_row));
+        Ok(())
     }
 
     async fn answer(

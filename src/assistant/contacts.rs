@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use crate::assistant::account::Candidate;
 use crate::assistant::arguments::{ToolArguments, of_the_cursor};
 use crate::assistant::choice::{Choice, at_account, choose, offered};
-use crate::assistant::meaning::MAX_OFFERED;
+use crate::assistant::meaning::{MAX_OFFERED, close};
 use crate::assistant::words::{given, listed, maybe_clipped, quoted, rows_wanted, written};
 use crate::error::Result;
 use crate::model::query::{ContactQuery, Contacts, Found, MAX_LIMIT, QueryCursor, Scope};
@@ -145,11 +145,16 @@ async fn close_matches(
     question: &ContactQuery,
     name: &str,
 ) -> Result<Vec<Found<Contact>>> {
-    let near = query.nearest_contacts(&question.scope, name, MAX_LIMIT).await?.rows.into_iter();
-    let is_wanted = |one: &Found<Contact>| {
-        question.account.is_none() || one.row.account() == question.account.as_ref()
+    let near = match &question.account {
+        None => query.nearest_contacts(&question.scope, name, MAX_LIMIT).await?.rows,
+        Some(account) => {
+            let mut of_it = ContactQuery::new(question.scope.clone());
+            of_it.account = Some(account.clone());
+            of_it.page.limit = MAX_LIMIT;
+            close(name, query.contacts(&of_it).await?.rows)
+        }
     };
-    Ok(near.filter(is_wanted).take(MAX_OFFERED).collect())
+    Ok(near.into_iter().take(MAX_OFFERED).collect())
 }
 
 fn sentence(

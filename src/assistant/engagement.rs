@@ -20,7 +20,7 @@ use crate::model::{
     Account, ConnectionId, Contact, ContactId, ContactStatus, EmailAddress, MemberId, WorkspaceId,
 };
 use crate::storage::Query;
-use crate::storage::fallback::{SortKey, SortedPage};
+use crate::storage::fallback::{SortKey, SortKind, SortedPage};
 
 /// The most addresses that the host is asked about at once.
 const BATCH: usize = 200;
@@ -142,7 +142,7 @@ pub(crate) async fn answer(
             page.cursor = given(arguments.cursor.as_deref()).map(QueryCursor::new);
             let is_further = page.cursor.is_some();
             let asked = ("contacts_emailed", account.connection, &account.row.id, arguments.days);
-            let page = SortedPage::open(&page, &asked).map_err(of_the_cursor)?;
+            let page = SortedPage::open(&page, &asked, SortKind::Newest).map_err(of_the_cursor)?;
             let mut tally = Tally { page, total: 0, seen: 0, is_cut: false, as_of: None };
             let question = Question { engagement, workspace: &scope.workspace, since };
             question.ask(query, &account, &mut tally).await?;
@@ -188,9 +188,9 @@ fn sentence(
     let mut text =
         format!("{all}{whose} {were} exchanged e-mail with the team since {}.", since.date());
     if is_further {
-        text.push_str(&format!(" {rows} further ones are listed."));
+        text.push_str(&format!(" Of these, {rows} further are listed."));
     } else if rows as u64 != total {
-        text.push_str(&format!(" The {rows} most recent are listed."));
+        text.push_str(&format!(" Of these, the most recent are listed: {rows}."));
     }
     text
 }

@@ -1,7 +1,9 @@
 //! Which row a person means by a name, out of those whose names come near; never a guess.
 
+use std::cmp::Reverse;
+
 use crate::model::query::Found;
-use crate::rules::{NameMatch, Resolved, resolve};
+use crate::rules::{NameMatch, Resolved, resolve, similarity};
 use crate::storage::fallback::Called;
 
 /// Rows whose names come near that are looked at; more of exactly one name are not told apart.
@@ -45,4 +47,15 @@ pub(crate) fn is_cut<R: Called>(name: &str, near: &[Found<R>], limit: u32) -> bo
     let is_full = near.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
     let last = near.last().and_then(|last| last.row.name()).filter(|_| is_full);
     last.is_some_and(|last| matches!(resolve(name, [((), last)]), Resolved::Exact(_)))
+}
+
+/// Of some rows, those with names near to one, the nearest first.
+pub(crate) fn close<R: Called>(name: &str, rows: Vec<Found<R>>) -> Vec<Found<R>> {
+    let near = rows.into_iter().filter_map(|found| {
+        let near = similarity(name, found.row.name()?);
+        near.is_close().then_some((near, found))
+    });
+    let mut near: Vec<_> = near.collect();
+    near.sort_by_key(|(near, _)| Reverse(*near));
+    near.into_iter().map(|(_, found)| found).collect()
 }

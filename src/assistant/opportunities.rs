@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use crate::assistant::account::Candidate;
 use crate::assistant::arguments::{ToolArguments, of_the_cursor, refuse};
 use crate::assistant::choice::{Choice, at_account, choose, offered};
-use crate::assistant::meaning::MAX_OFFERED;
+use crate::assistant::meaning::{MAX_OFFERED, close};
 use crate::assistant::names::{Names, Reference, owner};
 use crate::assistant::when::{Days, When, period_schema};
 use crate::assistant::who::{self, at_stage, owned_by, places};
@@ -197,8 +197,8 @@ pub(crate) async fn answer(
             return written(&SearchAnswer { answer, candidates, ..SearchAnswer::default() });
         }
     };
-    let stages = who::stages(query, scope, arguments.stage.as_deref()).await?;
-    let owners = who::owners(query, scope, arguments.owner.as_deref()).await?;
+    let stages = who::stages(query, &question.scope, arguments.stage.as_deref()).await?;
+    let owners = who::owners(query, &question.scope, arguments.owner.as_deref()).await?;
     question.filter.stages = places(&stages)?;
     question.filter.owners = places(&owners)?;
     let found = query.opportunities(&question).await.map_err(of_the_cursor)?;
@@ -233,11 +233,16 @@ async fn close_matches(
     question: &OpportunityQuery,
     name: &str,
 ) -> Result<Vec<Row>> {
-    let near =
-        query.nearest_opportunities(&question.scope, name, MAX_LIMIT).await?.rows.into_iter();
-    let account = question.filter.account.as_ref();
-    let of_it = near.filter(|one| account.is_none() || one.row.account() == account);
-    rows(query, scope, of_it.take(MAX_OFFERED).collect()).await
+    let near = match &question.filter.account {
+        None => query.nearest_opportunities(&question.scope, name, MAX_LIMIT).await?.rows,
+        Some(account) => {
+            let mut of_it = OpportunityQuery::new(question.scope.clone());
+            of_it.filter.account = Some(account.clone());
+            of_it.page.limit = MAX_LIMIT;
+            close(name, query.opportunities(&of_it).await?.rows)
+        }
+    };
+    rows(query, scope, near.into_iter().take(MAX_OFFERED).collect()).await
 }
 
 /// What was found, to be told.

@@ -139,8 +139,8 @@ pub(crate) async fn answer(
             return Ok(json!({ "answer": answer, "candidates": candidates }));
         }
     };
-    let stages = who::stages(query, scope, arguments.stage.as_deref()).await?;
-    let owners = who::owners(query, scope, arguments.owner.as_deref()).await?;
+    let stages = who::stages(query, &within, arguments.stage.as_deref()).await?;
+    let owners = who::owners(query, &within, arguments.owner.as_deref()).await?;
     let mut filter = OpportunityFilter {
         account: account.as_ref().map(|account| account.row.id.clone()),
         stages: places(&stages)?,

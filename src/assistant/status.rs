@@ -134,7 +134,12 @@ pub(crate) async fn answer(
     let next = connections.last().map(|last| last.connection).filter(|_| left_off > 0);
     let of_it = fresh.into_iter().filter(|(id, _)| only.is_none_or(|only| *id == only));
     let as_of = oldest(&of_it.collect::<Vec<_>>());
-    let answer = sentence(&connections, left_off, as_of, only.is_some());
+    let none = match (after, only.or(scope.connection)) {
+        (Some(_), _) => "No further connections.",
+        (None, Some(_)) => "There is no such connection to a CRM.",
+        (None, None) => "No CRM is connected.",
+    };
+    let answer = sentence(&connections, left_off, as_of, none);
     written(&StatusAnswer { answer, connections, next, as_of })
 }
 
@@ -296,14 +301,9 @@ fn sentence(
     rows: &[Standing],
     left_off: usize,
     as_of: Option<OffsetDateTime>,
-    is_one_asked: bool,
+    none: &str,
 ) -> String {
     if rows.is_empty() {
-        let none = if is_one_asked {
-            "There is no such connection to a CRM."
-        } else {
-            "No CRM is connected."
-        };
         return none.to_owned();
     }
     let warnings: Vec<&str> = rows.iter().filter_map(|row| row.warning.as_deref()).collect();

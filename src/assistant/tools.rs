@@ -185,10 +185,8 @@ impl Call {
             SearchArguments::NAME => Self::Search(Box::new(read(arguments)?)),
             StatusArguments::NAME => Self::Status(read(arguments)?),
             _ => {
-                return Err(Error::not_found(format!(
-                    "a tool of that name; there are {}",
-                    names()
-                )));
+                let what = format!("a tool of that name (there are {})", names());
+                return Err(Error::not_found(what));
             }
         })
     }

@@ -1,6 +1,6 @@
 //! Which CRM users or which stage a call means: by id, e-mail address or name, and never by a guess.
 
-use std::collections::BTreeSet;
+use std::slice;
 
 use crate::assistant::arguments::refuse;
 use crate::assistant::meaning::{LOOKED_AT, Meant, meant};
@@ -29,9 +29,12 @@ pub(crate) async fn owners(
     text: Option<&str>,
 ) -> Result<Vec<Found<User>>> {
     let Some(text) = given(text) else { return Ok(Vec::new()) };
+    let words = |user: &User| (user.name.clone(), user.email.as_ref().map(ToString::to_string));
     let known = with_id(query, scope, text).await?;
-    if !known.is_empty() {
+    if known.len() == 1 || is_one_person(known.iter()) {
         return Ok(known);
+    } else if !known.is_empty() {
+        return Err(unclear("owner", "CRM user", text, &known, words));
     }
     let mut question = UserQuery::new(scope.clone());
     question.page.limit = MAX_LIMIT;
@@ -46,7 +49,7 @@ pub(crate) async fn owners(
     let near = query.nearest_users(scope, text, LOOKED_AT).await?.rows;
     let near = match meant(text, &near, LOOKED_AT) {
         Meant::One(one) => return Ok(vec![one.clone()]),
-        Meant::SameName(several) if is_one_person(&several) => {
+        Meant::SameName(several) if is_one_person(several.iter().copied()) => {
             return Ok(several.into_iter().cloned().collect());
         }
         Meant::SameName(several) | Meant::Close(several) => several.into_iter().cloned().collect(),
@@ -57,7 +60,6 @@ pub(crate) async fn owners(
             if holding.is_empty() { query.users(&question).await?.rows } else { holding }
         }
     };
-    let words = |user: &User| (user.name.clone(), user.email.as_ref().map(ToString::to_string));
     Err(unclear("owner", "CRM user", text, &near, words))
 }
 
@@ -72,9 +74,14 @@ pub(crate) async fn stages(
     text: Option<&str>,
 ) -> Result<Vec<Found<Stage>>> {
     let Some(text) = given(text) else { return Ok(Vec::new()) };
+    let words = |stage: &Stage| {
+        (stage.name.clone(), stage.process.as_ref().and_then(|process| process.name.clone()))
+    };
     let known = with_id(query, scope, text).await?;
-    if !known.is_empty() {
+    if is_one_stage(&known) {
         return Ok(known);
+    } else if !known.is_empty() {
+        return Err(unclear("stage", "stage", text, &known, words));
     }
     let (all, is_cut) = all_stages(query, scope).await?;
     let near: Vec<Found<Stage>> = match meant(text, &all, u32::MAX) {
@@ -91,18 +98,21 @@ pub(crate) async fn stages(
             if holding.is_empty() { all } else { holding }
         }
     };
-    let carries = |one: &Found<Stage>| {
-        matches!(meant(text, std::slice::from_ref(one), u32::MAX), Meant::One(_))
-    };
-    let is_one =
-        near.first().is_some_and(|first| near.iter().all(|one| one.row.id == first.row.id));
-    if is_one && !is_cut && near.iter().all(carries) {
+    let carries =
+        |one: &Found<Stage>| matches!(meant(text, slice::from_ref(one), u32::MAX), Meant::One(_));
+    if !is_cut && is_one_stage(&near) && near.iter().all(carries) {
         return Ok(near);
     }
-    let words = |stage: &Stage| {
-        (stage.name.clone(), stage.process.as_ref().and_then(|process| process.name.clone()))
-    };
     Err(unclear("stage", "stage", text, &near, words))
+}
+
+/// Whether stages are one: the same in every connection that has it, by id and by name.
+fn is_one_stage(stages: &[Found<Stage>]) -> bool {
+    let key = |one: &Found<Stage>| {
+        let name = one.row.name.as_deref().map(|name| NameKey::new(name).folded().to_owned());
+        (one.row.id.clone(), name)
+    };
+    stages.first().is_some_and(|first| stages.iter().all(|one| key(one) == key(first)))
 }
 
 /// Where the rows stand that were found: connection and id of each.
@@ -141,24 +151,29 @@ async fn all_stages(query: &dyn Query, scope: &Scope) -> Result<(Vec<Found<Stage
     Ok((all, true))
 }
 
-/// The rows that have a text for an id, also when its letters were written large.
+/// The rows that have a text for an id; else those that have it in small letters.
 async fn with_id<R: Record>(query: &dyn Query, scope: &Scope, text: &str) -> Result<Vec<Found<R>>> {
-    let spellings = [text.to_owned(), text.to_ascii_lowercase()];
-    let ids: Vec<RecordId> =
-        spellings.into_iter().filter_map(|id| RecordId::new(id).ok()).collect();
+    let connections = query.as_of(scope).await?;
     let mut found = Vec::new();
-    for (connection, _) in query.as_of(scope).await? {
-        let rows = query.rows(&scope.workspace, connection, R::TABLE, &ids).await?;
-        let rows = R::from_batch(rows).unwrap_or_default().into_iter();
-        found.extend(rows.map(|row| Found { connection, row }));
+    for spelling in [text.to_owned(), text.to_ascii_lowercase()] {
+        let Ok(id) = RecordId::new(spelling) else { break };
+        let id = slice::from_ref(&id);
+        for (connection, _) in &connections {
+            let rows = query.rows(&scope.workspace, *connection, R::TABLE, id).await?;
+            let rows = R::from_batch(rows).unwrap_or_default().into_iter();
+            found.extend(rows.map(|row| Found { connection: *connection, row }));
+        }
+        if !found.is_empty() {
+            break;
+        }
     }
     Ok(found)
 }
 
 /// Whether users have one e-mail address, which is one person's.
-fn is_one_person(users: &[&Found<User>]) -> bool {
-    let mut emails = users.iter().map(|user| &user.row.email);
-    emails.next().is_some_and(|first| first.is_some() && emails.all(|email| email == first))
+fn is_one_person<'a>(mut users: impl Iterator<Item = &'a Found<User>>) -> bool {
+    let first = users.next().and_then(|user| user.row.email.as_ref());
+    first.is_some() && users.all(|user| user.row.email.as_ref() == first)
 }
 
 /// What is said of rows that may be meant: each by its name, what tells it from others of its name,
@@ -173,21 +188,28 @@ fn unclear<R: Record>(
     let Some(first) = near.first() else {
         return refuse(argument, &format!("no {noun} is known yet; leave it out"));
     };
-    let mut seen = BTreeSet::new();
-    let different: Vec<_> = near.iter().filter(|one| seen.insert(one.row.record_id())).collect();
-    let listed = different.iter().take(MAX_LISTED).map(|found| {
+    let ids: Vec<RecordId> = near.iter().map(|one| one.row.record_id()).collect();
+    let is_twice = |id: &RecordId| ids.iter().filter(|other| *other == id).count() > 1;
+    let listed = near.iter().zip(&ids).take(MAX_LISTED).map(|(found, id)| {
         let (name, detail) = words(&found.row);
         let name = quoted(name.as_deref().unwrap_or("one without a name"));
         let detail = detail.map_or_else(String::new, |detail| format!(" ({})", clipped(&detail)));
-        format!("{name}{detail} with the id {}", found.row.record_id())
+        let of = if is_twice(id) {
+            format!(" of the connection {}", found.connection)
+        } else {
+            String::new()
+        };
+        format!("{name}{detail} with the id {id}{of}")
     });
     let listed = listed.collect::<Vec<_>>().join("; ");
-    let more = if different.len() > MAX_LISTED { "; and others" } else { "" };
+    let more = if near.len() > MAX_LISTED { "; and others" } else { "" };
+    let too =
+        if is_twice(&first.row.record_id()) { ", with its connection as connection" } else { "" };
     let text = quoted(text);
     let good = first.row.record_id();
     let reason = format!(
         "no single {noun} is meant by {text}; there are {listed}{more}. Ask which one; a good \
-         value is \"{good}\""
+         value is \"{good}\"{too}"
     );
     refuse(argument, &reason)
 }

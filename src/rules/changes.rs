@@ -50,6 +50,8 @@ pub fn merge_changes(earlier: RowChange, later: RowChange) -> Option<RowChange> 
     use RowChangeKind::{Added, Changed, Gone};
     let kind = match (earlier.kind, later.kind) {
         (Added, Gone) => return None,
+        // What is gone stays so until it comes anew.
+        (Gone, Changed(_)) => Gone,
         (Added, Changed(_)) => Added,
         (Changed(mut fields), Changed(more)) => {
             for new in more {

@@ -27,7 +27,7 @@ mod totals;
 pub(crate) use deals::deals;
 #[cfg(feature = "sqlite")]
 pub(crate) use deals::{amount, answer, deal_record, sort_key as deal_key};
-pub(crate) use page::{SortKey, SortedPage};
+pub(crate) use page::{SortKey, SortKind, SortedPage};
 pub(crate) use totals::{groups, totals};
 
 use filter::{Currencies, Filter};

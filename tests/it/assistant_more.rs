@@ -132,14 +132,14 @@ async fn oll_2_contacts_that_we_have_been_emailing_come_newest_first() {
     assert_eq!((ids(&answer, "contacts"), &answer["total"]), (vec!["c2"], &json!(3)));
     let sentence = answer["answer"].as_str().unwrap();
     assert!(sentence.contains("3 contacts at “Contoso” have"), "{sentence}");
-    assert!(sentence.contains("The 1 most recent are listed."), "{sentence}");
+    assert!(sentence.contains("Of these, the most recent are listed: 1."), "{sentence}");
     let mut seen = vec!["c2".to_owned()];
     let mut cursor = answer["next"].clone();
     while cursor.is_string() {
         let arguments = json!({ "account_id": "a1", "days": 120, "limit": 1, "cursor": cursor });
         let answer = ask(&tools, "contacts_emailed", arguments).await;
         seen.extend(ids(&answer, "contacts").into_iter().map(str::to_owned));
-        assert!(answer["answer"].as_str().unwrap().contains("1 further ones are listed."));
+        assert!(answer["answer"].as_str().unwrap().contains("Of these, 1 further are listed."));
         cursor = answer["next"].clone();
     }
     assert_eq!(seen, ["c2", "c1", "c3"]);

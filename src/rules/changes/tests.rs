@@ -121,6 +121,7 @@ fn acc_1_two_changes_of_one_sync_are_told_as_one() {
     assert_eq!(merge_changes(added(), gone()), None);
     assert_eq!(merge_changes(added(), stage("s1", "s2")).unwrap().kind, RowChangeKind::Added);
     assert_eq!(merge_changes(stage("s1", "s2"), gone()).unwrap().kind, RowChangeKind::Gone);
+    assert_eq!(merge_changes(gone(), stage("s1", "s2")).unwrap().kind, RowChangeKind::Gone);
 }
 
 #[test]

@@ -9,8 +9,8 @@ use time::{Date, OffsetDateTime};
 
 use crate::error::{Error, Result};
 use crate::model::query::{
-    AccountQuery, Answer, ContactQuery, DealQuery, Found, MAX_LIMIT, OpportunityQuery, PageRequest,
-    QueryCursor, StageQuery, UserQuery,
+    AccountQuery, Answer, ContactQuery, DealQuery, Found, MAX_LIMIT, OpportunityQuery,
+    OpportunitySort, PageRequest, QueryCursor, StageQuery, UserQuery,
 };
 use crate::model::{Amount, ConnectionId, Record, RecordId, RowVersion, hex};
 use crate::rules::NameKey;
@@ -63,19 +63,65 @@ pub(crate) struct SortedPage<R> {
 /// A question that is answered page by page.
 pub(crate) trait Paged: Clone + Debug {
     fn page_mut(&mut self) -> &mut PageRequest;
+
+    /// What the answer is sorted by.
+    fn kind(&self) -> SortKind {
+        SortKind::Text
+    }
+}
+
+/// What an answer is sorted by. A cursor is nobody's secret: one with another key is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SortKind {
+    Date,
+    Newest,
+    Text,
+    Value,
+}
+
+impl SortKind {
+    const fn of(sort: OpportunitySort) -> Self {
+        match sort {
+            OpportunitySort::CloseDate => Self::Date,
+            OpportunitySort::Name => Self::Text,
+            OpportunitySort::ValueDescending => Self::Value,
+        }
+    }
+
+    const fn takes(self, key: &SortKey) -> bool {
+        matches!(
+            (self, key),
+            (_, SortKey::Absent)
+                | (Self::Date, SortKey::Date(_))
+                | (Self::Newest, SortKey::Newest(_))
+                | (Self::Text, SortKey::Text(_))
+                | (Self::Value, SortKey::Value(_))
+        )
+    }
 }
 
 macro_rules! paged {
-    ($($type:ident),+) => {
+    ($($type:ident $(by $sort:ident)?),+) => {
         $(impl Paged for $type {
             fn page_mut(&mut self) -> &mut PageRequest {
                 &mut self.page
             }
+
+            $(fn kind(&self) -> SortKind {
+                SortKind::of(self.$sort)
+            })?
         })+
     };
 }
 
-paged!(AccountQuery, ContactQuery, DealQuery, OpportunityQuery, StageQuery, UserQuery);
+paged!(
+    AccountQuery,
+    ContactQuery,
+    DealQuery by sort,
+    OpportunityQuery by sort,
+    StageQuery,
+    UserQuery
+);
 
 impl<R: Record> SortedPage<R> {
     /// Keeps a row if it is among the first of this page so far.
@@ -93,20 +139,25 @@ impl<R> SortedPage<R> {
     pub(crate) fn of(question: &impl Paged) -> Result<Self> {
         let mut question = question.clone();
         let request = std::mem::take(question.page_mut());
-        Self::open(&request, &question)
+        let kind = question.kind();
+        Self::open(&request, &question, kind)
     }
 
     /// Opens a page of the answer to whatever the question is.
     ///
     /// # Errors
     /// As [`of`](Self::of).
-    pub(crate) fn open(request: &PageRequest, question: &impl Debug) -> Result<Self> {
+    pub(crate) fn open(
+        request: &PageRequest,
+        question: &impl Debug,
+        kind: SortKind,
+    ) -> Result<Self> {
         if !(1..=MAX_LIMIT).contains(&request.limit) {
             return Err(Error::invalid_input("limit", format!("it must be 1 to {MAX_LIMIT}")));
         }
         let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
         let question = RowVersion::from_content(&format!("{question:?}")).as_i64();
-        let after = request.cursor.as_ref().map(|cursor| read_cursor(cursor, question));
+        let after = request.cursor.as_ref().map(|cursor| read_cursor(cursor, question, kind));
         Ok(Self { limit, after: after.transpose()?, question, kept: BinaryHeap::new() })
     }
 
@@ -180,7 +231,7 @@ fn write_cursor(place: &Place, question: i64) -> Result<QueryCursor> {
     Ok(QueryCursor::new(hex(&json)))
 }
 
-fn read_cursor(cursor: &QueryCursor, question: i64) -> Result<Place> {
+fn read_cursor(cursor: &QueryCursor, question: i64, kind: SortKind) -> Result<Place> {
     let refused = || Error::invalid_input("cursor", "it does not belong to this question");
     let (pairs, rest) = cursor.as_str().as_bytes().as_chunks::<2>();
     let byte = |pair: &[u8; 2]| {
@@ -190,7 +241,7 @@ fn read_cursor(cursor: &QueryCursor, question: i64) -> Result<Place> {
     let json: Option<Vec<u8>> = pairs.iter().map(byte).collect();
     let json = json.filter(|_| rest.is_empty()).ok_or_else(refused)?;
     let (asked, place): (i64, Place) = serde_json::from_slice(&json).map_err(|_| refused())?;
-    if asked == question { Ok(place) } else { Err(refused()) }
+    if asked == question && kind.takes(&place.0) { Ok(place) } else { Err(refused()) }
 }
 
 #[cfg(test)]
@@ -203,7 +254,7 @@ mod tests {
     const QUESTION: &str = "a question";
 
     fn page(limit: u32, cursor: Option<QueryCursor>) -> Result<SortedPage<Account>> {
-        SortedPage::open(&PageRequest { limit, cursor }, &QUESTION)
+        SortedPage::open(&PageRequest { limit, cursor }, &QUESTION, SortKind::Value)
     }
 
     fn offer(page: &mut SortedPage<Account>, value: Option<i64>, connection: u8, id: u8) {
@@ -224,6 +275,20 @@ mod tests {
     }
 
     #[test]
+    fn oll_3_a_cursor_with_a_key_of_another_order_is_refused() {
+        let place = |key| {
+            let id = RecordId::new("a001").unwrap();
+            let question = RowVersion::from_content(&format!("{QUESTION:?}")).as_i64();
+            write_cursor(&(key, ConnectionId::new(Uuid::from_u128(1)), id), question).unwrap()
+        };
+        assert!(page(1, Some(place(SortKey::value_descending(Some(Amount::ZERO))))).is_ok());
+        assert!(page(1, Some(place(SortKey::Absent))).is_ok());
+        for key in [SortKey::name(Some("a")), SortKey::newest(OffsetDateTime::UNIX_EPOCH)] {
+            assert!(page(1, Some(place(key))).is_err());
+        }
+    }
+
+    #[test]
     fn oll_3_a_cursor_is_cut_or_changed_to_no_effect() {
         let mut first = page(1, None).unwrap();
         (0..2).for_each(|id| offer(&mut first, None, 1, id));
@@ -234,7 +299,8 @@ mod tests {
             assert!(page(1, Some(cut)).is_err(), "a cursor of {length} digits was accepted");
         }
         let request = PageRequest { limit: 1, cursor: Some(cursor) };
-        assert!(SortedPage::<Account>::open(&request, &"another question").is_err());
+        let another = SortedPage::<Account>::open(&request, &"another question", SortKind::Value);
+        assert!(another.is_err());
     }
 
     proptest! {

@@ -95,7 +95,8 @@ impl MirroredRows {
             .iter()
             .zip(before)
             .filter_map(|(id, before)| {
-                let held = &self.opportunities.0.get(&id.clone().into())?.row;
+                let held = self.opportunities.0.get(&id.clone().into())?;
+                let held = Some(&held.row).filter(|_| !held.is_gone())?;
                 let after = self.told_stage(id);
                 let stages =
                     (before.as_ref().map(StageId::as_str), after.as_ref().map(StageId::as_str));

@@ -29,6 +29,12 @@ pub(super) struct HeldRow<R> {
     pub(super) mark: Mark,
 }
 
+impl<R> HeldRow<R> {
+    pub(super) const fn is_gone(&self) -> bool {
+        matches!(self.mark.standing, Standing::Gone { .. })
+    }
+}
+
 pub(super) struct Mark {
     pub(super) standing: Standing,
     /// The last reading that has seen it.

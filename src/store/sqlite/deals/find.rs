@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::model::query::{DealPage, DealQuery, OpportunitySort};
 use crate::model::{Deal, RecordId};
 use crate::storage::fallback::{SortedPage, answer, deal_key, deal_record};
-use crate::store::sqlite::codec::{NULL, Put, amount, date, text, uuid};
+use crate::store::sqlite::codec::{Put, amount, blob, date, text, uuid};
 use crate::store::sqlite::deals::{DEAL, read_deal};
 use crate::store::sqlite::query::{Conditions, Leads, Order, Reading, fill};
 use crate::store::sqlite::trouble::Trouble;
@@ -49,7 +49,7 @@ pub(crate) fn reading() -> Reading<Deal> {
 
 /// An id that stands in a cursor. What is none stands before all.
 fn place(id: &RecordId) -> Put<'_> {
-    Uuid::parse_str(id.as_str()).map_or(NULL, uuid)
+    Uuid::parse_str(id.as_str()).map_or_else(|_| blob(&[]), uuid)
 }
 
 pub(crate) fn conditions(query: &DealQuery) -> Conditions<'_> {

@@ -33,7 +33,7 @@ pub(crate) struct Recorder<'a> {
 /// Where opportunities stand.
 pub(crate) type Stands = Vec<(OpportunityId, Option<Stand>)>;
 
-/// Where an opportunity stands that is held, and what is told with it.
+/// Where an opportunity stands that is held and not gone, and what is told with it.
 pub(crate) struct Stand {
     name: Option<String>,
     account: Option<AccountId>,
@@ -98,7 +98,7 @@ impl<'a> Recorder<'a> {
         self.tx
             .prepare_cached(
                 "SELECT name, of_account, stage FROM opportunities \
-                 WHERE workspace = ? AND connection = ? AND id = ?",
+                 WHERE workspace = ? AND connection = ? AND id = ? AND gone_at IS NULL",
             )?
             .query_row(params_from_iter(self.owner.with([text(id.as_str())])), |row| {
                 let mut columns = Columns::of(row);

@@ -1,7 +1,8 @@
 //! Where opportunities stand, kept beside each: the stage by the best source known.
 //!
 //! Questions by stage would otherwise seek the assignments of every opportunity. Whatever writes an
-//! assignment, marks it or takes a mark off it calls [`restage`] in the same step.
+//! assignment, marks it gone or takes that mark off calls [`restage`] in the same step. One that is
+//! merely missing counts, so that marking it changes nothing here.
 
 use rusqlite::{OptionalExtension, Transaction, params_from_iter};
 
