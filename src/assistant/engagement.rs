@@ -137,9 +137,8 @@ pub(crate) async fn answer(
     let start = EmailedAnswer { engagement_known: true, ..EmailedAnswer::default() };
     match choice {
         Choice::One(account) => {
-            let mut page = PageRequest::default();
-            page.limit = limit;
-            page.cursor = given(arguments.cursor.as_deref()).map(QueryCursor::new);
+            let cursor = given(arguments.cursor.as_deref()).map(QueryCursor::new);
+            let page = PageRequest { limit, cursor };
             let is_further = page.cursor.is_some();
             let asked = ("contacts_emailed", account.connection, &account.row.id, arguments.days);
             let page = SortedPage::open(&page, &asked, SortKind::Newest).map_err(of_the_cursor)?;

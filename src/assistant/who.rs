@@ -3,7 +3,7 @@
 use std::slice;
 
 use crate::assistant::arguments::refuse;
-use crate::assistant::meaning::{LOOKED_AT, Meant, meant};
+use crate::assistant::meaning::{LOOKED_AT, Meant, is_cut, meant};
 use crate::assistant::words::{clipped, given, quoted};
 use crate::error::{Error, Result};
 use crate::model::query::{Found, MAX_LIMIT, Scope, StageQuery, UserQuery};
@@ -17,8 +17,8 @@ const MAX_PAGES: usize = 10;
 /// The most choices that a refusal lists.
 const MAX_LISTED: usize = 5;
 
-/// The CRM users that an argument means: one, or several with one id or one e-mail address, for a
-/// person may be a user of several CRMs. None when it was left out.
+/// The CRM users that an argument means: one, or several with one e-mail address, for a person may
+/// be a user of several CRMs. None when it was left out.
 ///
 /// # Errors
 /// [`Error::InvalidInput`](crate::Error::InvalidInput) naming those that may be meant, when it is not
@@ -49,7 +49,9 @@ pub(crate) async fn owners(
     let near = query.nearest_users(scope, text, LOOKED_AT).await?.rows;
     let near = match meant(text, &near, LOOKED_AT) {
         Meant::One(one) => return Ok(vec![one.clone()]),
-        Meant::SameName(several) if is_one_person(several.iter().copied()) => {
+        Meant::SameName(several)
+            if !is_cut(text, &near, LOOKED_AT) && is_one_person(several.iter().copied()) =>
+        {
             return Ok(several.into_iter().cloned().collect());
         }
         Meant::SameName(several) | Meant::Close(several) => several.into_iter().cloned().collect(),

@@ -1,12 +1,12 @@
 //! Behaviours of [`Query`](crate::storage::Query): users and stages, and whom a name comes near.
 
-use crate::model::query::{Scope, StageQuery, UserQuery};
+use crate::model::query::{GroupBy, GroupsQuery, Scope, StageQuery, UserQuery};
 use crate::model::{
-    Account, Contact, EmailAddress, Opportunity, ProcessId, Record, Rows, Stage, User,
+    Account, Contact, EmailAddress, Opportunity, ProcessId, Record, Rows, Stage, Table, User,
 };
 use crate::testkit::conformance::store::StoreUnderTest;
 use crate::testkit::conformance::store::fixtures::{
-    Site, account, assert_invalid, contact, opportunity, stage, user, workspace,
+    Site, account, assert_invalid, contact, opportunity, record, stage, user, workspace,
 };
 use crate::testkit::conformance::store::query::{all_pages, ids};
 
@@ -171,9 +171,21 @@ pub async fn oll_4_people_stages_and_names_stay_in_their_scope(store: &StoreUnde
         let found = query.nearest_opportunities(&scope, near, 9).await.unwrap();
         names.extend(found.rows.into_iter().map(|one| one.row.name));
         assert_eq!(names, vec![Some(mark.clone()); 6]);
+        let groups = query.groups(&GroupsQuery::new(scope.clone(), GroupBy::Owner)).await.unwrap();
+        let counts: Vec<u64> = groups.groups.iter().map(|(_, totals)| totals.count).collect();
+        assert_eq!(counts, [1]);
+        let (workspace, id) = (&site.workspace, [record("o1")]);
+        let found =
+            query.rows(workspace, site.connection, Table::Opportunities, &id).await.unwrap();
+        let Rows::Opportunities(found) = found else { panic!("of another table") };
+        assert_eq!(found[0].name.as_ref(), Some(mark));
     }
     let stranger = Scope::connection(workspace("other"), sites[1].0.connection);
     assert_eq!(query.users(&UserQuery::new(stranger.clone())).await.unwrap().rows, []);
+    let groups = GroupsQuery::new(stranger.clone(), GroupBy::Stage);
+    assert_eq!(query.groups(&groups).await.unwrap().groups, []);
+    let (theirs, ours, id) = (workspace("other"), sites[1].0.connection, [record("o1")]);
+    assert!(query.rows(&theirs, ours, Table::Opportunities, &id).await.unwrap().is_empty());
     assert_eq!(query.nearest_users(&stranger, "same name", 9).await.unwrap().rows, []);
     let both = Scope::workspace(workspace("acme"));
     assert_eq!(query.users(&UserQuery::new(both.clone())).await.unwrap().rows.len(), 2);

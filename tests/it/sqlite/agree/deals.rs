@@ -58,7 +58,7 @@ pub(super) fn decisions() -> impl Strategy<Value = Vec<(u8, Decided)>> {
         }
         details.close_date = close;
         details.account = account.map(|id| Named { id: AccountId::new(id).unwrap(), name: None });
-        details.stage = stage.map(at);
+        details.stage = stage.as_deref().map(at);
         let decision = match what {
             0 => Decision::Stop(SkipReason::NoStage),
             1 => Decision::End(Outcome::Won),
@@ -72,7 +72,7 @@ pub(super) fn decisions() -> impl Strategy<Value = Vec<(u8, Decided)>> {
     proptest::collection::vec(one, 0..25)
 }
 
-fn at(stage: String) -> CurrentStage {
+fn at(stage: &str) -> CurrentStage {
     let stage = json!({ "stage": stage, "name": null, "process": null, "process_name": null,
         "since": null, "source": StageSource::RecordColumn });
     serde_json::from_value(stage).unwrap()
