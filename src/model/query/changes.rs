@@ -13,7 +13,7 @@ pub struct ChangesQuery {
     pub scope: Scope,
     /// Only of this account: itself, its contacts and its opportunities.
     pub account: Option<AccountId>,
-    /// The most changes wanted, 1 to [`MAX_LIMIT`].
+    /// The most changes wanted, 1 to [`MAX_LIMIT`](super::MAX_LIMIT).
     pub limit: u32,
 }
 
