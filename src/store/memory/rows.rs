@@ -16,7 +16,7 @@ use crate::store::memory::at_most;
 
 mod held;
 
-use held::{Held, HeldRow, Standing};
+use held::{Held, HeldRow};
 pub(super) use held::{Put, Sight, Tell};
 
 /// One typed map per table.
@@ -116,7 +116,7 @@ impl MirroredRows {
     fn best_assignment(&self, opportunity: &OpportunityId) -> Option<&StageAssignment> {
         let listed = self.assigned.get(opportunity).into_iter().flatten();
         let held = listed.filter_map(|id| self.assignments.0.get(id));
-        let there = held.filter(|held| !matches!(held.mark.standing, Standing::Gone { .. }));
+        let there = held.filter(|held| !held.is_gone());
         let of_it = there.map(|held| &held.row).filter(|row| row.opportunity == *opportunity);
         let ranked = of_it.filter_map(|row| Some((fallback::rank(row)?, row)));
         ranked.max_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, row)| row)

@@ -123,7 +123,7 @@ impl<R: Tracked + Serialize + DeserializeOwned> Held<R> {
                     let held = place.get_mut();
                     put.first_seen += u64::from(held.mark.stamp != stamp);
                     // To whom it was gone, it is new.
-                    let was_gone = matches!(held.mark.standing, Standing::Gone { .. });
+                    let was_gone = held.is_gone();
                     held.mark = mark;
                     if is_unchanged(held.row.version(), row.version(), absent) {
                         put.written.unchanged += 1;
@@ -232,20 +232,17 @@ impl<R: Tracked + Serialize + DeserializeOwned> Held<R> {
 
     /// The rows that are not gone.
     pub(super) fn live(&self) -> impl Iterator<Item = &R> {
-        let live = |held: &&HeldRow<R>| !matches!(held.mark.standing, Standing::Gone { .. });
-        self.0.values().filter(live).map(|held| &held.row)
+        self.0.values().filter(|held| !held.is_gone()).map(|held| &held.row)
     }
 
     pub(super) fn by_ids(&self, ids: &BTreeSet<&RecordId>) -> Rows {
         let held = ids.iter().filter_map(|id| self.0.get(*id));
-        let live = held.filter(|held| !matches!(held.mark.standing, Standing::Gone { .. }));
+        let live = held.filter(|held| !held.is_gone());
         R::batch(live.map(|held| held.row.clone()).collect())
     }
 
     pub(super) fn scan(&self, after: Option<&RecordId>, limit: u32) -> Rows {
-        let live = self
-            .after(after)
-            .filter(|(_, held)| !matches!(held.mark.standing, Standing::Gone { .. }));
+        let live = self.after(after).filter(|(_, held)| !held.is_gone());
         R::batch(live.take(at_most(limit)).map(|(_, held)| held.row.clone()).collect())
     }
 }
