@@ -27,10 +27,9 @@ mod totals;
 pub(crate) use deals::deals;
 #[cfg(feature = "sqlite")]
 pub(crate) use deals::{amount, answer, deal_record, sort_key as deal_key};
+pub(crate) use filter::{Currencies, Facts, Filter};
 pub(crate) use page::{SortKey, SortKind, SortedPage};
-pub(crate) use totals::{groups, totals};
-
-use filter::{Currencies, Filter};
+pub(crate) use totals::{Tallies, groups, totals};
 
 /// Rows asked for at once: few calls, yet a small part of a page of a sync.
 const SCAN_ROWS: u32 = 500;
@@ -93,8 +92,9 @@ pub(crate) async fn nearest<Q: Query + ?Sized, R: Called>(
         })
         .await?;
     }
-    let found = nearest.finish().into_iter();
-    let rows = found.map(|((connection, _), row)| Found { connection, row }).collect();
+    let found = nearest.finish().into_iter().flat_map(|(_, rows)| rows);
+    let found = found.map(|((connection, _), row)| Found { connection, row });
+    let rows = found.take(limit).collect();
     Ok(Answer { rows, next: None, as_of: oldest(&connections) })
 }
 

@@ -21,6 +21,7 @@ mod due;
 mod feed;
 mod gates;
 mod mirror;
+mod packed;
 mod publications;
 mod query;
 mod schema;

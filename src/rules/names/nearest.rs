@@ -1,7 +1,7 @@
 //! The names nearest to what was typed, out of many.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use super::NameKey;
 use super::similarity::Query;
@@ -10,18 +10,14 @@ use super::similarity::Query;
 /// microseconds each, and an org may have a hundred thousand accounts called "Account 00001" and so on.
 const MOST_COMPARED: usize = 1_000;
 
-/// Keeps the nearest of all the names that it is shown.
+/// Keeps the nearest of all the names that it is shown, each with the rows that carry it.
 pub(crate) struct Nearest<K, V> {
     query: Query,
     glance: Glance,
+    /// How many rows of one name are kept: the first ones by their keys.
     limit: usize,
-    seen: BinaryHeap<Seen<K, V>>,
-}
-
-/// A name worth comparing; ordered by its place alone, so that the first to give up is the greatest.
-struct Seen<K, V> {
-    place: (Reverse<Likeness>, String, K),
-    value: V,
+    /// The names worth comparing: the first to give up is the last.
+    seen: BTreeMap<(Reverse<Likeness>, String), BTreeMap<K, V>>,
 }
 
 /// How like the query a name looks at a glance.
@@ -32,7 +28,7 @@ impl<K: Ord, V> Nearest<K, V> {
     pub(crate) fn new(name: &str, limit: usize) -> Self {
         let query = Query::new(name);
         let glance = Glance::of(&query);
-        Self { query, glance, limit, seen: BinaryHeap::new() }
+        Self { query, glance, limit, seen: BTreeMap::new() }
     }
 
     /// Whether nothing was typed that could be near anything.
@@ -43,51 +39,37 @@ impl<K: Ord, V> Nearest<K, V> {
     /// How like the query a folded name looks, if it may be near; then [`keep`](Self::keep) it.
     pub(crate) fn weigh(&self, folded: &str) -> Option<Likeness> {
         let likeness = self.glance.likeness(folded)?;
-        let worst = self.seen.peek().filter(|_| self.seen.len() >= MOST_COMPARED);
-        let is_worse = worst.is_some_and(|worst| worst.place.0 < Reverse(likeness));
+        let worst = self.seen.last_key_value().filter(|_| self.seen.len() >= MOST_COMPARED);
+        let is_worse = worst.is_some_and(|((worst, name), _)| {
+            (*worst, name.as_str()) < (Reverse(likeness), folded)
+        });
         (!is_worse).then_some(likeness)
     }
 
-    /// Keeps a name to compare, and gives up the least like once there are too many.
+    /// Keeps a row with a name to compare, and gives up the least like once there are too many.
     pub(crate) fn keep(&mut self, likeness: Likeness, folded: &str, key: K, value: V) {
-        self.seen.push(Seen { place: (Reverse(likeness), folded.to_owned(), key), value });
+        let rows = self.seen.entry((Reverse(likeness), folded.to_owned())).or_default();
+        rows.insert(key, value);
+        if rows.len() > self.limit {
+            rows.pop_last();
+        }
         if self.seen.len() > MOST_COMPARED {
-            self.seen.pop();
+            self.seen.pop_last();
         }
     }
 
-    /// The nearest first; ties by whether the legal form is the one that was typed, the folded name
-    /// and then the key.
-    pub(crate) fn finish(self) -> Vec<(K, V)> {
-        let compared = self.seen.into_iter().map(|Seen { place: (_, folded, key), value }| {
+    /// The nearest names first, each with its rows; ties by whether the legal form is the one that
+    /// was typed, and the folded name. Each name has a row, so no more than the limit are given.
+    pub(crate) fn finish(self) -> Vec<(String, BTreeMap<K, V>)> {
+        let compared = self.seen.into_iter().map(|((_, folded), rows)| {
             let name = NameKey::new(&folded);
             let is_of_other_form = self.query.key.is_of_other_form(&name);
-            ((Reverse(self.query.similarity(&name)), is_of_other_form), folded, key, value)
+            ((Reverse(self.query.similarity(&name)), is_of_other_form), folded, rows)
         });
         let mut near: Vec<_> = compared.filter(|(near, ..)| near.0.0.is_close()).collect();
-        near.sort_by(|a, b| (a.0, &a.1, &a.2).cmp(&(b.0, &b.1, &b.2)));
+        near.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         near.truncate(self.limit);
-        near.into_iter().map(|(_, _, key, value)| (key, value)).collect()
-    }
-}
-
-impl<K: Ord, V> PartialEq for Seen<K, V> {
-    fn eq(&self, other: &Self) -> bool {
-        self.place == other.place
-    }
-}
-
-impl<K: Ord, V> Eq for Seen<K, V> {}
-
-impl<K: Ord, V> PartialOrd for Seen<K, V> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<K: Ord, V> Ord for Seen<K, V> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.place.cmp(&other.place)
+        near.into_iter().map(|(_, folded, rows)| (folded, rows)).collect()
     }
 }
 
@@ -194,6 +176,10 @@ mod tests {
         close
     }
 
+    fn all_of(nearest: Nearest<usize, ()>) -> Vec<usize> {
+        nearest.finish().into_iter().flat_map(|(_, rows)| rows.into_keys()).collect()
+    }
+
     #[test]
     fn oll_2_a_glance_passes_nothing_over_that_is_near() {
         let folded: Vec<String> = NAMES.iter().map(|(_, folded, _)| (*folded).to_owned()).collect();
@@ -215,7 +201,8 @@ mod tests {
                     nearest.keep(likeness, name, at, ());
                 }
             }
-            let found: Vec<usize> = nearest.finish().into_iter().map(|(at, ())| at).collect();
+            let mut found = all_of(nearest);
+            found.truncate(7);
             assert_eq!(found, slowly(&query, &folded, 7), "{query}");
         }
     }
@@ -230,7 +217,7 @@ mod tests {
                     nearest.keep(likeness, name, at, ());
                 }
             }
-            nearest.finish().into_iter().map(|(at, ())| at).collect::<Vec<_>>()
+            all_of(nearest)
         };
         for wanted in [0, 17, 4_711, 8_999] {
             assert_eq!(found(&format!("Account {wanted:05}"))[0], wanted);

@@ -1,14 +1,14 @@
 //! Which opportunities pass a filter, and at which stage they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use time::Date;
 
 use crate::error::Result;
 use crate::model::query::{OpportunityFilter, Scope};
 use crate::model::{
-    ConnectionId, Currency, CurrencyCode, CurrencyId, CurrencyRole, Opportunity, OpportunityId,
-    OwnerRef, Record, StageAssignment, StageId,
+    AccountId, Amount, ConnectionId, Currency, CurrencyCode, CurrencyId, CurrencyRole, Opportunity,
+    OpportunityId, OpportunityStatus, OwnerRef, Record, StageAssignment, StageId, UserId,
 };
 use crate::rules::NameWords;
 use crate::storage::Query;
@@ -20,7 +20,7 @@ const STAGE_BATCH: usize = 5_000;
 /// The currencies of one connection: a few dozen at most.
 #[derive(Default)]
 pub(crate) struct Currencies {
-    codes: BTreeMap<CurrencyId, CurrencyCode>,
+    codes: HashMap<Box<str>, CurrencyCode>,
     pub(crate) base: Option<CurrencyCode>,
 }
 
@@ -31,18 +31,56 @@ impl Currencies {
         connection: ConnectionId,
     ) -> Result<Self> {
         let mut found = Self::default();
-        scan(store, scope, connection, |currency: Currency| {
-            if currency.role == CurrencyRole::Base {
-                found.base.get_or_insert_with(|| currency.code.clone());
-            }
-            found.codes.insert(currency.id, currency.code);
-        })
-        .await?;
+        scan(store, scope, connection, |currency| found.add(currency)).await?;
         Ok(found)
     }
 
-    pub(crate) fn code_of(&self, opportunity: &Opportunity) -> Option<&CurrencyCode> {
-        opportunity.currency.as_ref().and_then(|id| self.codes.get(id))
+    pub(crate) fn add(&mut self, currency: Currency) {
+        if currency.role == CurrencyRole::Base {
+            self.base.get_or_insert_with(|| currency.code.clone());
+        }
+        self.codes.insert(currency.id.as_str().into(), currency.code);
+    }
+
+    /// The code of a currency of the CRM.
+    pub(crate) fn code_of(&self, id: Option<&str>) -> Option<&CurrencyCode> {
+        id.and_then(|id| self.codes.get(id))
+    }
+}
+
+/// What filters and totals look at of an opportunity, names aside.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts<'a> {
+    pub(crate) status: OpportunityStatus,
+    pub(crate) account: Option<&'a str>,
+    /// The CRM user who owns it.
+    pub(crate) owner: Option<&'a str>,
+    /// Where it stands by the best source known, once that was looked up.
+    pub(crate) stage: Option<&'a str>,
+    pub(crate) currency: Option<&'a str>,
+    /// Its amounts, [scaled](crate::model::Amount::to_scaled).
+    pub(crate) value: Option<i128>,
+    pub(crate) base_value: Option<i128>,
+    pub(crate) close_date: Option<Date>,
+    pub(crate) closed_on: Option<Date>,
+}
+
+impl<'a> Facts<'a> {
+    pub(crate) fn of(found: &'a Opportunity, stage: Option<&'a StageId>) -> Self {
+        Self {
+            status: found.status,
+            account: found.account().map(AccountId::as_str),
+            owner: match &found.owner {
+                Some(OwnerRef::User(owner)) => Some(owner.as_str()),
+                Some(OwnerRef::Team(_)) | None => None,
+            },
+            stage: stage.map(StageId::as_str),
+            currency: found.currency.as_ref().map(CurrencyId::as_str),
+            value: found.value.map(Amount::to_scaled),
+            base_value: found.base_value.map(Amount::to_scaled),
+            close_date: found.close_date,
+            closed_on: found.closed_on,
+        }
     }
 }
 
@@ -50,6 +88,8 @@ impl Currencies {
 pub(crate) struct Filter<'a> {
     filter: &'a OpportunityFilter,
     words: NameWords,
+    /// The bounds of the amount, scaled.
+    values: [Option<i128>; 2],
     connection: ConnectionId,
     currencies: &'a Currencies,
 }
@@ -61,13 +101,16 @@ impl<'a> Filter<'a> {
         currencies: &'a Currencies,
     ) -> Self {
         let words = NameWords::new(filter.name.as_deref().unwrap_or_default());
-        Self { filter, words, connection, currencies }
+        let values = [filter.min_value, filter.max_value].map(|it| it.map(Amount::to_scaled));
+        Self { filter, words, values, connection, currencies }
     }
 
     /// Whether a stage is one of those asked for.
-    pub(crate) fn is_at(&self, stage: Option<&StageId>) -> bool {
+    pub(crate) fn is_at(&self, stage: Option<&str>) -> bool {
         let OpportunityFilter { stages, .. } = self.filter;
-        let is_it = |stage| stages.iter().any(|(at, id)| *at == self.connection && id == stage);
+        let is_it = |stage: &str| {
+            stages.iter().any(|(at, id)| *at == self.connection && id.as_str() == stage)
+        };
         stages.is_empty() || stage.is_some_and(is_it)
     }
 
@@ -112,7 +155,7 @@ impl<'a> Filter<'a> {
             batch.extend(rows.into_iter().filter(|found| self.passes(found)));
             if after.is_none() || batch.len() >= STAGE_BATCH {
                 for (found, stage) in with_stages(store, scope, connection, batch).await? {
-                    if self.is_at(stage.as_ref()) {
+                    if self.is_at(stage.as_ref().map(StageId::as_str)) {
                         visit(found, stage);
                     }
                 }
@@ -126,6 +169,11 @@ impl<'a> Filter<'a> {
 
     /// Everything but the stage, which another table knows.
     fn passes(&self, found: &Opportunity) -> bool {
+        self.admits(&Facts::of(found, None)) && holds(&self.words, found.name.as_deref())
+    }
+
+    /// Whether what is asked for holds, but for the stage and the name.
+    pub(crate) fn admits(&self, found: &Facts<'_>) -> bool {
         let OpportunityFilter {
             name: _,
             account,
@@ -133,30 +181,39 @@ impl<'a> Filter<'a> {
             stages: _,
             status,
             currency,
-            min_value,
-            max_value,
+            min_value: _,
+            max_value: _,
             close_from,
             close_before,
             closed_from,
             closed_before,
         } = self.filter;
+        let [min_value, max_value] = self.values;
         let is_owned = || {
-            let Some(OwnerRef::User(user)) = &found.owner else { return false };
-            owners.iter().any(|(at, id)| *at == self.connection && id == user)
+            let is_it = |(at, id): &(_, UserId)| {
+                *at == self.connection && Some(id.as_str()) == found.owner
+            };
+            owners.iter().any(is_it)
         };
+        let code = || self.currencies.code_of(found.currency);
         let closes = |test: &dyn Fn(Date) -> bool| found.close_date.is_some_and(test);
         let closed = |test: &dyn Fn(Date) -> bool| found.closed_on.is_some_and(test);
-        account.as_ref().is_none_or(|account| found.account() == Some(account))
-            && (owners.is_empty() || is_owned())
-            && status.is_none_or(|status| found.status == status)
-            && currency.as_ref().is_none_or(|code| self.currencies.code_of(found) == Some(code))
-            && min_value.is_none_or(|min| found.value.is_some_and(|value| value >= min))
-            && max_value.is_none_or(|max| found.value.is_some_and(|value| value <= max))
+        status.is_none_or(|status| found.status == status)
             && close_from.is_none_or(|from| closes(&|date| date >= from))
             && close_before.is_none_or(|before| closes(&|date| date < before))
             && closed_from.is_none_or(|from| closed(&|date| date >= from))
             && closed_before.is_none_or(|before| closed(&|date| date < before))
-            && holds(&self.words, found.name.as_deref())
+            && account.as_ref().is_none_or(|account| found.account == Some(account.as_str()))
+            && (owners.is_empty() || is_owned())
+            && currency.as_ref().is_none_or(|asked| code() == Some(asked))
+            && min_value.is_none_or(|min| found.value.is_some_and(|value| value >= min))
+            && max_value.is_none_or(|max| found.value.is_some_and(|value| value <= max))
+    }
+
+    /// Whether a folded name holds the words asked for.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn is_named(&self, folded: Option<&str>) -> bool {
+        self.words.is_empty() || folded.is_some_and(|folded| self.words.are_in_folded(folded))
     }
 }
 

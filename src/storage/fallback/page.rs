@@ -173,6 +173,11 @@ impl<R> SortedPage<R> {
         self.after.as_ref().map(|(key, connection, id)| (key, *connection, id))
     }
 
+    /// Whether the page is full and the next one begun.
+    pub(crate) fn is_full(&self) -> bool {
+        self.kept.len() > self.limit
+    }
+
     /// Keeps what stands at a place if it is among the first of this page so far.
     pub(crate) fn offer_at(&mut self, place: Place, row: R) {
         if self.after.as_ref().is_some_and(|after| place <= *after) {

@@ -1,68 +1,164 @@
 //! Totals of opportunities, as a whole and group by group.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use time::OffsetDateTime;
+use time::{Date, Month, OffsetDateTime};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::query::{
-    CurrencyTotal, GroupBy, GroupKey, Groups, GroupsQuery, Totals, TotalsQuery,
+    CurrencyTotal, GroupBy, GroupKey, Groups, GroupsQuery, OpportunityFilter, Scope, Totals,
+    TotalsQuery,
 };
-use crate::model::{Amount, ConnectionId, CurrencyCode, Money, Opportunity, OwnerRef, StageId};
+use crate::model::{Amount, ConnectionId, CurrencyCode, Money, Opportunity, StageId, UserId};
 use crate::storage::Query;
-use crate::storage::fallback::filter::{Currencies, Filter};
+use crate::storage::fallback::filter::{Currencies, Facts, Filter};
 use crate::storage::fallback::oldest;
 
 pub(crate) async fn totals<Q: Query + ?Sized>(store: &Q, query: &TotalsQuery) -> Result<Totals> {
-    let connections = store.as_of(&query.scope).await?;
-    let mut tally = Tally::default();
-    for &(connection, _) in &connections {
-        let currencies = Currencies::read(store, &query.scope, connection).await?;
-        let filter = Filter::new(&query.filter, connection, &currencies);
-        filter.each(store, &query.scope, |found| tally.add(&found, &currencies)).await?;
-    }
-    tally.finish(oldest(&connections))
+    let (scope, filter) = (&query.scope, &query.filter);
+    let (tallies, as_of) = tallied(store, scope, filter, None).await?;
+    tallies.whole(as_of)
 }
 
 pub(crate) async fn groups<Q: Query + ?Sized>(store: &Q, query: &GroupsQuery) -> Result<Groups> {
-    let connections = store.as_of(&query.scope).await?;
-    let mut tallies: BTreeMap<GroupKey, Tally> = BTreeMap::new();
-    for &(connection, _) in &connections {
-        let currencies = Currencies::read(store, &query.scope, connection).await?;
-        let filter = Filter::new(&query.filter, connection, &currencies);
-        let mut add = |found: Opportunity, stage: Option<StageId>| {
-            let key = key_of(query.by, connection, &found, stage);
-            tallies.entry(key).or_default().add(&found, &currencies);
-        };
-        if query.by == GroupBy::Stage {
-            filter.each_with_stage(store, &query.scope, add).await?;
-        } else {
-            filter.each(store, &query.scope, |found| add(found, None)).await?;
-        }
-    }
-    let as_of = oldest(&connections);
-    let groups = tallies.into_iter().map(|(key, tally)| Ok((key, tally.finish(None)?)));
-    Ok(Groups::of(groups.collect::<Result<Vec<_>>>()?, as_of))
+    let (scope, filter) = (&query.scope, &query.filter);
+    let (tallies, as_of) = tallied(store, scope, filter, Some(query.by)).await?;
+    tallies.groups(as_of)
 }
 
-/// The group that an opportunity is in.
-fn key_of(
-    by: GroupBy,
-    connection: ConnectionId,
-    found: &Opportunity,
-    stage: Option<StageId>,
-) -> GroupKey {
-    let key = match by {
-        GroupBy::Month => {
-            found.close_date.and_then(|date| date.replace_day(1).ok()).map(GroupKey::Month)
+async fn tallied<Q: Query + ?Sized>(
+    store: &Q,
+    scope: &Scope,
+    filter: &OpportunityFilter,
+    by: Option<GroupBy>,
+) -> Result<(Tallies, Option<OffsetDateTime>)> {
+    let connections = store.as_of(scope).await?;
+    let mut tallies = Tallies::new(by);
+    for &(connection, _) in &connections {
+        let currencies = Currencies::read(store, scope, connection).await?;
+        let filter = Filter::new(filter, connection, &currencies);
+        let mut group = tallies.of(connection, &currencies);
+        if by == Some(GroupBy::Stage) {
+            let add = |found: Opportunity, stage: Option<StageId>| {
+                group.add(&Facts::of(&found, stage.as_ref()));
+            };
+            filter.each_with_stage(store, scope, add).await?;
+        } else {
+            filter.each(store, scope, |found| group.add(&Facts::of(&found, None))).await?;
         }
-        GroupBy::Owner => match &found.owner {
-            Some(OwnerRef::User(owner)) => Some(GroupKey::Owner(connection, owner.clone())),
-            Some(OwnerRef::Team(_)) | None => None,
-        },
-        GroupBy::Stage => stage.map(|stage| GroupKey::Stage(connection, stage)),
-    };
-    key.unwrap_or(GroupKey::Nothing)
+        group.finish()?;
+    }
+    Ok((tallies, oldest(&connections)))
+}
+
+/// Opportunities added up, group by group.
+pub(crate) struct Tallies {
+    by: Option<GroupBy>,
+    groups: BTreeMap<GroupKey, Tally>,
+}
+
+impl Tallies {
+    /// Without a way to group them, all are in one.
+    pub(crate) fn new(by: Option<GroupBy>) -> Self {
+        Self { by, groups: BTreeMap::new() }
+    }
+
+    /// Begins with the opportunities of a connection.
+    pub(crate) fn of<'a>(
+        &'a mut self,
+        connection: ConnectionId,
+        currencies: &'a Currencies,
+    ) -> ConnectionTallies<'a> {
+        ConnectionTallies {
+            all: self,
+            connection,
+            currencies,
+            without: Tally::default(),
+            months: HashMap::new(),
+            ids: HashMap::new(),
+            of_ids: Vec::new(),
+        }
+    }
+
+    /// The totals of all, when they are in one group.
+    pub(crate) fn whole(mut self, as_of: Option<OffsetDateTime>) -> Result<Totals> {
+        self.groups.remove(&GroupKey::Nothing).unwrap_or_default().finish(as_of)
+    }
+
+    /// The totals of the groups.
+    pub(crate) fn groups(self, as_of: Option<OffsetDateTime>) -> Result<Groups> {
+        let groups = self.groups.into_iter().map(|(key, tally)| Ok((key, tally.finish(None)?)));
+        Ok(Groups::of(groups.collect::<Result<Vec<_>>>()?, as_of))
+    }
+}
+
+/// The opportunities of one connection: their groups go by what the rows hold, which takes less to
+/// find than the keys of all.
+pub(crate) struct ConnectionTallies<'a> {
+    all: &'a mut Tallies,
+    connection: ConnectionId,
+    currencies: &'a Currencies,
+    without: Tally,
+    months: HashMap<(i32, Month), Tally>,
+    /// Where the tally of an id stands.
+    ids: HashMap<Box<str>, usize>,
+    of_ids: Vec<Tally>,
+}
+
+impl ConnectionTallies<'_> {
+    /// Adds one.
+    pub(crate) fn add(&mut self, found: &Facts<'_>) {
+        let currencies = self.currencies;
+        let tally = match self.all.by {
+            None => &mut self.without,
+            Some(GroupBy::Month) => match found.close_date {
+                Some(date) => self.months.entry((date.year(), date.month())).or_default(),
+                None => &mut self.without,
+            },
+            Some(GroupBy::Owner) => self.of_id(found.owner),
+            Some(GroupBy::Stage) => self.of_id(found.stage),
+        };
+        tally.add(found, currencies);
+    }
+
+    fn of_id(&mut self, id: Option<&str>) -> &mut Tally {
+        let Some(id) = id else { return &mut self.without };
+        let at = match self.ids.get(id) {
+            Some(&at) => at,
+            None => {
+                self.ids.insert(id.into(), self.of_ids.len());
+                self.of_ids.push(Tally::default());
+                self.of_ids.len() - 1
+            }
+        };
+        &mut self.of_ids[at]
+    }
+
+    /// Ends with this connection.
+    pub(crate) fn finish(self) -> Result<()> {
+        let Self { all, connection, without, months, ids, mut of_ids, .. } = self;
+        let mut keyed = Vec::with_capacity(months.len() + ids.len() + 1);
+        if without.count > 0 {
+            keyed.push((GroupKey::Nothing, without));
+        }
+        for ((year, month), tally) in months {
+            let first = Date::from_calendar_date(year, month, 1);
+            let first = first.map_err(|cause| Error::store("add up opportunities", cause))?;
+            keyed.push((GroupKey::Month(first), tally));
+        }
+        for (id, at) in ids {
+            let tally = std::mem::take(&mut of_ids[at]);
+            let key = match all.by {
+                Some(GroupBy::Stage) => GroupKey::Stage(connection, StageId::new(&*id)?),
+                _ => GroupKey::Owner(connection, UserId::new(&*id)?),
+            };
+            keyed.push((key, tally));
+        }
+        for (key, tally) in keyed {
+            all.groups.entry(key).or_default().merge(tally);
+        }
+        Ok(())
+    }
 }
 
 /// Opportunities added up.
@@ -75,14 +171,24 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, found: &Opportunity, currencies: &Currencies) {
+    fn add(&mut self, found: &Facts<'_>, currencies: &Currencies) {
         self.count += 1;
-        match (found.value, currencies.code_of(found)) {
-            (Some(value), Some(code)) => self.own.add(code, value),
+        match (found.value, currencies.code_of(found.currency)) {
+            (Some(value), Some(code)) => self.own.add(code, value, 1),
             _ => self.without_value += 1,
         }
         if let (Some(value), Some(code)) = (found.base_value, &currencies.base) {
-            self.base.add(code, value);
+            self.base.add(code, value, 1);
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.count += other.count;
+        self.without_value += other.without_value;
+        for (sums, others) in [(&mut self.own, other.own), (&mut self.base, other.base)] {
+            for (code, value, count) in others.0 {
+                sums.add(&code, value, count);
+            }
         }
     }
 
@@ -93,21 +199,29 @@ impl Tally {
     }
 }
 
-/// Exact sums per currency, in units that always fit.
+/// Exact sums per currency, scaled so that they always fit. There are a few: looking through them
+/// takes less than any key.
 #[derive(Default)]
-struct Sums(BTreeMap<CurrencyCode, (i128, u64)>);
+struct Sums(Vec<(CurrencyCode, i128, u64)>);
 
 impl Sums {
-    fn add(&mut self, code: &CurrencyCode, value: Amount) {
-        let (sum, count) = self.0.entry(code.clone()).or_default();
-        *sum += value.to_scaled();
-        *count += 1;
+    fn add(&mut self, code: &CurrencyCode, value: i128, count: u64) {
+        match self.0.iter_mut().find(|(of, ..)| of == code) {
+            Some((_, sum, counted)) => {
+                *sum += value;
+                *counted += count;
+            }
+            None => self.0.push((code.clone(), value, count)),
+        }
     }
 
-    fn finish(self) -> Result<Vec<CurrencyTotal>> {
-        let total = |(code, (sum, count))| {
-            let total = Money::new(Amount::from_scaled(sum)?, code);
-            Ok(CurrencyTotal { total, count })
+    fn finish(mut self) -> Result<Vec<CurrencyTotal>> {
+        self.0.sort();
+        let total = |(code, sum, count)| {
+            // Every amount is below 10^18, all of them together may not be.
+            let sum = Amount::from_scaled(sum);
+            let sum = sum.map_err(|cause| Error::store("add up opportunities", cause))?;
+            Ok(CurrencyTotal { total: Money::new(sum, code), count })
         };
         self.0.into_iter().map(total).collect()
     }

@@ -19,7 +19,7 @@ pub(crate) type Put<'a> = ToSqlOutput<'a>;
 pub(crate) type Values<'a> = Vec<Put<'a>>;
 
 /// Whose rows a step touches: the beginning of nearly every key.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Owner {
     pub(crate) workspace: WorkspaceId,
     pub(crate) connection: ConnectionId,

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Error, Result};
 use crate::store::sqlite::checkpoint;
+use crate::store::sqlite::packed;
 use crate::store::sqlite::schema;
 use crate::store::sqlite::trouble::Trouble;
 
@@ -108,6 +109,7 @@ impl Database {
             connection.pragma_update(None, "synchronous", survives.synchronous())?;
             let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let done = step(&tx)?;
+            packed::refresh(&tx)?;
             tx.commit()?;
             Ok(done)
         };

@@ -28,8 +28,16 @@ mod standing;
 mod sweeps;
 
 /// What is kept of runs, beside the mirrored rows.
-const RUN_TABLES: [&str; 7] =
-    ["runs", "run_tables", "chains", "seen_pages", "sweeps", "row_changes", "changes_left_off"];
+const OTHER_TABLES: [&str; 8] = [
+    "changes_left_off",
+    "chains",
+    "packed",
+    "row_changes",
+    "run_tables",
+    "runs",
+    "seen_pages",
+    "sweeps",
+];
 
 #[async_trait]
 impl Mirror for SqliteStore {
@@ -199,7 +207,7 @@ impl Mirror for SqliteStore {
         self.database
             .write("purge the synced copy", Survives::PowerLoss, move |tx| {
                 let mirrored = Table::ALL.iter().map(|table| table.as_str());
-                for table in mirrored.chain(RUN_TABLES) {
+                for table in mirrored.chain(OTHER_TABLES) {
                     tx.prepare_cached(&format!(
                         "DELETE FROM {table} WHERE workspace = ? AND connection = ?"
                     ))?

@@ -28,6 +28,7 @@ use crate::store::sqlite::trouble::Trouble;
 
 mod conditions;
 mod filter;
+mod named;
 mod nearest;
 mod totals;
 
@@ -93,7 +94,6 @@ impl Query for SqliteStore {
             .read("answer a question for accounts", move |tx| {
                 let connections = as_of(tx, &query.scope)?;
                 let mut rows = Conditions::in_scope(&query.scope, &connections);
-                rows.named(query.name.as_deref());
                 if let Some(id) = &query.id {
                     rows.and("r.id = ?", [text(id.as_str())]);
                     rows.lead(Leads::ToFew("INDEXED BY sqlite_autoindex_accounts_1"));
@@ -102,7 +102,7 @@ impl Query for SqliteStore {
                     rows.and("r.domain = ?", [text(domain)]);
                     rows.lead(Leads::ToFew("INDEXED BY accounts_by_domain"));
                 }
-                by_name(tx, page, &rows, &connections)
+                by_name(tx, page, rows, &connections, (&query.scope, query.name.as_deref()))
             })
             .await
     }
@@ -135,7 +135,6 @@ impl Query for SqliteStore {
             .read("answer a question for contacts", move |tx| {
                 let connections = as_of(tx, &query.scope)?;
                 let mut rows = Conditions::in_scope(&query.scope, &connections);
-                rows.named(query.name.as_deref());
                 if let Some(account) = &query.account {
                     rows.and(
                         "r.parent_kind = 'account' AND r.parent = ?",
@@ -143,7 +142,7 @@ impl Query for SqliteStore {
                     );
                     rows.lead(Leads::ToFew("INDEXED BY contacts_by_account"));
                 }
-                by_name(tx, page, &rows, &connections)
+                by_name(tx, page, rows, &connections, (&query.scope, query.name.as_deref()))
             })
             .await
     }
@@ -155,7 +154,6 @@ impl Query for SqliteStore {
             .read("answer a question for stages", move |tx| {
                 let connections = as_of(tx, &query.scope)?;
                 let mut rows = Conditions::in_scope(&query.scope, &connections);
-                rows.named(query.name.as_deref());
                 if let Some(id) = &query.id {
                     rows.and("r.id = ?", [text(id.as_str())]);
                     rows.lead(Leads::ToFew("INDEXED BY sqlite_autoindex_stages_1"));
@@ -163,7 +161,7 @@ impl Query for SqliteStore {
                 if let Some(process) = &query.process {
                     rows.and("r.process = ?", [text(process.as_str())]);
                 }
-                by_name(tx, page, &rows, &connections)
+                by_name(tx, page, rows, &connections, (&query.scope, query.name.as_deref()))
             })
             .await
     }
@@ -175,7 +173,6 @@ impl Query for SqliteStore {
             .read("answer a question for users", move |tx| {
                 let connections = as_of(tx, &query.scope)?;
                 let mut rows = Conditions::in_scope(&query.scope, &connections);
-                rows.named(query.name.as_deref());
                 if let Some(id) = &query.id {
                     rows.and("r.id = ?", [text(id.as_str())]);
                     rows.lead(Leads::ToFew("INDEXED BY sqlite_autoindex_users_1"));
@@ -184,7 +181,7 @@ impl Query for SqliteStore {
                     rows.and("r.email = ?", [text(email.as_str())]);
                     rows.lead(Leads::ToFew("INDEXED BY users_by_email"));
                 }
-                by_name(tx, page, &rows, &connections)
+                by_name(tx, page, rows, &connections, (&query.scope, query.name.as_deref()))
             })
             .await
     }
@@ -207,7 +204,10 @@ impl Query for SqliteStore {
                     OpportunitySort::Name => SortKey::name(found.name.as_deref()),
                     OpportunitySort::ValueDescending => SortKey::value_descending(found.value),
                 };
-                let page = fill(tx, page, &Reading::mirrored(), &rows, order, key)?;
+                let words = query.filter.name.as_deref();
+                let goes =
+                    named::goes(tx, &query.scope, &connections, words, (&page, order), rows)?;
+                let page = fill(tx, page, &Reading::mirrored(), &goes, order, key)?;
                 Ok(page.answer(oldest(&connections))?)
             })
             .await
@@ -218,10 +218,9 @@ impl Query for SqliteStore {
         self.database
             .read("answer a question for totals of groups", move |tx| {
                 let connections = as_of(tx, &query.scope)?;
-                let mut rows = Conditions::in_scope(&query.scope, &connections);
-                filter::add(tx, &query.scope, &mut rows, &query.filter)?;
-                let groups = totals::read_groups(tx, &query.scope, &rows, Some(query.by))?;
-                Ok(Groups::of(groups, oldest(&connections)))
+                let GroupsQuery { scope, filter, by } = &query;
+                let tallies = totals::read(tx, scope, &connections, filter, Some(*by))?;
+                Ok(tallies.groups(oldest(&connections))?)
             })
             .await
     }
@@ -241,11 +240,9 @@ impl Query for SqliteStore {
         self.database
             .read("answer a question for totals", move |tx| {
                 let connections = as_of(tx, &query.scope)?;
-                let mut rows = Conditions::in_scope(&query.scope, &connections);
-                filter::add(tx, &query.scope, &mut rows, &query.filter)?;
-                let mut totals = totals::read(tx, &query.scope, &rows)?;
-                totals.as_of = oldest(&connections);
-                Ok(totals)
+                let TotalsQuery { scope, filter } = &query;
+                let tallies = totals::read(tx, scope, &connections, filter, None)?;
+                Ok(tallies.whole(oldest(&connections))?)
             })
             .await
     }
@@ -265,16 +262,18 @@ impl SqliteStore {
     }
 }
 
-/// A page of the rows that meet conditions, by name.
+/// A page of the rows that meet conditions and whose names hold words, by name.
 fn by_name<R: Mirrored + Called>(
     tx: &Transaction<'_>,
     page: SortedPage<R>,
-    conditions: &Conditions<'_>,
+    conditions: Conditions<'_>,
     connections: &[(ConnectionId, Option<OffsetDateTime>)],
+    (scope, words): (&Scope, Option<&str>),
 ) -> Result<Answer<R>, Trouble> {
     let key = |row: &R| SortKey::name(row.name());
     let order = Order::Ascending("r.name_key");
-    let page = fill(tx, page, &Reading::mirrored(), conditions, order, key)?;
+    let goes = named::goes(tx, scope, connections, words, (&page, order), conditions)?;
+    let page = fill(tx, page, &Reading::mirrored(), &goes, order, key)?;
     Ok(page.answer(oldest(connections))?)
 }
 
@@ -321,32 +320,33 @@ impl<R> Reading<R> {
     }
 }
 
-/// Fills a page with the rows that meet conditions, in an order.
+/// Fills a page with the rows that meet one of some conditions, in an order; what meets the first
+/// ones comes first.
 pub(crate) fn fill<R>(
     tx: &Transaction<'_>,
     mut page: SortedPage<R>,
     reading: &Reading<R>,
-    conditions: &Conditions<'_>,
+    goes: &[Conditions<'_>],
     order: Order,
     key: impl Fn(&R) -> SortKey,
 ) -> Result<SortedPage<R>, Trouble> {
-    // One more than the page, to know whether another follows.
-    let mut left = page.limit().saturating_add(1);
     let after = page.after().map(|(key, connection, id)| (key.clone(), connection, id.clone()));
     let after = after.as_ref().map(|(key, connection, id)| (key, *connection, (reading.id)(id)));
-    for stretch in Stretch::after(after) {
+    let stretches = Stretch::after(after);
+    for (conditions, stretch) in goes.iter().flat_map(|go| stretches.iter().map(move |at| (go, at))) {
+        if page.is_full() {
+            break;
+        }
         let mut conditions = conditions.clone();
         conditions.in_stretch(order, stretch.clone());
-        let mut statement = tx.prepare_cached(&reading.sql(&conditions, order, &stretch))?;
-        let limit = integer(i64::try_from(left).unwrap_or(i64::MAX));
-        let mut rows = statement.query(params_from_iter(conditions.values_and(limit)))?;
+        let mut statement = tx.prepare_cached(&reading.sql(&conditions, order, stretch))?;
+        // One more than the page, to know whether another follows.
+        let limit = i64::try_from(page.limit().saturating_add(1)).unwrap_or(i64::MAX);
+        let values = conditions.values_and(integer(limit));
+        let mut rows = statement.query(params_from_iter(values))?;
         while let Some(row) = rows.next()? {
             let ((connection, id), row) = (reading.read)(row)?;
             page.offer_at((key(&row), connection, id), row);
-            left = left.saturating_sub(1);
-        }
-        if left == 0 {
-            break;
         }
     }
     Ok(page)

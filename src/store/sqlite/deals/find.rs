@@ -20,7 +20,7 @@ pub(crate) fn deals(
     let order = order(query.sort);
     let reading = reading();
     let key = |deal: &Deal| deal_key(query.sort, deal);
-    Ok(answer(fill(tx, page, &reading, &conditions(query), order, key)?)?)
+    Ok(answer(fill(tx, page, &reading, &[conditions(query)], order, key)?)?)
 }
 
 pub(crate) const fn order(sort: OpportunitySort) -> Order {

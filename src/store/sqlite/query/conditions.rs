@@ -75,6 +75,10 @@ impl Order {
         }
     }
 
+    pub(crate) const fn is_by_name(self) -> bool {
+        matches!(self, Self::Ascending(column) if matches!(column.as_bytes(), b"r.name_key"))
+    }
+
     /// The order within a stretch.
     pub(crate) fn sql(self, stretch: &Stretch<'_>) -> String {
         match (self, stretch) {

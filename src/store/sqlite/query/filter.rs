@@ -48,9 +48,8 @@ pub(super) fn add<'a>(
     Ok(())
 }
 
-/// What the row itself says.
+/// What the row itself says, but for its name.
 fn plain<'a>(conditions: &mut Conditions<'a>, filter: &'a OpportunityFilter) {
-    conditions.named(filter.name.as_deref());
     if let Some(status) = filter.status {
         conditions.and("r.status = ?", [text(status.as_word())]);
     }

@@ -1,18 +1,20 @@
 //! The rows whose names are nearest to one.
 
 use rusqlite::{Transaction, params_from_iter};
+use time::OffsetDateTime;
 
+use crate::model::ConnectionId;
 use crate::model::query::{Answer, Found, MAX_LIMIT, Scope};
-use crate::model::{ConnectionId, RecordId};
 use crate::rules::Nearest;
 use crate::storage::fallback::oldest;
-use crate::store::sqlite::codec::{Columns, Owner};
-use crate::store::sqlite::mirror::rows::{Mirrored, present};
-use crate::store::sqlite::query::as_of;
+use crate::store::sqlite::codec::{Columns, integer, owned_text};
+use crate::store::sqlite::mirror::rows::Mirrored;
+use crate::store::sqlite::packed;
 use crate::store::sqlite::query::conditions::Conditions;
+use crate::store::sqlite::query::{Reading, as_of};
 use crate::store::sqlite::trouble::Trouble;
 
-/// Walks the index of names, and reads only the rows that are kept.
+/// Looks at every name, and reads only the rows that are kept.
 pub(crate) fn rows<R: Mirrored>(
     tx: &Transaction<'_>,
     scope: &Scope,
@@ -23,29 +25,73 @@ pub(crate) fn rows<R: Mirrored>(
     let limit = usize::try_from(limit.min(MAX_LIMIT)).unwrap_or(usize::MAX);
     let mut nearest = Nearest::new(name, limit);
     if !nearest.is_empty() {
-        let mut named = Conditions::in_scope(scope, &connections);
-        named.and("r.name_key IS NOT NULL", []);
-        let mut statement = tx.prepare_cached(&format!(
-            "SELECT r.name_key, r.connection, r.id FROM {} r WHERE {}",
-            R::TABLE,
-            named.sql()
-        ))?;
-        let mut rows = statement.query(params_from_iter(named.values()))?;
-        while let Some(row) = rows.next()? {
-            let mut columns = Columns::of(row);
-            let key = columns.maybe_str()?.unwrap_or_default();
-            if let Some(likeness) = nearest.weigh(key) {
-                let connection = ConnectionId::new(columns.uuid()?);
-                let id: RecordId = columns.id()?;
-                nearest.keep(likeness, key, (connection, id), ());
+        each_name::<R>(tx, scope, &connections, |folded| {
+            if let Some(likeness) = nearest.weigh(folded) {
+                nearest.keep(likeness, folded, (), ());
             }
-        }
+        })?;
     }
     let mut rows = Vec::new();
-    for ((connection, id), ()) in nearest.finish() {
-        let owner = Owner::new(&scope.workspace, connection);
-        let found = present(tx, &owner, &id)?;
-        rows.extend(found.map(|row| Found { connection, row }));
+    for (folded, _) in nearest.finish() {
+        let left = limit.saturating_sub(rows.len());
+        if left == 0 {
+            break;
+        }
+        rows.extend(called(tx, scope, &connections, folded, left)?);
     }
     Ok(Answer { rows, next: None, as_of: oldest(&connections) })
+}
+
+/// Shows the folded name of every row in scope.
+fn each_name<R: Mirrored>(
+    tx: &Transaction<'_>,
+    scope: &Scope,
+    connections: &[(ConnectionId, Option<OffsetDateTime>)],
+    mut visit: impl FnMut(&str),
+) -> Result<(), Trouble> {
+    if packed::is_packed(R::TABLE) {
+        for (connection, _) in connections {
+            packed::each(tx, (&scope.workspace, *connection), R::TABLE, |packed| {
+                packed.unpack()?.entries.iter().filter_map(|entry| entry.name).for_each(&mut visit);
+                Ok(())
+            })?;
+        }
+        return Ok(());
+    }
+    let mut named = Conditions::in_scope(scope, connections);
+    named.and("r.name_key IS NOT NULL", []);
+    let mut statement =
+        tx.prepare_cached(&format!("SELECT r.name_key FROM {} r WHERE {}", R::TABLE, named.sql()))?;
+    let mut rows = statement.query(params_from_iter(named.values()))?;
+    while let Some(row) = rows.next()? {
+        visit(Columns::of(row).str()?);
+    }
+    Ok(())
+}
+
+/// The first rows of one name.
+fn called<R: Mirrored>(
+    tx: &Transaction<'_>,
+    scope: &Scope,
+    connections: &[(ConnectionId, Option<OffsetDateTime>)],
+    folded: String,
+    limit: usize,
+) -> Result<Vec<Found<R>>, Trouble> {
+    let reading = Reading::<R>::mirrored();
+    let mut called = Conditions::in_scope(scope, connections);
+    called.and("r.name_key = ?", [owned_text(folded)]);
+    let mut statement = tx.prepare_cached(&format!(
+        "SELECT {} FROM {} r WHERE {} ORDER BY r.connection, r.id LIMIT ?",
+        reading.columns,
+        R::TABLE,
+        called.sql()
+    ))?;
+    let limit = integer(i64::try_from(limit).unwrap_or(i64::MAX));
+    let mut rows = statement.query(params_from_iter(called.values_and(limit)))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let ((connection, _), row) = (reading.read)(row)?;
+        found.push(Found { connection, row });
+    }
+    Ok(found)
 }

@@ -1,0 +1,120 @@
+//! The rows whose names hold what somebody typed.
+
+use std::collections::BinaryHeap;
+
+use memchr::memmem::Finder;
+use rusqlite::Transaction;
+use time::OffsetDateTime;
+
+use crate::model::query::Scope;
+use crate::model::{ConnectionId, Table};
+use crate::rules::NameWords;
+use crate::storage::fallback::{SortKey, SortedPage};
+use crate::store::sqlite::codec::{json, owned_text};
+use crate::store::sqlite::mirror::rows::Mirrored;
+use crate::store::sqlite::packed;
+use crate::store::sqlite::query::conditions::{Conditions, Leads, Order};
+use crate::store::sqlite::trouble::Trouble;
+
+/// Up to this many rows are read one by one and sorted.
+const FEW: usize = 1_000;
+
+/// Conditions with the words of a name added, for a page of an order.
+///
+/// One go after the other finds the page: where many rows hold the words, those that come first by
+/// name are read where they lie, and the index is walked from there on.
+pub(super) fn goes<'a, R: Mirrored>(
+    tx: &Transaction<'_>,
+    scope: &Scope,
+    connections: &[(ConnectionId, Option<OffsetDateTime>)],
+    words: Option<&str>,
+    (page, order): (&SortedPage<R>, Order),
+    mut conditions: Conditions<'a>,
+) -> Result<Vec<Conditions<'a>>, Trouble> {
+    conditions.named(words);
+    let words = NameWords::new(words.unwrap_or_default());
+    let is_open = conditions.leads() == Leads::Nowhere && !words.is_empty();
+    if !is_open || !packed::is_packed(R::TABLE) {
+        return Ok(vec![conditions]);
+    }
+    let after = page.after().map(|(key, ..)| key).filter(|_| order.is_by_name());
+    let mut found = Found { first: BinaryHeap::new(), is_all: true };
+    // What lacks a name holds no word.
+    if after != Some(&SortKey::Absent) {
+        found.search(tx, scope, connections, (R::TABLE, &words), after)?;
+    }
+    if found.is_all {
+        let rows = found.first.into_iter().map(|(_, row)| row);
+        return Ok(vec![only(conditions, rows.collect())?]);
+    }
+    if !order.is_by_name() {
+        // So many that walking along the order finds a page.
+        return Ok(vec![conditions]);
+    }
+    let last = found.first.peek().map(|(last, _)| last.clone()).unwrap_or_default();
+    let mut rest = conditions.clone();
+    rest.and("r.name_key >= ?", [owned_text(last.clone())]);
+    let before = found.first.into_iter().filter(|(name, _)| *name < last);
+    Ok(vec![only(conditions, before.map(|(_, row)| row).collect())?, rest])
+}
+
+/// What a search through all names has found.
+struct Found {
+    /// The first rows by name, with their names; one more than few if there are more.
+    first: BinaryHeap<(String, i64)>,
+    /// Whether there are no others.
+    is_all: bool,
+}
+
+impl Found {
+    /// Searches the names of a packed table from a place in their order on.
+    fn search(
+        &mut self,
+        tx: &Transaction<'_>,
+        scope: &Scope,
+        connections: &[(ConnectionId, Option<OffsetDateTime>)],
+        (table, words): (Table, &NameWords),
+        after: Option<&SortKey>,
+    ) -> Result<(), Trouble> {
+        let after = match after {
+            Some(SortKey::Text(name)) => name,
+            _ => "",
+        };
+        // A block without the longest word has nothing to look at.
+        let longest = words.iter().map(|word| word.text.trim_start()).max_by_key(|it| it.len());
+        let longest = Finder::new(longest.unwrap_or_default());
+        for (connection, _) in connections {
+            packed::each(tx, (&scope.workspace, *connection), table, |packed| {
+                if longest.find(packed.bytes()).is_some() {
+                    for entry in &packed.unpack()?.entries {
+                        let name = entry.name.filter(|name| *name >= after);
+                        if let Some(name) = name.filter(|name| words.are_in_folded(name)) {
+                            self.keep(name, packed.row(entry));
+                        }
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, name: &str, row: i64) {
+        if self.first.len() >= FEW {
+            self.is_all = false;
+            if self.first.peek().is_some_and(|(last, _)| last.as_str() <= name) {
+                return;
+            }
+            self.first.pop();
+        }
+        self.first.push((name.to_owned(), row));
+    }
+}
+
+/// Narrows conditions down to some rows.
+fn only(mut conditions: Conditions<'_>, rows: Vec<i64>) -> Result<Conditions<'_>, Trouble> {
+    // Many values in one, so that one statement serves them all.
+    conditions.and("r.row IN (SELECT value FROM json_each(?))", [json(&rows)?]);
+    conditions.lead(Leads::ToFew("NOT INDEXED"));
+    Ok(conditions)
+}
