@@ -5,6 +5,7 @@
 mod agree;
 mod conformance;
 mod crash;
+mod crowds;
 mod files;
 mod load;
 mod rows;

@@ -56,8 +56,8 @@ fn open(file: &Path) -> Result<Connection> {
     drop(SqliteStore::open(&model, Arc::new(SystemClock::new()))?);
     let model = Connection::open(model)?;
     let mut ddl = model.prepare(
-        "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'
-         ORDER BY type = 'index'",
+        "SELECT sql FROM sqlite_schema WHERE type IN ('table', 'index') AND sql IS NOT NULL
+         AND name NOT LIKE 'sqlite_%' ORDER BY type = 'index'",
     )?;
     let ddl = ddl.query_map([], |row| row.get::<_, String>(0))?;
     let ddl = ddl.collect::<Result<Vec<_>, _>>()?.join(";\n");

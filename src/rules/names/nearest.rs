@@ -91,7 +91,7 @@ struct Glance {
 impl Glance {
     fn of(query: &Query) -> Self {
         let core = query.key.core();
-        let pairs = pairs(core);
+        let Seen { pairs, .. } = Seen::of(core);
         let words = core.split(' ').count();
         Self {
             pairs,
@@ -107,14 +107,15 @@ impl Glance {
     /// In thousandths, how much of the query stands in the name, and how much of the name that is;
     /// `None` when they cannot be near.
     fn likeness(&self, folded: &str) -> Option<Likeness> {
-        let theirs = pairs(folded);
+        let Seen { pairs: theirs, starts } = Seen::of(folded);
         let (common, ours) = ((theirs & self.pairs).count_ones(), self.pairs.count_ones());
         let both = (theirs.count_ones() + ours).max(1);
         let shared = common * 1000 / ours.max(1) * 2 + common * 2000 / both;
         if common >= self.needed {
             return Some(Likeness(shared));
         }
-        let is_odd = self.may_be_initials(folded) || self.may_be_three(folded);
+        let may_start = self.initial.is_some_and(|initial| starts & bit(initial) != 0);
+        let is_odd = (may_start && self.may_be_initials(folded)) || self.may_be_three(folded);
         is_odd.then_some(Likeness(shared.max(ODD)))
     }
 
@@ -142,22 +143,37 @@ impl Glance {
 
 /// Which letters there are, each as one of 64 bits.
 fn letters(word: &[u8]) -> u64 {
-    word.iter().fold(0, |seen, byte| seen | 1 << (byte & 63))
+    word.iter().fold(0, |seen, byte| seen | bit(*byte))
 }
 
-/// The pairs of neighbouring bytes within words, each as one of 64 bits.
-fn pairs(folded: &str) -> u64 {
-    let mut seen = 0_u64;
-    for pair in folded.as_bytes().windows(2) {
-        if let [left, right] = pair
-            && *left != b' '
-            && *right != b' '
-        {
-            let mixed = u32::from(*left).wrapping_mul(31).wrapping_add(u32::from(*right));
-            seen |= 1 << (mixed.wrapping_mul(0x9e37_79b1) >> 26);
+const fn bit(byte: u8) -> u64 {
+    1 << (byte & 63)
+}
+
+/// What one pass over a name sees.
+struct Seen {
+    /// The pairs of neighbouring bytes within words, each as one of 64 bits.
+    pairs: u64,
+    /// The first bytes of words, likewise.
+    starts: u64,
+}
+
+impl Seen {
+    fn of(folded: &str) -> Self {
+        let (mut pairs, mut starts, mut left) = (0, 0, b' ');
+        for &right in folded.as_bytes() {
+            if right != b' ' {
+                if left == b' ' {
+                    starts |= bit(right);
+                } else {
+                    let mixed = u32::from(left).wrapping_mul(31).wrapping_add(u32::from(right));
+                    pairs |= 1_u64 << (mixed.wrapping_mul(0x9e37_79b1) >> 26);
+                }
+            }
+            left = right;
         }
+        Self { pairs, starts }
     }
-    seen
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) owner: Option<&'a str>,
     /// Where it stands by the best source known, once that was looked up.
     pub(crate) stage: Option<&'a str>,
-    pub(crate) currency: Option<&'a str>,
+    pub(crate) currency: Option<&'a CurrencyCode>,
     /// Its amounts, [scaled](crate::model::Amount::to_scaled).
     pub(crate) value: Option<i128>,
     pub(crate) base_value: Option<i128>,
@@ -66,7 +66,12 @@ pub(crate) struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    pub(crate) fn of(found: &'a Opportunity, stage: Option<&'a StageId>) -> Self {
+    pub(crate) fn of(
+        found: &'a Opportunity,
+        stage: Option<&'a StageId>,
+        currencies: &'a Currencies,
+    ) -> Self {
+        let currency = found.currency.as_ref().map(CurrencyId::as_str);
         Self {
             status: found.status,
             account: found.account().map(AccountId::as_str),
@@ -75,7 +80,7 @@ impl<'a> Facts<'a> {
                 Some(OwnerRef::Team(_)) | None => None,
             },
             stage: stage.map(StageId::as_str),
-            currency: found.currency.as_ref().map(CurrencyId::as_str),
+            currency: currencies.code_of(currency),
             value: found.value.map(Amount::to_scaled),
             base_value: found.base_value.map(Amount::to_scaled),
             close_date: found.close_date,
@@ -169,7 +174,8 @@ impl<'a> Filter<'a> {
 
     /// Everything but the stage, which another table knows.
     fn passes(&self, found: &Opportunity) -> bool {
-        self.admits(&Facts::of(found, None)) && holds(&self.words, found.name.as_deref())
+        self.admits(&Facts::of(found, None, self.currencies))
+            && holds(&self.words, found.name.as_deref())
     }
 
     /// Whether what is asked for holds, but for the stage and the name.
@@ -190,12 +196,10 @@ impl<'a> Filter<'a> {
         } = self.filter;
         let [min_value, max_value] = self.values;
         let is_owned = || {
-            let is_it = |(at, id): &(_, UserId)| {
-                *at == self.connection && Some(id.as_str()) == found.owner
-            };
+            let is_it =
+                |(at, id): &(_, UserId)| *at == self.connection && Some(id.as_str()) == found.owner;
             owners.iter().any(is_it)
         };
-        let code = || self.currencies.code_of(found.currency);
         let closes = |test: &dyn Fn(Date) -> bool| found.close_date.is_some_and(test);
         let closed = |test: &dyn Fn(Date) -> bool| found.closed_on.is_some_and(test);
         status.is_none_or(|status| found.status == status)
@@ -205,15 +209,15 @@ impl<'a> Filter<'a> {
             && closed_before.is_none_or(|before| closed(&|date| date < before))
             && account.as_ref().is_none_or(|account| found.account == Some(account.as_str()))
             && (owners.is_empty() || is_owned())
-            && currency.as_ref().is_none_or(|asked| code() == Some(asked))
+            && currency.as_ref().is_none_or(|code| found.currency == Some(code))
             && min_value.is_none_or(|min| found.value.is_some_and(|value| value >= min))
             && max_value.is_none_or(|max| found.value.is_some_and(|value| value <= max))
     }
 
     /// Whether a folded name holds the words asked for.
     #[cfg(feature = "sqlite")]
-    pub(crate) fn is_named(&self, folded: Option<&str>) -> bool {
-        self.words.is_empty() || folded.is_some_and(|folded| self.words.are_in_folded(folded))
+    pub(crate) fn is_named(&self, folded: &str) -> bool {
+        self.words.are_in_folded(folded)
     }
 }
 

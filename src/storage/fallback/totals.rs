@@ -40,11 +40,13 @@ async fn tallied<Q: Query + ?Sized>(
         let mut group = tallies.of(connection, &currencies);
         if by == Some(GroupBy::Stage) {
             let add = |found: Opportunity, stage: Option<StageId>| {
-                group.add(&Facts::of(&found, stage.as_ref()));
+                group.add(&Facts::of(&found, stage.as_ref(), &currencies));
             };
             filter.each_with_stage(store, scope, add).await?;
         } else {
-            filter.each(store, scope, |found| group.add(&Facts::of(&found, None))).await?;
+            filter
+                .each(store, scope, |found| group.add(&Facts::of(&found, None, &currencies)))
+                .await?;
         }
         group.finish()?;
     }
@@ -108,7 +110,7 @@ pub(crate) struct ConnectionTallies<'a> {
 impl ConnectionTallies<'_> {
     /// Adds one.
     pub(crate) fn add(&mut self, found: &Facts<'_>) {
-        let currencies = self.currencies;
+        let base = self.currencies.base.as_ref();
         let tally = match self.all.by {
             None => &mut self.without,
             Some(GroupBy::Month) => match found.close_date {
@@ -118,7 +120,7 @@ impl ConnectionTallies<'_> {
             Some(GroupBy::Owner) => self.of_id(found.owner),
             Some(GroupBy::Stage) => self.of_id(found.stage),
         };
-        tally.add(found, currencies);
+        tally.add(found, base);
     }
 
     fn of_id(&mut self, id: Option<&str>) -> &mut Tally {
@@ -171,13 +173,13 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, found: &Facts<'_>, currencies: &Currencies) {
+    fn add(&mut self, found: &Facts<'_>, base: Option<&CurrencyCode>) {
         self.count += 1;
-        match (found.value, currencies.code_of(found.currency)) {
+        match (found.value, found.currency) {
             (Some(value), Some(code)) => self.own.add(code, value, 1),
             _ => self.without_value += 1,
         }
-        if let (Some(value), Some(code)) = (found.base_value, &currencies.base) {
+        if let (Some(value), Some(code)) = (found.base_value, base) {
             self.base.add(code, value, 1);
         }
     }

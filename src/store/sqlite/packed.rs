@@ -5,21 +5,23 @@
 //! block holds what such questions ask of up to [`BLOCK`] rows that lie beside each other, and is
 //! read in one step.
 //!
-//! Triggers note each row whose entry may have changed, whoever changes it, and [`refresh`] packs
+//! Triggers note each row whose line may have changed, whoever changes it, and [`refresh`] packs
 //! these anew at the end of the same step. So a block is never behind its rows, and nothing that
 //! writes rows has to think of blocks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, Transaction, params_from_iter};
-use serde::{Deserialize, Serialize};
-use time::Date;
 
-use crate::model::{ConnectionId, OpportunityStatus, Table, WorkspaceId};
-use crate::storage::fallback::Facts;
+use crate::model::{ConnectionId, Table, WorkspaceId};
 use crate::store::sqlite::codec::{Columns, Owner, Values, blob, integer, text};
 use crate::store::sqlite::trouble::Trouble;
-use crate::store::sqlite::words::Word;
+
+mod block;
+
+pub(crate) use block::Block;
+
+use block::{Builder, Figures};
 
 /// How many rows a block has room for. Whoever changes one of them writes some kilobytes.
 const BLOCK: i64 = 128;
@@ -32,110 +34,12 @@ pub(crate) fn is_packed(table: Table) -> bool {
     PACKED.contains(&table)
 }
 
-/// Rows that lie beside each other, as they are stored: a migration that changes this has to note all
-/// rows as not packed.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Block<'a> {
-    /// What entries refer to: ids, and words of [`Word`].
-    #[serde(borrow)]
-    texts: Vec<&'a str>,
-    pub(crate) entries: Vec<Entry<'a>>,
-}
-
-/// What is packed of a row.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Entry<'a> {
-    /// Its place in the block.
-    slot: u8,
-    /// The folded name.
-    #[serde(borrow)]
-    pub(crate) name: Option<&'a str>,
-    figures: Option<Figures<u16>>,
-}
-
-/// What is packed of an opportunity besides its name. A `T` stands for a text.
-#[derive(Debug, Serialize, Deserialize)]
-struct Figures<T> {
-    status: T,
-    owner: Option<T>,
-    stage: Option<T>,
-    currency: Option<T>,
-    value: Option<i128>,
-    base_value: Option<i128>,
-    close_date: Option<Date>,
-    closed_on: Option<Date>,
-}
-
-impl<T> Figures<T> {
-    fn map<'t, U>(&'t self, mut text: impl FnMut(&'t T) -> U) -> Figures<U> {
-        Figures {
-            status: text(&self.status),
-            owner: self.owner.as_ref().map(&mut text),
-            stage: self.stage.as_ref().map(&mut text),
-            currency: self.currency.as_ref().map(&mut text),
-            value: self.value,
-            base_value: self.base_value,
-            close_date: self.close_date,
-            closed_on: self.closed_on,
-        }
-    }
-}
-
-impl<'a> Block<'a> {
-    fn read(bytes: &'a [u8]) -> Result<Self, Trouble> {
-        postcard::from_bytes(bytes).map_err(stored)
-    }
-
-    fn text(&self, number: u16) -> &'a str {
-        self.texts.get(usize::from(number)).copied().unwrap_or_default()
-    }
-
-    /// What totals look at of an entry, if it is an opportunity's.
-    pub(crate) fn facts(&self, entry: &Entry<'_>) -> Result<Option<Facts<'a>>, Trouble> {
-        let Some(figures) = &entry.figures else { return Ok(None) };
-        let status = OpportunityStatus::from_word(self.text(figures.status));
-        Ok(Some(Facts {
-            status: status.ok_or_else(|| Trouble::stored("a status is not one"))?,
-            account: None,
-            owner: figures.owner.map(|owner| self.text(owner)),
-            stage: figures.stage.map(|stage| self.text(stage)),
-            currency: figures.currency.map(|currency| self.text(currency)),
-            value: figures.value,
-            base_value: figures.base_value,
-            close_date: figures.close_date,
-            closed_on: figures.closed_on,
-        }))
-    }
-}
-
-/// A block as it is stored.
-pub(crate) struct Packed<'r> {
-    number: i64,
-    bytes: &'r [u8],
-}
-
-impl<'r> Packed<'r> {
-    /// The bytes, which hold every name as it is.
-    pub(crate) const fn bytes(&self) -> &'r [u8] {
-        self.bytes
-    }
-
-    pub(crate) fn unpack(&self) -> Result<Block<'r>, Trouble> {
-        Block::read(self.bytes)
-    }
-
-    /// Which row an entry is of.
-    pub(crate) fn row(&self, entry: &Entry<'_>) -> i64 {
-        self.number * BLOCK + i64::from(entry.slot)
-    }
-}
-
-/// Shows every block of a packed table of a connection.
+/// Shows every block of a packed table of a connection, with the row that its first slot stands for.
 pub(crate) fn each(
     tx: &Transaction<'_>,
     (workspace, connection): (&WorkspaceId, ConnectionId),
     table: Table,
-    mut visit: impl FnMut(&Packed<'_>) -> Result<(), Trouble>,
+    mut visit: impl FnMut(i64, &Block<'_>) -> Result<(), Trouble>,
 ) -> Result<(), Trouble> {
     let owner = Owner::new(workspace, connection);
     let mut statement = tx.prepare_cached(
@@ -144,7 +48,8 @@ pub(crate) fn each(
     let mut rows = statement.query(params_from_iter(owner.with([text(table.as_str())])))?;
     while let Some(row) = rows.next()? {
         let mut columns = Columns::of(row);
-        visit(&Packed { number: columns.integer()?, bytes: columns.blob()? })?;
+        let first = columns.integer()? * BLOCK;
+        visit(first, &Block::read(columns.blob()?)?)?;
     }
     Ok(())
 }
@@ -184,7 +89,7 @@ fn pack(tx: &Transaction<'_>, table: Table) -> Result<(), Trouble> {
             }
         };
         let slot = u8::try_from(row.rem_euclid(BLOCK)).unwrap_or_default();
-        changes.rows.insert(slot, Loose::read(table, &mut columns)?);
+        changes.rows.insert(slot, Line::read(table, &mut columns)?);
     }
     open.map_or(Ok(()), |last| last.store(tx, table))
 }
@@ -208,12 +113,12 @@ fn changed(table: Table) -> String {
 }
 
 /// What is to be packed of a row.
-struct Loose {
+struct Line {
     name: Option<String>,
     figures: Option<Figures<String>>,
 }
 
-impl Loose {
+impl Line {
     /// Reads a row of [`changed`]; `None` when there is nothing to pack.
     fn read(table: Table, columns: &mut Columns<'_>) -> Result<Option<Self>, Trouble> {
         let is_there = columns.integer()? == 1;
@@ -222,25 +127,19 @@ impl Loose {
             return Ok(None);
         }
         let figures = match table {
-            Table::Opportunities => Some(Figures::read(columns)?),
+            Table::Opportunities => Some(Figures {
+                status: columns.text()?,
+                owner: columns.maybe_text()?,
+                stage: columns.maybe_text()?,
+                currency: columns.maybe_text()?,
+                value: columns.maybe_units()?,
+                base_value: columns.maybe_units()?,
+                close_date: columns.maybe_date()?,
+                closed_on: columns.maybe_date()?,
+            }),
             _ => None,
         };
         Ok((name.is_some() || figures.is_some()).then_some(Self { name, figures }))
-    }
-}
-
-impl Figures<String> {
-    fn read(columns: &mut Columns<'_>) -> Result<Self, Trouble> {
-        Ok(Self {
-            status: columns.text()?,
-            owner: columns.maybe_text()?,
-            stage: columns.maybe_text()?,
-            currency: columns.maybe_text()?,
-            value: columns.maybe_units()?,
-            base_value: columns.maybe_units()?,
-            close_date: columns.maybe_date()?,
-            closed_on: columns.maybe_date()?,
-        })
     }
 }
 
@@ -248,7 +147,7 @@ impl Figures<String> {
 struct Changes {
     owner: Owner,
     number: i64,
-    rows: BTreeMap<u8, Option<Loose>>,
+    rows: BTreeMap<u8, Option<Line>>,
 }
 
 impl Changes {
@@ -259,14 +158,29 @@ impl Changes {
             .prepare_cached(&format!("SELECT entries FROM packed WHERE {KEY}"))?
             .query_row(params_from_iter(key.clone()), |row| row.get(0))
             .optional()?;
-        let block = before.as_deref().map_or(Ok(Block::default()), Block::read)?;
-        let after = self.applied_to(&block);
-        if after.entries.is_empty() {
+        let block = before.as_deref().map(Block::read).transpose()?;
+        let mut after = Builder::new(table == Table::Opportunities);
+        let kept = block.iter().flat_map(Block::lines);
+        let mut lines: Vec<_> = kept.filter(|(slot, ..)| !self.rows.contains_key(slot)).collect();
+        for (&slot, line) in &self.rows {
+            let Some(Line { name, figures }) = line else { continue };
+            lines.push((
+                slot,
+                name.as_deref().unwrap_or_default(),
+                figures.as_ref().map(Figures::as_str),
+            ));
+        }
+        lines.sort_by_key(|(slot, ..)| *slot);
+        let is_empty = lines.is_empty();
+        for (slot, name, figures) in lines {
+            after.push(slot, name, figures);
+        }
+        if is_empty {
             tx.prepare_cached(&format!("DELETE FROM packed WHERE {KEY}"))?
                 .execute(params_from_iter(key))?;
             return Ok(());
         }
-        let bytes = postcard::to_allocvec(&after).map_err(stored)?;
+        let bytes = after.finish()?;
         let values: Values<'_> = key.into_iter().chain([blob(&bytes)]).collect();
         tx.prepare_cached(
             "INSERT INTO packed (workspace, connection, name, block, entries) \
@@ -275,46 +189,9 @@ impl Changes {
         .execute(params_from_iter(values))?;
         Ok(())
     }
-
-    fn applied_to<'a>(&'a self, block: &Block<'a>) -> Block<'a> {
-        let mut texts = Texts::default();
-        let kept = block.entries.iter().filter(|entry| !self.rows.contains_key(&entry.slot));
-        let mut entries: Vec<_> = kept
-            .map(|Entry { slot, name, figures }| {
-                let figures = figures.as_ref();
-                let figures = figures.map(|it| it.map(|&text| texts.number(block.text(text))));
-                Entry { slot: *slot, name: *name, figures }
-            })
-            .collect();
-        for (&slot, row) in &self.rows {
-            let Some(Loose { name, figures }) = row else { continue };
-            let figures = figures.as_ref().map(|it| it.map(|text| texts.number(text)));
-            entries.push(Entry { slot, name: name.as_deref(), figures });
-        }
-        entries.sort_by_key(|entry| entry.slot);
-        Block { texts: texts.texts, entries }
-    }
 }
 
 const KEY: &str = "workspace = ? AND connection = ? AND name = ? AND block = ?";
 
-/// Texts of a block, each once.
-#[derive(Default)]
-struct Texts<'a> {
-    texts: Vec<&'a str>,
-    numbers: HashMap<&'a str, u16>,
-}
-
-impl<'a> Texts<'a> {
-    fn number(&mut self, text: &'a str) -> u16 {
-        *self.numbers.entry(text).or_insert_with(|| {
-            self.texts.push(text);
-            // A block has four texts for each of its rows at most.
-            u16::try_from(self.texts.len() - 1).unwrap_or(u16::MAX)
-        })
-    }
-}
-
-fn stored(cause: postcard::Error) -> Trouble {
-    Trouble::Stored(Box::new(cause))
-}
+#[cfg(test)]
+mod tests;

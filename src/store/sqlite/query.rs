@@ -333,7 +333,8 @@ pub(crate) fn fill<R>(
     let after = page.after().map(|(key, connection, id)| (key.clone(), connection, id.clone()));
     let after = after.as_ref().map(|(key, connection, id)| (key, *connection, (reading.id)(id)));
     let stretches = Stretch::after(after);
-    for (conditions, stretch) in goes.iter().flat_map(|go| stretches.iter().map(move |at| (go, at))) {
+    for (conditions, stretch) in goes.iter().flat_map(|go| stretches.iter().map(move |at| (go, at)))
+    {
         if page.is_full() {
             break;
         }

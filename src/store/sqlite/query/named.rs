@@ -80,18 +80,14 @@ impl Found {
             Some(SortKey::Text(name)) => name,
             _ => "",
         };
-        // A block without the longest word has nothing to look at.
+        // Few names hold the longest word, and only these are looked at.
         let longest = words.iter().map(|word| word.text.trim_start()).max_by_key(|it| it.len());
         let longest = Finder::new(longest.unwrap_or_default());
         for (connection, _) in connections {
-            packed::each(tx, (&scope.workspace, *connection), table, |packed| {
-                if longest.find(packed.bytes()).is_some() {
-                    for entry in &packed.unpack()?.entries {
-                        let name = entry.name.filter(|name| *name >= after);
-                        if let Some(name) = name.filter(|name| words.are_in_folded(name)) {
-                            self.keep(name, packed.row(entry));
-                        }
-                    }
+            packed::each(tx, (&scope.workspace, *connection), table, |first, block| {
+                let names = block.names_with(&longest).filter(|(_, name)| *name >= after);
+                for (slot, name) in names.filter(|(_, name)| words.are_in_folded(name)) {
+                    self.keep(name, first + slot);
                 }
                 Ok(())
             })?;

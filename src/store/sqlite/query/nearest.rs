@@ -51,8 +51,8 @@ fn each_name<R: Mirrored>(
 ) -> Result<(), Trouble> {
     if packed::is_packed(R::TABLE) {
         for (connection, _) in connections {
-            packed::each(tx, (&scope.workspace, *connection), R::TABLE, |packed| {
-                packed.unpack()?.entries.iter().filter_map(|entry| entry.name).for_each(&mut visit);
+            packed::each(tx, (&scope.workspace, *connection), R::TABLE, |_, block| {
+                block.names().for_each(&mut visit);
                 Ok(())
             })?;
         }

@@ -31,8 +31,8 @@ pub(crate) fn read(
         let mut group = tallies.of(connection.0, &currencies);
         let add = |found: &Facts<'_>| group.add(found);
         match conditions.leads() {
-            Leads::ToFew(_) => few(tx, &conditions, add)?,
-            _ => all(tx, scope, connection.0, &filter, add)?,
+            Leads::ToFew(_) => few(tx, &conditions, &currencies, add)?,
+            _ => all(tx, (scope, connection.0), &currencies, &filter, add)?,
         }
         group.finish()?;
     }
@@ -43,6 +43,7 @@ pub(crate) fn read(
 fn few(
     tx: &Transaction<'_>,
     conditions: &Conditions<'_>,
+    currencies: &Currencies,
     mut add: impl FnMut(&Facts<'_>),
 ) -> Result<(), Trouble> {
     let mut statement = tx.prepare_cached(&format!(
@@ -56,7 +57,7 @@ fn few(
         let mut columns = Columns::of(row);
         let found = Opportunity::read(&mut columns)?;
         let stage = columns.maybe_id()?;
-        add(&Facts::of(&found, stage.as_ref()));
+        add(&Facts::of(&found, stage.as_ref(), currencies));
     }
     Ok(())
 }
@@ -64,20 +65,17 @@ fn few(
 /// All that a connection has, of which those are added that pass.
 fn all(
     tx: &Transaction<'_>,
-    scope: &Scope,
-    connection: ConnectionId,
+    (scope, connection): (&Scope, ConnectionId),
+    currencies: &Currencies,
     filter: &Filter<'_>,
     mut add: impl FnMut(&Facts<'_>),
 ) -> Result<(), Trouble> {
-    packed::each(tx, (&scope.workspace, connection), Table::Opportunities, |packed| {
-        let block = packed.unpack()?;
-        for entry in &block.entries {
-            let Some(found) = block.facts(entry)? else { continue };
-            if filter.admits(&found) && filter.is_at(found.stage) && filter.is_named(entry.name) {
-                add(&found);
+    packed::each(tx, (&scope.workspace, connection), Table::Opportunities, |_, block| {
+        block.each_facts(currencies, |name, found| {
+            if filter.admits(found) && filter.is_at(found.stage) && filter.is_named(name) {
+                add(found);
             }
-        }
-        Ok(())
+        })
     })
 }
 

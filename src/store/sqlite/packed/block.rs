@@ -1,0 +1,236 @@
+//! How rows lie in a block: column beside column, so that most of it is read where it stands.
+
+use memchr::memmem::Finder;
+use memchr::{memchr, memchr_iter, memrchr};
+use serde::{Deserialize, Serialize};
+use time::Date;
+
+use crate::model::OpportunityStatus;
+use crate::storage::fallback::{Currencies, Facts};
+use crate::store::sqlite::trouble::Trouble;
+use crate::store::sqlite::words::Word;
+
+/// Rows that lie beside each other, as they are stored: a migration that changes this has to note all
+/// rows as not packed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Block<'a, B = &'a [u8], S = &'a str> {
+    /// The places of its rows, in order.
+    slots: B,
+    /// Their folded names, one a line; the line of what has none is empty.
+    names: S,
+    /// What is packed of opportunities besides.
+    #[serde(borrow)]
+    columns: Option<Packed<'a, B>>,
+}
+
+/// The figures of opportunities, column by column.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Packed<'a, B> {
+    #[serde(borrow)]
+    status: Texts<'a, B>,
+    owner: Texts<'a, B>,
+    stage: Texts<'a, B>,
+    currency: Texts<'a, B>,
+    /// Scaled amounts of 16 bytes, the least significant first.
+    value: B,
+    base_value: B,
+    /// Julian days of 4 bytes, the least significant first.
+    close_date: B,
+    closed_on: B,
+}
+
+/// A column of texts: each is written once, and counted from one. Zero is none.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Texts<'a, B> {
+    #[serde(borrow)]
+    texts: Vec<&'a str>,
+    numbers: B,
+}
+
+/// No amount; every amount is far above it.
+const NO_AMOUNT: i128 = i128::MIN;
+/// No day; years have four digits.
+const NO_DAY: i32 = i32::MIN;
+
+/// The figures of one opportunity.
+#[derive(Debug)]
+pub(super) struct Figures<T> {
+    pub(super) status: T,
+    pub(super) owner: Option<T>,
+    pub(super) stage: Option<T>,
+    pub(super) currency: Option<T>,
+    pub(super) value: Option<i128>,
+    pub(super) base_value: Option<i128>,
+    pub(super) close_date: Option<Date>,
+    pub(super) closed_on: Option<Date>,
+}
+
+impl Figures<String> {
+    pub(super) fn as_str(&self) -> Figures<&str> {
+        Figures {
+            status: &self.status,
+            owner: self.owner.as_deref(),
+            stage: self.stage.as_deref(),
+            currency: self.currency.as_deref(),
+            value: self.value,
+            base_value: self.base_value,
+            close_date: self.close_date,
+            closed_on: self.closed_on,
+        }
+    }
+}
+
+impl<'a> Block<'a> {
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, Trouble> {
+        postcard::from_bytes(bytes).map_err(|cause| Trouble::Stored(Box::new(cause)))
+    }
+
+    /// The folded names, empty ones for rows that have none.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.names.split('\n')
+    }
+
+    /// The names with a text somewhere in them, each with its slot.
+    pub(crate) fn names_with(&self, text: &Finder<'_>) -> impl Iterator<Item = (i64, &'a str)> {
+        let (names, mut from, mut line) = (self.names, 0, 0);
+        std::iter::from_fn(move || {
+            let rest = names.as_bytes().get(from..)?;
+            let at = text.find(rest)?;
+            let start = memrchr(b'\n', &rest[..at]).map_or(0, |before| before + 1);
+            let end = memchr(b'\n', &rest[at..]).map_or(rest.len(), |after| at + after);
+            line += memchr_iter(b'\n', &rest[..start]).count();
+            let found = (i64::from(*self.slots.get(line)?), names.get(from + start..from + end)?);
+            line += 1;
+            from += end + 1;
+            Some(found)
+        })
+    }
+
+    /// Shows what totals look at of each opportunity, and its folded name.
+    pub(crate) fn each_facts<'c>(
+        &self,
+        currencies: &'c Currencies,
+        mut visit: impl FnMut(&str, &Facts<'_>),
+    ) -> Result<(), Trouble>
+    where
+        'a: 'c,
+    {
+        let Some(columns) = &self.columns else { return Ok(()) };
+        let statuses = columns.status.texts.iter().map(|word| OpportunityStatus::from_word(word));
+        let statuses: Option<Vec<_>> = statuses.collect();
+        let statuses = statuses.ok_or_else(|| Trouble::stored("a status is not one"))?;
+        let codes = columns.currency.texts.iter().map(|id| currencies.code_of(Some(id)));
+        let codes: Vec<_> = codes.collect();
+        for (at, name) in self.names().enumerate() {
+            let status = columns.status.number(at).and_then(|number| statuses.get(number).copied());
+            visit(
+                name,
+                &Facts {
+                    status: status.ok_or_else(|| Trouble::stored("a status is missing"))?,
+                    account: None,
+                    owner: columns.owner.get(at),
+                    stage: columns.stage.get(at),
+                    currency: columns.currency.number(at).and_then(|it| codes.get(it).copied()?),
+                    value: amount(columns.value, at),
+                    base_value: amount(columns.base_value, at),
+                    close_date: day(columns.close_date, at),
+                    closed_on: day(columns.closed_on, at),
+                },
+            );
+        }
+        Ok(())
+    }
+
+    /// Every row: its slot, its folded name and its figures.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (u8, &'a str, Option<Figures<&'a str>>)> {
+        self.slots.iter().zip(self.names()).enumerate().map(|(at, (&slot, name))| {
+            let figures = self.columns.as_ref().map(|columns| Figures {
+                status: columns.status.get(at).unwrap_or_default(),
+                owner: columns.owner.get(at),
+                stage: columns.stage.get(at),
+                currency: columns.currency.get(at),
+                value: amount(columns.value, at),
+                base_value: amount(columns.base_value, at),
+                close_date: day(columns.close_date, at),
+                closed_on: day(columns.closed_on, at),
+            });
+            (slot, name, figures)
+        })
+    }
+}
+
+impl<'a> Texts<'a, &'a [u8]> {
+    /// Which text a row has.
+    fn number(&self, at: usize) -> Option<usize> {
+        self.numbers.get(at).and_then(|number| usize::from(*number).checked_sub(1))
+    }
+
+    fn get(&self, at: usize) -> Option<&'a str> {
+        self.number(at).and_then(|number| self.texts.get(number)).copied()
+    }
+}
+
+fn amount(column: &[u8], at: usize) -> Option<i128> {
+    let (amounts, _) = column.as_chunks::<16>();
+    amounts.get(at).map(|bytes| i128::from_le_bytes(*bytes)).filter(|units| *units != NO_AMOUNT)
+}
+
+fn day(column: &[u8], at: usize) -> Option<Date> {
+    let (days, _) = column.as_chunks::<4>();
+    let day = days.get(at).map(|bytes| i32::from_le_bytes(*bytes));
+    day.filter(|day| *day != NO_DAY).and_then(|day| Date::from_julian_day(day).ok())
+}
+
+/// A block that is put together, row by row in the order of their slots.
+pub(super) struct Builder<'a>(Block<'a, Vec<u8>, String>);
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(has_figures: bool) -> Self {
+        let columns = has_figures.then(Packed::default);
+        Self(Block { slots: Vec::new(), names: String::new(), columns })
+    }
+
+    pub(super) fn push(&mut self, slot: u8, name: &str, figures: Option<Figures<&'a str>>) {
+        let Block { slots, names, columns } = &mut self.0;
+        if !slots.is_empty() {
+            names.push('\n');
+        }
+        slots.push(slot);
+        names.push_str(name);
+        let (Some(columns), Some(figures)) = (columns, figures) else { return };
+        columns.status.push(Some(figures.status));
+        columns.owner.push(figures.owner);
+        columns.stage.push(figures.stage);
+        columns.currency.push(figures.currency);
+        for (column, amount) in
+            [(&mut columns.value, figures.value), (&mut columns.base_value, figures.base_value)]
+        {
+            column.extend(amount.unwrap_or(NO_AMOUNT).to_le_bytes());
+        }
+        for (column, day) in [
+            (&mut columns.close_date, figures.close_date),
+            (&mut columns.closed_on, figures.closed_on),
+        ] {
+            column.extend(day.map_or(NO_DAY, Date::to_julian_day).to_le_bytes());
+        }
+    }
+
+    pub(super) fn finish(self) -> Result<Vec<u8>, Trouble> {
+        postcard::to_allocvec(&self.0).map_err(|cause| Trouble::Stored(Box::new(cause)))
+    }
+}
+
+impl<'a> Texts<'a, Vec<u8>> {
+    fn push(&mut self, text: Option<&'a str>) {
+        let number = text.map_or(0, |text| {
+            let known = self.texts.iter().position(|known| *known == text);
+            let at = known.unwrap_or_else(|| {
+                self.texts.push(text);
+                self.texts.len() - 1
+            });
+            // A block has no more texts than rows.
+            u8::try_from(at + 1).unwrap_or_default()
+        });
+        self.numbers.push(number);
+    }
+}
