@@ -27,10 +27,10 @@ mod unified;
 pub use changes::{Tracked, merge_changes, stage_change, without_stage};
 pub use debounce::{Debounce, publication_due_at, publication_retry_at};
 pub use health::{HealthEvent, next_health};
-pub(crate) use names::Nearest;
 pub use names::{
     NameKey, NameMatch, NameWords, Resolved, Similarity, resolve, similarity, trigrams,
 };
+pub(crate) use names::{Nearest, Sketch};
 pub use owner::{MemberIndex, Owner, match_owner};
 pub use period::{DateRange, FiscalYear, Period, today};
 pub use promotion::{deal_details, decide};

@@ -12,7 +12,7 @@ mod resolve;
 mod similarity;
 mod words;
 
-pub(crate) use nearest::Nearest;
+pub(crate) use nearest::{Nearest, Sketch};
 pub use resolve::{NameMatch, Resolved, resolve};
 pub use similarity::{Similarity, similarity, trigrams};
 pub use words::NameWords;
@@ -46,6 +46,16 @@ impl NameKey {
     #[must_use]
     pub fn new(name: &str) -> Self {
         let (folded, cut) = fold::fold(name);
+        Self::of(folded, cut)
+    }
+
+    /// The key of a name that is folded already, as stores hold it. Whether it was cut is not known
+    /// any more.
+    fn of_folded(folded: &str) -> Self {
+        Self::of(folded.to_owned(), false)
+    }
+
+    fn of(folded: String, cut: bool) -> Self {
         let Range { start, end } = legal_forms::core(&folded);
         let form = legal_forms::form(&folded[..start], &folded[end..]);
         let (core_start, core_end) = (start, end);

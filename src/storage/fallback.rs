@@ -16,7 +16,7 @@ use crate::model::{
     Account, AssignmentState, ConnectionId, Contact, Opportunity, Record, RecordId, Rows, Stage,
     StageAssignment, Table, User, WorkspaceId,
 };
-use crate::rules::{NameKey, NameWords, Nearest, account_domain};
+use crate::rules::{NameKey, NameWords, Nearest, Sketch, account_domain};
 use crate::storage::Query;
 
 mod deals;
@@ -85,7 +85,7 @@ pub(crate) async fn nearest<Q: Query + ?Sized, R: Called>(
     for &(connection, _) in asked {
         scan(store, scope, connection, |row: R| {
             let Some(key) = row.name().map(NameKey::new) else { return };
-            if let Some(likeness) = nearest.weigh(key.folded()) {
+            if let Some(likeness) = nearest.weigh(key.folded(), Sketch::of(key.folded())) {
                 let place = (connection, row.record_id());
                 nearest.keep(likeness, key.folded(), place, row);
             }

@@ -16,8 +16,10 @@ pub(crate) struct Nearest<K, V> {
     glance: Glance,
     /// How many rows of one name are kept: the first ones by their keys.
     limit: usize,
-    /// The names worth comparing: the first to give up is the last.
-    seen: BTreeMap<(Reverse<Likeness>, String), BTreeMap<K, V>>,
+    /// The names worth comparing by how like they look: the first to give up is the last one.
+    seen: BTreeMap<Reverse<Likeness>, BTreeMap<String, BTreeMap<K, V>>>,
+    /// How many names these are.
+    names: usize,
 }
 
 /// How like the query a name looks at a glance.
@@ -28,7 +30,7 @@ impl<K: Ord, V> Nearest<K, V> {
     pub(crate) fn new(name: &str, limit: usize) -> Self {
         let query = Query::new(name);
         let glance = Glance::of(&query);
-        Self { query, glance, limit, seen: BTreeMap::new() }
+        Self { query, glance, limit, seen: BTreeMap::new(), names: 0 }
     }
 
     /// Whether nothing was typed that could be near anything.
@@ -37,32 +39,48 @@ impl<K: Ord, V> Nearest<K, V> {
     }
 
     /// How like the query a folded name looks, if it may be near; then [`keep`](Self::keep) it.
-    pub(crate) fn weigh(&self, folded: &str) -> Option<Likeness> {
-        let likeness = self.glance.likeness(folded)?;
-        let worst = self.seen.last_key_value().filter(|_| self.seen.len() >= MOST_COMPARED);
-        let is_worse = worst.is_some_and(|((worst, name), _)| {
-            (*worst, name.as_str()) < (Reverse(likeness), folded)
-        });
+    pub(crate) fn weigh(&self, folded: &str, sketch: Sketch) -> Option<Likeness> {
+        let likeness = self.glance.likeness(folded, sketch)?;
+        let is_worse = self.names >= MOST_COMPARED
+            && self.seen.last_key_value().is_some_and(|(worst, names)| {
+                let is_behind = || names.last_key_value().is_some_and(|(last, _)| **last < *folded);
+                Reverse(likeness) > *worst || (Reverse(likeness) == *worst && is_behind())
+            });
         (!is_worse).then_some(likeness)
     }
 
     /// Keeps a row with a name to compare, and gives up the least like once there are too many.
     pub(crate) fn keep(&mut self, likeness: Likeness, folded: &str, key: K, value: V) {
-        let rows = self.seen.entry((Reverse(likeness), folded.to_owned())).or_default();
+        let alike = self.seen.entry(Reverse(likeness)).or_default();
+        let Some(rows) = alike.get_mut(folded) else {
+            alike.insert(folded.to_owned(), BTreeMap::from([(key, value)]));
+            self.names += 1;
+            if self.names > MOST_COMPARED {
+                self.give_up();
+            }
+            return;
+        };
         rows.insert(key, value);
         if rows.len() > self.limit {
             rows.pop_last();
         }
-        if self.seen.len() > MOST_COMPARED {
-            self.seen.pop_last();
+    }
+
+    fn give_up(&mut self) {
+        if let Some(mut least) = self.seen.last_entry() {
+            least.get_mut().pop_last();
+            self.names -= 1;
+            if least.get().is_empty() {
+                least.remove();
+            }
         }
     }
 
     /// The nearest names first, each with its rows; ties by whether the legal form is the one that
     /// was typed, and the folded name. Each name has a row, so no more than the limit are given.
     pub(crate) fn finish(self) -> Vec<(String, BTreeMap<K, V>)> {
-        let compared = self.seen.into_iter().map(|((_, folded), rows)| {
-            let name = NameKey::new(&folded);
+        let compared = self.seen.into_values().flatten().map(|(folded, rows)| {
+            let name = NameKey::of_folded(&folded);
             let is_of_other_form = self.query.key.is_of_other_form(&name);
             ((Reverse(self.query.similarity(&name)), is_of_other_form), folded, rows)
         });
@@ -91,7 +109,7 @@ struct Glance {
 impl Glance {
     fn of(query: &Query) -> Self {
         let core = query.key.core();
-        let Seen { pairs, .. } = Seen::of(core);
+        let Sketch { pairs, .. } = Sketch::of(core);
         let words = core.split(' ').count();
         Self {
             pairs,
@@ -106,8 +124,8 @@ impl Glance {
 
     /// In thousandths, how much of the query stands in the name, and how much of the name that is;
     /// `None` when they cannot be near.
-    fn likeness(&self, folded: &str) -> Option<Likeness> {
-        let Seen { pairs: theirs, starts } = Seen::of(folded);
+    fn likeness(&self, folded: &str, sketch: Sketch) -> Option<Likeness> {
+        let Sketch { pairs: theirs, starts } = sketch;
         let (common, ours) = ((theirs & self.pairs).count_ones(), self.pairs.count_ones());
         let both = (theirs.count_ones() + ours).max(1);
         let shared = common * 1000 / ours.max(1) * 2 + common * 2000 / both;
@@ -150,16 +168,18 @@ const fn bit(byte: u8) -> u64 {
     1 << (byte & 63)
 }
 
-/// What one pass over a name sees.
-struct Seen {
+/// What one pass over a folded name sees. Stores keep it: one that sees something else is for a
+/// migration.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Sketch {
     /// The pairs of neighbouring bytes within words, each as one of 64 bits.
     pairs: u64,
     /// The first bytes of words, likewise.
     starts: u64,
 }
 
-impl Seen {
-    fn of(folded: &str) -> Self {
+impl Sketch {
+    pub(crate) fn of(folded: &str) -> Self {
         let (mut pairs, mut starts, mut left) = (0, 0, b' ');
         for &right in folded.as_bytes() {
             if right != b' ' {
@@ -172,6 +192,19 @@ impl Seen {
             }
             left = right;
         }
+        Self { pairs, starts }
+    }
+
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        (u128::from(self.pairs) | u128::from(self.starts) << 64).to_le_bytes()
+    }
+
+    #[cfg(feature = "sqlite")]
+    pub(crate) const fn from_bytes(bytes: [u8; 16]) -> Self {
+        let both = u128::from_le_bytes(bytes);
+        #[expect(clippy::cast_possible_truncation, reason = "each half is taken by itself")]
+        let (pairs, starts) = (both as u64, (both >> 64) as u64);
         Self { pairs, starts }
     }
 }
@@ -213,7 +246,7 @@ mod tests {
         for query in queries {
             let mut nearest = Nearest::new(&query, 7);
             for (at, name) in folded.iter().enumerate() {
-                if let Some(likeness) = nearest.weigh(name) {
+                if let Some(likeness) = nearest.weigh(name, Sketch::of(name)) {
                     nearest.keep(likeness, name, at, ());
                 }
             }
@@ -229,7 +262,7 @@ mod tests {
         let found = |query: &str| {
             let mut nearest = Nearest::new(query, 3);
             for (at, name) in names.iter().enumerate() {
-                if let Some(likeness) = nearest.weigh(name) {
+                if let Some(likeness) = nearest.weigh(name, Sketch::of(name)) {
                     nearest.keep(likeness, name, at, ());
                 }
             }
@@ -245,7 +278,10 @@ mod tests {
     fn oll_2_nothing_typed_is_near_nothing() {
         for query in ["", "  ", "…", "--"] {
             let nearest = Nearest::<u8, ()>::new(query, 7);
-            assert!(nearest.is_empty() && nearest.weigh("contoso").is_none(), "{query:?}");
+            assert!(
+                nearest.is_empty() && nearest.weigh("contoso", Sketch::of("contoso")).is_none(),
+                "{query:?}"
+            );
         }
     }
 }

@@ -110,7 +110,8 @@ impl Query {
         if is_initials(query.core(), name.core()) || is_initials(name.core(), query.core()) {
             best = best.max(INITIALS);
         }
-        if is_long_enough(query.core()) {
+        // What trigrams are worth at most is not asked for when it is reached already.
+        if usize::from(best) < TRIGRAMS && is_long_enough(query.core()) {
             best = best.max(to_score(TRIGRAMS * dice(&self.grams, &grams(name.core())) / 1000));
         }
         Similarity(best)

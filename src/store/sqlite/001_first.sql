@@ -272,36 +272,37 @@ CREATE TABLE unpacked (
     PRIMARY KEY (name, workspace, connection, row)
 ) STRICT, WITHOUT ROWID;
 
+-- `OR ROLLBACK`: see `insert` in `mirror/apply.rs`.
 CREATE TRIGGER accounts_came AFTER INSERT ON accounts BEGIN
-    INSERT INTO unpacked (name, workspace, connection, row)
+    INSERT OR ROLLBACK INTO unpacked (name, workspace, connection, row)
         VALUES ('accounts', NEW.workspace, NEW.connection, NEW.row) ON CONFLICT DO NOTHING;
 END;
 CREATE TRIGGER accounts_changed AFTER UPDATE OF name_key, gone_at ON accounts
     WHEN (OLD.gone_at IS NULL) <> (NEW.gone_at IS NULL) OR OLD.name_key IS NOT NEW.name_key
 BEGIN
-    INSERT INTO unpacked (name, workspace, connection, row)
+    INSERT OR ROLLBACK INTO unpacked (name, workspace, connection, row)
         VALUES ('accounts', NEW.workspace, NEW.connection, NEW.row) ON CONFLICT DO NOTHING;
 END;
 CREATE TRIGGER accounts_left AFTER DELETE ON accounts BEGIN
-    INSERT INTO unpacked (name, workspace, connection, row)
+    INSERT OR ROLLBACK INTO unpacked (name, workspace, connection, row)
         VALUES ('accounts', OLD.workspace, OLD.connection, OLD.row) ON CONFLICT DO NOTHING;
 END;
 CREATE TRIGGER contacts_came AFTER INSERT ON contacts BEGIN
-    INSERT INTO unpacked (name, workspace, connection, row)
+    INSERT OR ROLLBACK INTO unpacked (name, workspace, connection, row)
         VALUES ('contacts', NEW.workspace, NEW.connection, NEW.row) ON CONFLICT DO NOTHING;
 END;
 CREATE TRIGGER contacts_changed AFTER UPDATE OF name_key, gone_at ON contacts
     WHEN (OLD.gone_at IS NULL) <> (NEW.gone_at IS NULL) OR OLD.name_key IS NOT NEW.name_key
 BEGIN
-    INSERT INTO unpacked (name, workspace, connection, row)
+    INSERT OR ROLLBACK INTO unpacked (name, workspace, connection, row)
         VALUES ('contacts', NEW.workspace, NEW.connection, NEW.row) ON CONFLICT DO NOTHING;
 END;
 CREATE TRIGGER contacts_left AFTER DELETE ON contacts BEGIN
-    INSERT INTO unpacked (name, workspace, connection, row)
+    INSERT OR ROLLBACK INTO unpacked (name, workspace, connection, row)
         VALUES ('contacts', OLD.workspace, OLD.connection, OLD.row) ON CONFLICT DO NOTHING;
 END;
 CREATE TRIGGER opportunities_came AFTER INSERT ON opportunities BEGIN
-    INSERT INTO unpacked (name, workspace, connection, row)
+    INSERT OR ROLLBACK INTO unpacked (name, workspace, connection, row)
         VALUES ('opportunities', NEW.workspace, NEW.connection, NEW.row) ON CONFLICT DO NOTHING;
 END;
 CREATE TRIGGER opportunities_changed AFTER UPDATE OF name_key, status, owner_kind, owner, stage,
@@ -313,11 +314,11 @@ CREATE TRIGGER opportunities_changed AFTER UPDATE OF name_key, status, owner_kin
         OR OLD.currency IS NOT NEW.currency OR OLD.close_date IS NOT NEW.close_date
         OR OLD.closed_on IS NOT NEW.closed_on
 BEGIN
-    INSERT INTO unpacked (name, workspace, connection, row)
+    INSERT OR ROLLBACK INTO unpacked (name, workspace, connection, row)
         VALUES ('opportunities', NEW.workspace, NEW.connection, NEW.row) ON CONFLICT DO NOTHING;
 END;
 CREATE TRIGGER opportunities_left AFTER DELETE ON opportunities BEGIN
-    INSERT INTO unpacked (name, workspace, connection, row)
+    INSERT OR ROLLBACK INTO unpacked (name, workspace, connection, row)
         VALUES ('opportunities', OLD.workspace, OLD.connection, OLD.row) ON CONFLICT DO NOTHING;
 END;
 

@@ -48,7 +48,7 @@ pub(crate) fn restage(
     id: &OpportunityId,
 ) -> Result<(), Trouble> {
     tx.prepare_cached(&format!(
-        "UPDATE opportunities SET stage = coalesce({ASSIGNED}, record_stage) \
+        "UPDATE OR ROLLBACK opportunities SET stage = coalesce({ASSIGNED}, record_stage) \
          WHERE workspace = ?1 AND connection = ?2 AND id = ?3 \
              AND stage IS NOT coalesce({ASSIGNED}, record_stage)"
     ))?

@@ -51,7 +51,7 @@ pub(crate) fn settle(
     apply::put_rows(tx, owner, run, (&settled.found, &settled.absent), now)?;
     let recorder = Recorder::open(tx, owner, run, settled.found.table(), now)?;
     let mut mark = tx.prepare_cached(&format!(
-        "UPDATE {} SET gone_at = ?4, swept_by = ?5 \
+        "UPDATE OR ROLLBACK {} SET gone_at = ?4, swept_by = ?5 \
          WHERE workspace = ?1 AND connection = ?2 AND id = ?3 \
              AND missing_since IS NOT NULL AND gone_at IS NULL",
         settled.found.table()
@@ -175,7 +175,7 @@ fn put_back(
     for table in Table::ALL {
         rows += tx
             .prepare_cached(&format!(
-                "UPDATE {table} SET gone_at = NULL, missing_since = ?4 \
+                "UPDATE OR ROLLBACK {table} SET gone_at = NULL, missing_since = ?4 \
                  WHERE workspace = ?1 AND connection = ?2 AND swept_by = ?3 \
                      AND gone_at IS NOT NULL"
             ))?

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::Date;
 
 use crate::model::OpportunityStatus;
+use crate::rules::Sketch;
 use crate::storage::fallback::{Currencies, Facts};
 use crate::store::sqlite::trouble::Trouble;
 use crate::store::sqlite::words::Word;
@@ -18,6 +19,8 @@ pub(crate) struct Block<'a, B = &'a [u8], S = &'a str> {
     slots: B,
     /// Their folded names, one a line; the line of what has none is empty.
     names: S,
+    /// Their sketches, of 16 bytes.
+    sketches: B,
     /// What is packed of opportunities besides.
     #[serde(borrow)]
     columns: Option<Packed<'a, B>>,
@@ -86,8 +89,14 @@ impl<'a> Block<'a> {
     }
 
     /// The folded names, empty ones for rows that have none.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &'a str> {
+    fn names(&self) -> impl Iterator<Item = &'a str> {
         self.names.split('\n')
+    }
+
+    /// The names with their sketches.
+    pub(crate) fn sketched_names(&self) -> impl Iterator<Item = (&'a str, Sketch)> {
+        let (sketches, _) = self.sketches.as_chunks();
+        self.names().zip(sketches.iter().map(|bytes| Sketch::from_bytes(*bytes)))
     }
 
     /// The names with a text somewhere in them, each with its slot.
@@ -187,16 +196,18 @@ pub(super) struct Builder<'a>(Block<'a, Vec<u8>, String>);
 impl<'a> Builder<'a> {
     pub(super) fn new(has_figures: bool) -> Self {
         let columns = has_figures.then(Packed::default);
-        Self(Block { slots: Vec::new(), names: String::new(), columns })
+        let (slots, names, sketches) = (Vec::new(), String::new(), Vec::new());
+        Self(Block { slots, names, sketches, columns })
     }
 
     pub(super) fn push(&mut self, slot: u8, name: &str, figures: Option<Figures<&'a str>>) {
-        let Block { slots, names, columns } = &mut self.0;
+        let Block { slots, names, sketches, columns } = &mut self.0;
         if !slots.is_empty() {
             names.push('\n');
         }
         slots.push(slot);
         names.push_str(name);
+        sketches.extend(Sketch::of(name).to_bytes());
         let (Some(columns), Some(figures)) = (columns, figures) else { return };
         columns.status.push(Some(figures.status));
         columns.owner.push(figures.owner);

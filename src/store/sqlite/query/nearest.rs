@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use crate::model::ConnectionId;
 use crate::model::query::{Answer, Found, MAX_LIMIT, Scope};
-use crate::rules::Nearest;
+use crate::rules::{Nearest, Sketch};
 use crate::storage::fallback::oldest;
 use crate::store::sqlite::codec::{Columns, integer, owned_text};
 use crate::store::sqlite::mirror::rows::Mirrored;
@@ -25,8 +25,8 @@ pub(crate) fn rows<R: Mirrored>(
     let limit = usize::try_from(limit.min(MAX_LIMIT)).unwrap_or(usize::MAX);
     let mut nearest = Nearest::new(name, limit);
     if !nearest.is_empty() {
-        each_name::<R>(tx, scope, &connections, |folded| {
-            if let Some(likeness) = nearest.weigh(folded) {
+        each_name::<R>(tx, scope, &connections, |folded, sketch| {
+            if let Some(likeness) = nearest.weigh(folded, sketch) {
                 nearest.keep(likeness, folded, (), ());
             }
         })?;
@@ -47,12 +47,12 @@ fn each_name<R: Mirrored>(
     tx: &Transaction<'_>,
     scope: &Scope,
     connections: &[(ConnectionId, Option<OffsetDateTime>)],
-    mut visit: impl FnMut(&str),
+    mut visit: impl FnMut(&str, Sketch),
 ) -> Result<(), Trouble> {
     if packed::is_packed(R::TABLE) {
         for (connection, _) in connections {
             packed::each(tx, (&scope.workspace, *connection), R::TABLE, |_, block| {
-                block.names().for_each(&mut visit);
+                block.sketched_names().for_each(|(name, sketch)| visit(name, sketch));
                 Ok(())
             })?;
         }
@@ -64,7 +64,9 @@ fn each_name<R: Mirrored>(
         tx.prepare_cached(&format!("SELECT r.name_key FROM {} r WHERE {}", R::TABLE, named.sql()))?;
     let mut rows = statement.query(params_from_iter(named.values()))?;
     while let Some(row) = rows.next()? {
-        visit(Columns::of(row).str()?);
+        let mut columns = Columns::of(row);
+        let folded = columns.str()?;
+        visit(folded, Sketch::of(folded));
     }
     Ok(())
 }
