@@ -1,7 +1,8 @@
 //! The names nearest to what was typed, out of many.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::NameKey;
 use super::similarity::Query;
@@ -16,10 +17,10 @@ pub(crate) struct Nearest<K, V> {
     glance: Glance,
     /// How many rows of one name are kept: the first ones by their keys.
     limit: usize,
-    /// The names worth comparing by how like they look: the first to give up is the last one.
-    seen: BTreeMap<Reverse<Likeness>, BTreeMap<String, BTreeMap<K, V>>>,
-    /// How many names these are.
-    names: usize,
+    /// The names worth comparing, by how like they look: the first to give up is the last one.
+    order: BTreeSet<(Reverse<Likeness>, Arc<str>)>,
+    /// Their rows.
+    rows: HashMap<Arc<str>, BTreeMap<K, V>>,
 }
 
 /// How like the query a name looks at a glance.
@@ -30,7 +31,7 @@ impl<K: Ord, V> Nearest<K, V> {
     pub(crate) fn new(name: &str, limit: usize) -> Self {
         let query = Query::new(name);
         let glance = Glance::of(&query);
-        Self { query, glance, limit, seen: BTreeMap::new(), names: 0 }
+        Self { query, glance, limit, order: BTreeSet::new(), rows: HashMap::new() }
     }
 
     /// Whether nothing was typed that could be near anything.
@@ -41,45 +42,36 @@ impl<K: Ord, V> Nearest<K, V> {
     /// How like the query a folded name looks, if it may be near; then [`keep`](Self::keep) it.
     pub(crate) fn weigh(&self, folded: &str, sketch: Sketch) -> Option<Likeness> {
         let likeness = self.glance.likeness(folded, sketch)?;
-        let is_worse = self.names >= MOST_COMPARED
-            && self.seen.last_key_value().is_some_and(|(worst, names)| {
-                let is_behind = || names.last_key_value().is_some_and(|(last, _)| **last < *folded);
-                Reverse(likeness) > *worst || (Reverse(likeness) == *worst && is_behind())
-            });
+        let worst = self.order.last().filter(|_| self.order.len() >= MOST_COMPARED);
+        let is_worse = worst.is_some_and(|(worst, name)| {
+            worst.cmp(&Reverse(likeness)).then_with(|| (**name).cmp(folded)).is_lt()
+        });
         (!is_worse).then_some(likeness)
     }
 
     /// Keeps a row with a name to compare, and gives up the least like once there are too many.
     pub(crate) fn keep(&mut self, likeness: Likeness, folded: &str, key: K, value: V) {
-        let alike = self.seen.entry(Reverse(likeness)).or_default();
-        let Some(rows) = alike.get_mut(folded) else {
-            alike.insert(folded.to_owned(), BTreeMap::from([(key, value)]));
-            self.names += 1;
-            if self.names > MOST_COMPARED {
-                self.give_up();
+        if let Some(rows) = self.rows.get_mut(folded) {
+            rows.insert(key, value);
+            if rows.len() > self.limit {
+                rows.pop_last();
             }
             return;
-        };
-        rows.insert(key, value);
-        if rows.len() > self.limit {
-            rows.pop_last();
         }
-    }
-
-    fn give_up(&mut self) {
-        if let Some(mut least) = self.seen.last_entry() {
-            least.get_mut().pop_last();
-            self.names -= 1;
-            if least.get().is_empty() {
-                least.remove();
-            }
+        let name: Arc<str> = folded.into();
+        self.rows.insert(Arc::clone(&name), BTreeMap::from([(key, value)]));
+        self.order.insert((Reverse(likeness), name));
+        if self.order.len() > MOST_COMPARED
+            && let Some((_, least)) = self.order.pop_last()
+        {
+            self.rows.remove(&least);
         }
     }
 
     /// The nearest names first, each with its rows; ties by whether the legal form is the one that
     /// was typed, and the folded name. Each name has a row, so no more than the limit are given.
-    pub(crate) fn finish(self) -> Vec<(String, BTreeMap<K, V>)> {
-        let compared = self.seen.into_values().flatten().map(|(folded, rows)| {
+    pub(crate) fn finish(self) -> Vec<(Arc<str>, BTreeMap<K, V>)> {
+        let compared = self.rows.into_iter().map(|(folded, rows)| {
             let name = NameKey::of_folded(&folded);
             let is_of_other_form = self.query.key.is_of_other_form(&name);
             ((Reverse(self.query.similarity(&name)), is_of_other_form), folded, rows)

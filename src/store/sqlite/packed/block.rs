@@ -19,6 +19,8 @@ pub(crate) struct Block<'a, B = &'a [u8], S = &'a str> {
     slots: B,
     /// Their folded names, one a line; the line of what has none is empty.
     names: S,
+    /// How long each is, in 2 bytes, the least significant first.
+    lengths: B,
     /// Their sketches, of 16 bytes.
     sketches: B,
     /// What is packed of opportunities besides.
@@ -95,8 +97,14 @@ impl<'a> Block<'a> {
 
     /// The names with their sketches.
     pub(crate) fn sketched_names(&self) -> impl Iterator<Item = (&'a str, Sketch)> {
-        let (sketches, _) = self.sketches.as_chunks();
-        self.names().zip(sketches.iter().map(|bytes| Sketch::from_bytes(*bytes)))
+        let ((lengths, _), (sketches, _)) = (self.lengths.as_chunks(), self.sketches.as_chunks());
+        let mut from = 0;
+        lengths.iter().zip(sketches).filter_map(move |(length, sketch)| {
+            let to = from + usize::from(u16::from_le_bytes(*length));
+            let name = self.names.get(from..to);
+            from = to + 1;
+            Some((name?, Sketch::from_bytes(*sketch)))
+        })
     }
 
     /// The names with a text somewhere in them, each with its slot.
@@ -196,17 +204,19 @@ pub(super) struct Builder<'a>(Block<'a, Vec<u8>, String>);
 impl<'a> Builder<'a> {
     pub(super) fn new(has_figures: bool) -> Self {
         let columns = has_figures.then(Packed::default);
-        let (slots, names, sketches) = (Vec::new(), String::new(), Vec::new());
-        Self(Block { slots, names, sketches, columns })
+        let (slots, lengths, sketches) = (Vec::new(), Vec::new(), Vec::new());
+        Self(Block { slots, names: String::new(), lengths, sketches, columns })
     }
 
     pub(super) fn push(&mut self, slot: u8, name: &str, figures: Option<Figures<&'a str>>) {
-        let Block { slots, names, sketches, columns } = &mut self.0;
+        let Block { slots, names, lengths, sketches, columns } = &mut self.0;
         if !slots.is_empty() {
             names.push('\n');
         }
         slots.push(slot);
         names.push_str(name);
+        // A folded name has 300 characters at most.
+        lengths.extend(u16::try_from(name.len()).unwrap_or_default().to_le_bytes());
         sketches.extend(Sketch::of(name).to_bytes());
         let (Some(columns), Some(figures)) = (columns, figures) else { return };
         columns.status.push(Some(figures.status));

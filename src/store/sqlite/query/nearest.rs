@@ -7,7 +7,7 @@ use crate::model::ConnectionId;
 use crate::model::query::{Answer, Found, MAX_LIMIT, Scope};
 use crate::rules::{Nearest, Sketch};
 use crate::storage::fallback::oldest;
-use crate::store::sqlite::codec::{Columns, integer, owned_text};
+use crate::store::sqlite::codec::{Columns, integer, text};
 use crate::store::sqlite::mirror::rows::Mirrored;
 use crate::store::sqlite::packed;
 use crate::store::sqlite::query::conditions::Conditions;
@@ -37,7 +37,7 @@ pub(crate) fn rows<R: Mirrored>(
         if left == 0 {
             break;
         }
-        rows.extend(called(tx, scope, &connections, folded, left)?);
+        rows.extend(called(tx, scope, &connections, &folded, left)?);
     }
     Ok(Answer { rows, next: None, as_of: oldest(&connections) })
 }
@@ -76,12 +76,12 @@ fn called<R: Mirrored>(
     tx: &Transaction<'_>,
     scope: &Scope,
     connections: &[(ConnectionId, Option<OffsetDateTime>)],
-    folded: String,
+    folded: &str,
     limit: usize,
 ) -> Result<Vec<Found<R>>, Trouble> {
     let reading = Reading::<R>::mirrored();
     let mut called = Conditions::in_scope(scope, connections);
-    called.and("r.name_key = ?", [owned_text(folded)]);
+    called.and("r.name_key = ?", [text(folded)]);
     let mut statement = tx.prepare_cached(&format!(
         "SELECT {} FROM {} r WHERE {} ORDER BY r.connection, r.id LIMIT ?",
         reading.columns,
