@@ -3,7 +3,7 @@
 //! Each answer keeps at most one page of rows, and one batch of opportunities while their stages
 //! are looked up, however large the tables are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use time::OffsetDateTime;
 
@@ -27,9 +27,13 @@ mod totals;
 pub(crate) use deals::deals;
 #[cfg(feature = "sqlite")]
 pub(crate) use deals::{amount, answer, deal_record, sort_key as deal_key};
-pub(crate) use filter::{Currencies, Facts, Filter};
+#[cfg(feature = "sqlite")]
+pub(crate) use filter::Facts;
+pub(crate) use filter::{Currencies, Filter};
 pub(crate) use page::{SortKey, SortKind, SortedPage};
-pub(crate) use totals::{Tallies, groups, totals};
+#[cfg(feature = "sqlite")]
+pub(crate) use totals::Tallies;
+pub(crate) use totals::{groups, totals};
 
 /// Rows asked for at once: few calls, yet a small part of a page of a sync.
 const SCAN_ROWS: u32 = 500;
@@ -71,7 +75,7 @@ fn has_domain(account: &Account, domain: &str) -> bool {
     account_domain(account).is_some_and(|found| found == domain)
 }
 
-/// The rows whose names are nearest to one, by comparing with all.
+/// The rows whose names are nearest to one: by comparing with all, and then looking for theirs.
 pub(crate) async fn nearest<Q: Query + ?Sized, R: Called>(
     store: &Q,
     scope: &Scope,
@@ -84,18 +88,30 @@ pub(crate) async fn nearest<Q: Query + ?Sized, R: Called>(
     let asked = if nearest.is_empty() { &[][..] } else { &connections[..] };
     for &(connection, _) in asked {
         scan(store, scope, connection, |row: R| {
-            let Some(key) = row.name().map(NameKey::new) else { return };
-            if let Some(likeness) = nearest.weigh(key.folded(), Sketch::of(key.folded())) {
-                let place = (connection, row.record_id());
-                nearest.keep(likeness, key.folded(), place, row);
+            if let Some(key) = row.name().map(NameKey::new) {
+                nearest.offer(key.folded(), Sketch::of(key.folded()));
             }
         })
         .await?;
     }
-    let found = nearest.finish().into_iter().flat_map(|(_, rows)| rows);
-    let found = found.map(|((connection, _), row)| Found { connection, row });
-    let rows = found.take(limit).collect();
-    Ok(Answer { rows, next: None, as_of: oldest(&connections) })
+    let names = nearest.finish();
+    let ranks: HashMap<_, _> =
+        names.iter().enumerate().map(|(rank, name)| (&**name, rank)).collect();
+    let mut kept = BTreeMap::new();
+    for &(connection, _) in asked.iter().filter(|_| !ranks.is_empty()) {
+        scan(store, scope, connection, |row: R| {
+            let key = row.name().map(NameKey::new);
+            if let Some(rank) = key.and_then(|key| ranks.get(key.folded())) {
+                kept.insert((*rank, connection, row.record_id()), row);
+                if kept.len() > limit {
+                    kept.pop_last();
+                }
+            }
+        })
+        .await?;
+    }
+    let found = kept.into_iter().map(|((_, connection, _), row)| Found { connection, row });
+    Ok(Answer { rows: found.collect(), next: None, as_of: oldest(&connections) })
 }
 
 /// A page of the rows of a table that are wanted, by name and then id.

@@ -110,6 +110,13 @@ impl<'a> Filter<'a> {
         Self { filter, words, values, connection, currencies }
     }
 
+    /// Whether owners and stages are asked for that the connection may have.
+    pub(crate) fn is_of_connection(&self) -> bool {
+        let OpportunityFilter { owners, stages, .. } = self.filter;
+        (owners.is_empty() || owners.iter().any(|(at, _)| *at == self.connection))
+            && (stages.is_empty() || stages.iter().any(|(at, _)| *at == self.connection))
+    }
+
     /// Whether a stage is one of those asked for.
     pub(crate) fn is_at(&self, stage: Option<&str>) -> bool {
         let OpportunityFilter { stages, .. } = self.filter;

@@ -174,6 +174,7 @@ impl<R> SortedPage<R> {
     }
 
     /// Whether the page is full and the next one begun.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn is_full(&self) -> bool {
         self.kept.len() > self.limit
     }

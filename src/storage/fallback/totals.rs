@@ -37,6 +37,9 @@ async fn tallied<Q: Query + ?Sized>(
     for &(connection, _) in &connections {
         let currencies = Currencies::read(store, scope, connection).await?;
         let filter = Filter::new(filter, connection, &currencies);
+        if !filter.is_of_connection() {
+            continue;
+        }
         let mut group = tallies.of(connection, &currencies);
         if by == Some(GroupBy::Stage) {
             let add = |found: Opportunity, stage: Option<StageId>| {
@@ -151,9 +154,12 @@ impl ConnectionTallies<'_> {
         for (id, at) in ids {
             let tally = std::mem::take(&mut of_ids[at]);
             let key = match all.by {
-                Some(GroupBy::Stage) => GroupKey::Stage(connection, StageId::new(&*id)?),
-                _ => GroupKey::Owner(connection, UserId::new(&*id)?),
+                Some(GroupBy::Stage) => {
+                    StageId::new(&*id).map(|id| GroupKey::Stage(connection, id))
+                }
+                _ => UserId::new(&*id).map(|id| GroupKey::Owner(connection, id)),
             };
+            let key = key.map_err(|cause| Error::store("add up opportunities", cause))?;
             keyed.push((key, tally));
         }
         for (key, tally) in keyed {
@@ -210,7 +216,8 @@ impl Sums {
     fn add(&mut self, code: &CurrencyCode, value: i128, count: u64) {
         match self.0.iter_mut().find(|(of, ..)| of == code) {
             Some((_, sum, counted)) => {
-                *sum += value;
+                // Beyond what fits it is too large to be told, which ends as an error.
+                *sum = sum.saturating_add(value);
                 *counted += count;
             }
             None => self.0.push((code.clone(), value, count)),

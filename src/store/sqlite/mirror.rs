@@ -27,8 +27,8 @@ mod seen;
 mod standing;
 mod sweeps;
 
-/// What is kept of runs, beside the mirrored rows.
-const OTHER_TABLES: [&str; 8] = [
+/// What is kept of runs and of packed rows, beside the mirrored rows themselves.
+const OTHER_TABLES: [&str; 9] = [
     "changes_left_off",
     "chains",
     "packed",
@@ -37,6 +37,7 @@ const OTHER_TABLES: [&str; 8] = [
     "runs",
     "seen_pages",
     "sweeps",
+    "unpacked",
 ];
 
 #[async_trait]

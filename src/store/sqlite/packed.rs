@@ -26,7 +26,8 @@ use block::{Builder, Figures};
 /// How many rows a block has room for. Whoever changes one of them writes some kilobytes.
 const BLOCK: i64 = 128;
 
-/// The tables that are packed; the others have few rows. Of accounts and contacts the names are.
+/// The tables that are packed, whose rows are searched by name or added up. Of accounts and contacts
+/// the names are.
 const PACKED: [Table; 3] = [Table::Accounts, Table::Contacts, Table::Opportunities];
 
 /// Whether a table is packed.
@@ -48,10 +49,59 @@ pub(crate) fn each(
     let mut rows = statement.query(params_from_iter(owner.with([text(table.as_str())])))?;
     while let Some(row) = rows.next()? {
         let mut columns = Columns::of(row);
-        let first = columns.integer()? * BLOCK;
+        let first = columns.integer()?.saturating_mul(BLOCK);
         visit(first, &Block::read(columns.blob()?)?)?;
     }
     Ok(())
+}
+
+/// Numbers for new rows of a connection in a packed table.
+///
+/// A block has rows of one connection alone, so that it fills up however many connections take turns
+/// in a file.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers {
+    next: Option<i64>,
+}
+
+impl Numbers {
+    /// The number for one more row.
+    pub(crate) fn take(
+        &mut self,
+        tx: &Transaction<'_>,
+        owner: &Owner,
+        table: Table,
+    ) -> Result<i64, Trouble> {
+        let number = match self.next {
+            Some(number) => number,
+            None => free(tx, owner, table)?,
+        };
+        self.next = Some(number + 1).filter(|next| next % BLOCK != 0);
+        Ok(number)
+    }
+}
+
+/// The first number that is free in the last block of a connection, else that of a new block.
+fn free(tx: &Transaction<'_>, owner: &Owner, table: Table) -> Result<i64, Trouble> {
+    let last: Option<i64> = tx
+        .prepare_cached(
+            "SELECT max(block) FROM packed WHERE workspace = ? AND connection = ? AND name = ?",
+        )?
+        .query_row(params_from_iter(owner.with([text(table.as_str())])), |row| row.get(0))?;
+    if let Some(block) = last {
+        let behind: i64 = tx
+            .prepare_cached(&format!(
+                "SELECT coalesce(max(row) + 1, ?1) FROM {table} WHERE row >= ?1 AND row < ?1 + ?2"
+            ))?
+            .query_row([block * BLOCK, BLOCK], |row| row.get(0))?;
+        if behind.div_euclid(BLOCK) == block {
+            return Ok(behind);
+        }
+    }
+    let newest: i64 = tx
+        .prepare_cached(&format!("SELECT coalesce(max(row), -1) FROM {table}"))?
+        .query_row([], |row| row.get(0))?;
+    Ok((newest.div_euclid(BLOCK) + 1) * BLOCK)
 }
 
 /// Packs the rows that this step has changed.

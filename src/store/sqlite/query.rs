@@ -205,9 +205,9 @@ impl Query for SqliteStore {
                     OpportunitySort::ValueDescending => SortKey::value_descending(found.value),
                 };
                 let words = query.filter.name.as_deref();
-                let goes =
-                    named::goes(tx, &query.scope, &connections, words, (&page, order), rows)?;
-                let page = fill(tx, page, &Reading::mirrored(), &goes, order, key)?;
+                let legs =
+                    named::legs(tx, &query.scope, &connections, words, (&page, order), rows)?;
+                let page = fill(tx, page, &Reading::mirrored(), &legs, order, key)?;
                 Ok(page.answer(oldest(&connections))?)
             })
             .await
@@ -272,8 +272,8 @@ fn by_name<R: Mirrored + Called>(
 ) -> Result<Answer<R>, Trouble> {
     let key = |row: &R| SortKey::name(row.name());
     let order = Order::Ascending("r.name_key");
-    let goes = named::goes(tx, scope, connections, words, (&page, order), conditions)?;
-    let page = fill(tx, page, &Reading::mirrored(), &goes, order, key)?;
+    let legs = named::legs(tx, scope, connections, words, (&page, order), conditions)?;
+    let page = fill(tx, page, &Reading::mirrored(), &legs, order, key)?;
     Ok(page.answer(oldest(connections))?)
 }
 
@@ -326,14 +326,15 @@ pub(crate) fn fill<R>(
     tx: &Transaction<'_>,
     mut page: SortedPage<R>,
     reading: &Reading<R>,
-    goes: &[Conditions<'_>],
+    legs: &[Conditions<'_>],
     order: Order,
     key: impl Fn(&R) -> SortKey,
 ) -> Result<SortedPage<R>, Trouble> {
     let after = page.after().map(|(key, connection, id)| (key.clone(), connection, id.clone()));
     let after = after.as_ref().map(|(key, connection, id)| (key, *connection, (reading.id)(id)));
     let stretches = Stretch::after(after);
-    for (conditions, stretch) in goes.iter().flat_map(|go| stretches.iter().map(move |at| (go, at)))
+    for (conditions, stretch) in
+        legs.iter().flat_map(|leg| stretches.iter().map(move |at| (leg, at)))
     {
         if page.is_full() {
             break;

@@ -14,6 +14,7 @@ use crate::store::sqlite::mirror::changes::{Recorder, Stands};
 use crate::store::sqlite::mirror::rows::{Mirrored, stored};
 use crate::store::sqlite::mirror::standing::{restage, restage_for};
 use crate::store::sqlite::mirror::{drift, runs};
+use crate::store::sqlite::packed::{self, Numbers};
 use crate::store::sqlite::trouble::Trouble;
 
 /// Stores a page of the connection's run, unless it was stored before.
@@ -119,6 +120,7 @@ fn put<R: Mirrored>(
     let mut insert = tx.prepare_cached(&insert::<R>())?;
     let mut replace = tx.prepare_cached(&replace::<R>())?;
     let mut reappear = tx.prepare_cached(&reappear(R::TABLE.as_str()))?;
+    let mut numbers = Numbers::default();
     let mut written = PageWritten::default();
     for (id, row) in by_id(rows) {
         let held = held(&mut known, owner, &id)?;
@@ -150,12 +152,18 @@ fn put<R: Mirrored>(
             Some(_) => written.updated += 1,
             None => written.inserted += 1,
         }
-        let write = if held.is_some() { &mut replace } else { &mut insert };
         let mut values = owner.with([text(id.as_str()), integer(row.version().as_i64())]);
         values.reserve(R::COLUMNS.len());
         row.bind(&mut values)?;
         row.bind_derived(tx, owner, &mut values)?;
-        write.execute(params_from_iter(values))?;
+        if held.is_some() {
+            replace.execute(params_from_iter(values))?;
+        } else {
+            if packed::is_packed(R::TABLE) {
+                values.push(integer(numbers.take(tx, owner, R::TABLE)?));
+            }
+            insert.execute(params_from_iter(values))?;
+        }
         moving.end(tx, owner, recorder)?;
     }
     Ok(written)
@@ -222,13 +230,14 @@ fn held(
     Ok(found.optional()?)
 }
 
-/// Inserts a row.
+/// Inserts a row; of a packed table with its number behind.
 ///
 /// Should it fail, the step is given up anyway. Saying so (`OR ROLLBACK`) spares SQLite from keeping
 /// every page as it was before the statement, which a table with triggers costs otherwise: a quarter
 /// of the time of a first pull. An upsert cannot say so.
 fn insert<R: Mirrored>() -> String {
-    let columns = [R::COLUMNS, R::DERIVED].concat();
+    let number: &[_] = if packed::is_packed(R::TABLE) { &["row"] } else { &[] };
+    let columns = [R::COLUMNS, R::DERIVED, number].concat();
     let places: Vec<_> = (1..=columns.len() + 4).map(|place| format!("?{place}")).collect();
     format!(
         "INSERT OR ROLLBACK INTO {} (workspace, connection, id, version, {}) VALUES ({})",

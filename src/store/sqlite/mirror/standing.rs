@@ -7,7 +7,7 @@
 use rusqlite::{OptionalExtension, Transaction, params_from_iter};
 
 use crate::model::{OpportunityId, RecordId, StageAssignment};
-use crate::store::sqlite::codec::{Owner, text};
+use crate::store::sqlite::codec::{Owner, maybe_text, text};
 use crate::store::sqlite::mirror::rows::stored;
 use crate::store::sqlite::trouble::Trouble;
 
@@ -47,12 +47,14 @@ pub(crate) fn restage(
     owner: &Owner,
     id: &OpportunityId,
 ) -> Result<(), Trouble> {
-    tx.prepare_cached(&format!(
-        "UPDATE OR ROLLBACK opportunities SET stage = coalesce({ASSIGNED}, record_stage) \
+    let stage = assigned(tx, owner, id)?;
+    let values = owner.with([text(id.as_str()), maybe_text(stage.as_deref())]);
+    tx.prepare_cached(
+        "UPDATE OR ROLLBACK opportunities SET stage = coalesce(?4, record_stage) \
          WHERE workspace = ?1 AND connection = ?2 AND id = ?3 \
-             AND stage IS NOT coalesce({ASSIGNED}, record_stage)"
-    ))?
-    .execute(params_from_iter(owner.with([text(id.as_str())])))?;
+             AND stage IS NOT coalesce(?4, record_stage)",
+    )?
+    .execute(params_from_iter(values))?;
     Ok(())
 }
 

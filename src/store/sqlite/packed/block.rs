@@ -12,7 +12,8 @@ use crate::store::sqlite::trouble::Trouble;
 use crate::store::sqlite::words::Word;
 
 /// Rows that lie beside each other, as they are stored: a migration that changes this has to note all
-/// rows as not packed.
+/// rows as not packed. `B` are bytes and `S` is text: borrowed where it is read, owned where it is put
+/// together.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Block<'a, B = &'a [u8], S = &'a str> {
     /// The places of its rows, in order.
@@ -25,12 +26,12 @@ pub(crate) struct Block<'a, B = &'a [u8], S = &'a str> {
     sketches: B,
     /// What is packed of opportunities besides.
     #[serde(borrow)]
-    columns: Option<Packed<'a, B>>,
+    columns: Option<Opportunities<'a, B>>,
 }
 
 /// The figures of opportunities, column by column.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Packed<'a, B> {
+struct Opportunities<'a, B> {
     #[serde(borrow)]
     status: Texts<'a, B>,
     owner: Texts<'a, B>,
@@ -203,7 +204,7 @@ pub(super) struct Builder<'a>(Block<'a, Vec<u8>, String>);
 
 impl<'a> Builder<'a> {
     pub(super) fn new(has_figures: bool) -> Self {
-        let columns = has_figures.then(Packed::default);
+        let columns = has_figures.then(Opportunities::default);
         let (slots, lengths, sketches) = (Vec::new(), Vec::new(), Vec::new());
         Self(Block { slots, names: String::new(), lengths, sketches, columns })
     }

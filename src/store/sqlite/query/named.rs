@@ -16,14 +16,14 @@ use crate::store::sqlite::packed;
 use crate::store::sqlite::query::conditions::{Conditions, Leads, Order};
 use crate::store::sqlite::trouble::Trouble;
 
-/// Up to this many rows are read one by one and sorted.
+/// Up to this many rows that hold the words are read one by one and sorted.
 const FEW: usize = 1_000;
 
 /// Conditions with the words of a name added, for a page of an order.
 ///
-/// One go after the other finds the page: where many rows hold the words, those that come first by
+/// One leg after the other finds the page: where many rows hold the words, those that come first by
 /// name are read where they lie, and the index is walked from there on.
-pub(super) fn goes<'a, R: Mirrored>(
+pub(super) fn legs<'a, R: Mirrored>(
     tx: &Transaction<'_>,
     scope: &Scope,
     connections: &[(ConnectionId, Option<OffsetDateTime>)],
@@ -44,8 +44,8 @@ pub(super) fn goes<'a, R: Mirrored>(
         found.search(tx, scope, connections, (R::TABLE, &words), after)?;
     }
     if found.is_all {
-        let rows = found.first.into_iter().map(|(_, row)| row);
-        return Ok(vec![only(conditions, rows.collect())?]);
+        let rows: Vec<_> = found.first.into_iter().map(|(_, row)| row).collect();
+        return Ok(vec![only(conditions, &rows)?]);
     }
     if !order.is_by_name() {
         // So many that walking along the order finds a page.
@@ -55,7 +55,8 @@ pub(super) fn goes<'a, R: Mirrored>(
     let mut rest = conditions.clone();
     rest.and("r.name_key >= ?", [owned_text(last.clone())]);
     let before = found.first.into_iter().filter(|(name, _)| *name < last);
-    Ok(vec![only(conditions, before.map(|(_, row)| row).collect())?, rest])
+    let before: Vec<_> = before.map(|(_, row)| row).collect();
+    Ok(vec![only(conditions, &before)?, rest])
 }
 
 /// What a search through all names has found.
@@ -108,7 +109,7 @@ impl Found {
 }
 
 /// Narrows conditions down to some rows.
-fn only(mut conditions: Conditions<'_>, rows: Vec<i64>) -> Result<Conditions<'_>, Trouble> {
+fn only<'a>(mut conditions: Conditions<'a>, rows: &[i64]) -> Result<Conditions<'a>, Trouble> {
     // Many values in one, so that one statement serves them all.
     conditions.and("r.row IN (SELECT value FROM json_each(?))", [json(&rows)?]);
     conditions.lead(Leads::ToFew("NOT INDEXED"));

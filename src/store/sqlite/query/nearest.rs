@@ -25,14 +25,10 @@ pub(crate) fn rows<R: Mirrored>(
     let limit = usize::try_from(limit.min(MAX_LIMIT)).unwrap_or(usize::MAX);
     let mut nearest = Nearest::new(name, limit);
     if !nearest.is_empty() {
-        each_name::<R>(tx, scope, &connections, |folded, sketch| {
-            if let Some(likeness) = nearest.weigh(folded, sketch) {
-                nearest.keep(likeness, folded, (), ());
-            }
-        })?;
+        each_name::<R>(tx, scope, &connections, |folded, sketch| nearest.offer(folded, sketch))?;
     }
     let mut rows = Vec::new();
-    for (folded, _) in nearest.finish() {
+    for folded in nearest.finish() {
         let left = limit.saturating_sub(rows.len());
         if left == 0 {
             break;

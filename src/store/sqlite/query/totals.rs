@@ -24,15 +24,18 @@ pub(crate) fn read(
     let mut tallies = Tallies::new(by);
     for connection in connections {
         let currencies = currencies(tx, &Owner::new(&scope.workspace, connection.0))?;
+        let passing = Filter::new(filter, connection.0, &currencies);
+        if !passing.is_of_connection() {
+            continue;
+        }
         let mut conditions = Conditions::in_scope(scope, std::slice::from_ref(connection));
         filter::add(tx, scope, &mut conditions, filter)?;
         conditions.named(filter.name.as_deref());
-        let filter = Filter::new(filter, connection.0, &currencies);
         let mut group = tallies.of(connection.0, &currencies);
         let add = |found: &Facts<'_>| group.add(found);
         match conditions.leads() {
             Leads::ToFew(_) => few(tx, &conditions, &currencies, add)?,
-            _ => all(tx, (scope, connection.0), &currencies, &filter, add)?,
+            _ => all(tx, (scope, connection.0), &currencies, &passing, add)?,
         }
         group.finish()?;
     }
@@ -62,7 +65,8 @@ fn few(
     Ok(())
 }
 
-/// All that a connection has, of which those are added that pass.
+/// All that a connection has, of which those are added that pass. Accounts are not packed: a filter
+/// that names one always leads to few.
 fn all(
     tx: &Transaction<'_>,
     (scope, connection): (&Scope, ConnectionId),
