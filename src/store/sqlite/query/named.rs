@@ -61,7 +61,7 @@ pub(super) fn legs<'a, R: Mirrored>(
 
 /// What a search through all names has found.
 struct Found {
-    /// The first rows by name, with their names; one more than few if there are more.
+    /// The first rows by name, with their names: few at most.
     first: BinaryHeap<(String, i64)>,
     /// Whether there are no others.
     is_all: bool,
