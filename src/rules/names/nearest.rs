@@ -24,7 +24,7 @@ pub(crate) struct Nearest {
 
 /// How like the query a name looks at a glance.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct Likeness(u32);
+struct Likeness(u32);
 
 impl Nearest {
     /// Nearest to `name`, of which `limit` are wanted at most.

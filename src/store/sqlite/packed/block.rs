@@ -140,19 +140,20 @@ impl<'a> Block<'a> {
         let codes = columns.currency.texts.iter().map(|id| currencies.code_of(Some(id)));
         let codes: Vec<_> = codes.collect();
         for (at, name) in self.names().enumerate() {
+            let figures = columns.figures(at);
             let status = columns.status.number(at).and_then(|number| statuses.get(number).copied());
             visit(
                 name,
                 &Facts {
                     status: status.ok_or_else(|| Trouble::stored("a status is missing"))?,
                     account: None,
-                    owner: columns.owner.get(at),
-                    stage: columns.stage.get(at),
+                    owner: figures.owner,
+                    stage: figures.stage,
                     currency: columns.currency.number(at).and_then(|it| codes.get(it).copied()?),
-                    value: amount(columns.value, at),
-                    base_value: amount(columns.base_value, at),
-                    close_date: day(columns.close_date, at),
-                    closed_on: day(columns.closed_on, at),
+                    value: figures.value,
+                    base_value: figures.base_value,
+                    close_date: figures.close_date,
+                    closed_on: figures.closed_on,
                 },
             );
         }
@@ -162,18 +163,23 @@ impl<'a> Block<'a> {
     /// Every row: its slot, its folded name and its figures.
     pub(super) fn lines(&self) -> impl Iterator<Item = (u8, &'a str, Option<Figures<&'a str>>)> {
         self.slots.iter().zip(self.names()).enumerate().map(|(at, (&slot, name))| {
-            let figures = self.columns.as_ref().map(|columns| Figures {
-                status: columns.status.get(at).unwrap_or_default(),
-                owner: columns.owner.get(at),
-                stage: columns.stage.get(at),
-                currency: columns.currency.get(at),
-                value: amount(columns.value, at),
-                base_value: amount(columns.base_value, at),
-                close_date: day(columns.close_date, at),
-                closed_on: day(columns.closed_on, at),
-            });
-            (slot, name, figures)
+            (slot, name, self.columns.as_ref().map(|columns| columns.figures(at)))
         })
+    }
+}
+
+impl<'a> Opportunities<'a, &'a [u8]> {
+    fn figures(&self, at: usize) -> Figures<&'a str> {
+        Figures {
+            status: self.status.get(at).unwrap_or_default(),
+            owner: self.owner.get(at),
+            stage: self.stage.get(at),
+            currency: self.currency.get(at),
+            value: amount(self.value, at),
+            base_value: amount(self.base_value, at),
+            close_date: day(self.close_date, at),
+            closed_on: day(self.closed_on, at),
+        }
     }
 }
 

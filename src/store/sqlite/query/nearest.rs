@@ -1,5 +1,7 @@
 //! The rows whose names are nearest to one.
 
+use std::sync::Arc;
+
 use rusqlite::{Transaction, params_from_iter};
 use time::OffsetDateTime;
 
@@ -27,14 +29,7 @@ pub(crate) fn rows<R: Mirrored>(
     if !nearest.is_empty() {
         each_name::<R>(tx, scope, &connections, |folded, sketch| nearest.offer(folded, sketch))?;
     }
-    let mut rows = Vec::new();
-    for folded in nearest.finish() {
-        let left = limit.saturating_sub(rows.len());
-        if left == 0 {
-            break;
-        }
-        rows.extend(called(tx, scope, &connections, &folded, left)?);
-    }
+    let rows = called(tx, scope, &connections, &nearest.finish(), limit)?;
     Ok(Answer { rows, next: None, as_of: oldest(&connections) })
 }
 
@@ -67,29 +62,35 @@ fn each_name<R: Mirrored>(
     Ok(())
 }
 
-/// The first rows of one name.
+/// The rows of each name, one name after the other.
 fn called<R: Mirrored>(
     tx: &Transaction<'_>,
     scope: &Scope,
     connections: &[(ConnectionId, Option<OffsetDateTime>)],
-    folded: &str,
+    names: &[Arc<str>],
     limit: usize,
 ) -> Result<Vec<Found<R>>, Trouble> {
     let reading = Reading::<R>::mirrored();
     let mut called = Conditions::in_scope(scope, connections);
-    called.and("r.name_key = ?", [text(folded)]);
+    called.and("r.name_key = ?", []);
     let mut statement = tx.prepare_cached(&format!(
         "SELECT {} FROM {} r WHERE {} ORDER BY r.connection, r.id LIMIT ?",
         reading.columns,
         R::TABLE,
         called.sql()
     ))?;
-    let limit = integer(i64::try_from(limit).unwrap_or(i64::MAX));
-    let mut rows = statement.query(params_from_iter(called.values_and(limit)))?;
     let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let ((connection, _), row) = (reading.read)(row)?;
-        found.push(Found { connection, row });
+    for name in names {
+        let left = i64::try_from(limit.saturating_sub(found.len())).unwrap_or(i64::MAX);
+        if left == 0 {
+            break;
+        }
+        let values = called.values().into_iter().chain([text(name), integer(left)]);
+        let mut rows = statement.query(params_from_iter(values))?;
+        while let Some(row) = rows.next()? {
+            let ((connection, _), row) = (reading.read)(row)?;
+            found.push(Found { connection, row });
+        }
     }
     Ok(found)
 }
